@@ -1,0 +1,114 @@
+//! The policies of one limiter, each under a small number: an account stores the number.
+//!
+//! RUNS PER DECISION: [`Classes::get`], two loads without a lock. Policies are never removed, so a
+//! number stays valid for as long as the limiter lives; a limiter sees as many as there are different
+//! limits in its accounts' configuration.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::ticks::Ticks;
+
+/// The number of a policy in its limiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClassId(u32);
+
+/// The first chunk holds 64 policies, each further one twice as many: 2^24 - 64 in all.
+const FIRST: u32 = 64;
+const CHUNKS: usize = 18;
+
+type Chunk = Box<[OnceLock<Policy>]>;
+
+pub(crate) struct Classes {
+    chunks: [OnceLock<Chunk>; CHUNKS],
+    numbers: Mutex<HashMap<Policy, ClassId>>,
+    longest: AtomicU64,
+}
+
+impl Classes {
+    pub(crate) fn new() -> Self {
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            numbers: Mutex::new(HashMap::new()),
+            longest: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of this policy, a new one if it was not seen before.
+    pub(crate) fn intern(&self, policy: Policy) -> Result<ClassId, Error> {
+        let mut numbers = self.numbers.lock();
+        if let Some(&class) = numbers.get(&policy) {
+            return Ok(class);
+        }
+        let next = u32::try_from(numbers.len()).map_err(|_| Error::TooManyPolicies)?;
+        let (chunk, offset) = place(next);
+        let chunk = self.chunks.get(chunk).ok_or(Error::TooManyPolicies)?;
+        let room = chunk.get_or_init(|| (0..FIRST as usize + next as usize).map(|_| OnceLock::new()).collect());
+        // ORDERING: Relaxed; only ever read under a stripe's lock, as a bound that may lag by one policy.
+        self.longest.fetch_max(policy.rule().tolerance(), Ordering::Relaxed);
+        let _ = room[offset].set(policy.clone());
+        numbers.insert(policy, ClassId(next));
+        Ok(ClassId(next))
+    }
+
+    /// The policy of a number that [`Classes::intern`] gave out.
+    #[inline]
+    pub(crate) fn get(&self, class: ClassId) -> &Policy {
+        let (chunk, offset) = place(class.0);
+        self.chunks[chunk]
+            .get()
+            .and_then(|chunk| chunk[offset].get())
+            .expect("a class number is given out after its policy is in place")
+    }
+
+    /// The longest time that any bucket of this limiter takes to refill.
+    pub(crate) fn longest_tolerance(&self) -> Ticks {
+        // ORDERING: Relaxed; see `intern`.
+        self.longest.load(Ordering::Relaxed)
+    }
+}
+
+/// Chunk and offset of a number; chunk c holds the numbers from 64 * (2^c - 1) on.
+#[inline]
+const fn place(number: u32) -> (usize, usize) {
+    let shifted = number + FIRST;
+    let chunk = shifted.ilog2() - FIRST.ilog2();
+    (chunk as usize, (shifted - (FIRST << chunk)) as usize)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::limit::Rate;
+
+    fn hourly(limit: u64) -> Policy {
+        Policy::rate(Rate::new(limit, 3_600_000_000_000)).unwrap()
+    }
+
+    #[test]
+    fn equal_policies_share_a_number_and_numbers_lead_back() {
+        let classes = Classes::new();
+        let ids: Vec<ClassId> = (1..=1000).map(|limit| classes.intern(hourly(limit)).unwrap()).collect();
+        for (limit, &id) in (1..=1000).zip(&ids) {
+            assert_eq!(classes.intern(hourly(limit)).unwrap(), id);
+            assert_eq!(classes.get(id).capacity(), limit);
+        }
+        let longest = (1..=1000).map(|limit| hourly(limit).rule().tolerance()).max();
+        assert_eq!(Some(classes.longest_tolerance()), longest);
+    }
+
+    #[test]
+    fn every_number_has_a_place_of_its_own() {
+        let mut last = (0, usize::MAX);
+        for number in 0..10_000 {
+            let (chunk, offset) = place(number);
+            let follows = (chunk == last.0 && offset == last.1.wrapping_add(1)) || (chunk == last.0 + 1 && offset == 0);
+            assert!(follows, "{number}");
+            last = (chunk, offset);
+        }
+        assert!(place(u32::MAX - FIRST).0 >= CHUNKS);
+    }
+}

@@ -1,0 +1,153 @@
+//! Where time comes from: the system's monotonic clock, or one that a test moves by hand.
+//!
+//! An enum and not a type parameter, so that one limiter object serves every face and language.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::sync::{AtomicU64, Ordering};
+use crate::ticks::{self, Ticks};
+
+/// A source of time.
+///
+/// Decisions read only [`Clock::now_ns`]; the wall clock serves for showing when something happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Clock {
+    /// The system's monotonic clock, counted from the given instant. It stands still while the host
+    /// is suspended, which can only make a limit stricter.
+    Monotonic(Instant),
+    /// A clock that moves only when told to.
+    Manual(Arc<ManualClock>),
+}
+
+impl Clock {
+    /// The system's monotonic clock.
+    #[must_use]
+    pub fn monotonic() -> Self {
+        Self::Monotonic(Instant::now())
+    }
+
+    /// Nanoseconds since some fixed point. Never moves backwards, except by hand.
+    #[inline]
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        match self {
+            // 2^64 ns are 584 years of uptime.
+            #[allow(clippy::cast_possible_truncation)]
+            Self::Monotonic(start) => start.elapsed().as_nanos() as u64,
+            Self::Manual(manual) => manual.now_ns(),
+        }
+    }
+
+    /// The wall clock of the same moment: nanoseconds since 1970. For display only.
+    #[must_use]
+    pub fn unix_ns(&self) -> u64 {
+        match self {
+            Self::Monotonic(_) => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+            Self::Manual(manual) => manual.unix_ns(),
+        }
+    }
+}
+
+/// A clock for tests: it stands still until it is moved.
+#[derive(Debug)]
+pub struct ManualClock {
+    now: AtomicU64,
+    unix: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock that reads `start_ns`, while the wall clock reads `unix_ns`.
+    #[must_use]
+    pub fn new(start_ns: u64, unix_ns: u64) -> Self {
+        Self { now: AtomicU64::new(start_ns), unix: AtomicU64::new(unix_ns) }
+    }
+
+    /// The reading in nanoseconds.
+    #[inline]
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// The wall clock's reading in nanoseconds since 1970.
+    #[must_use]
+    pub fn unix_ns(&self) -> u64 {
+        self.unix.load(Ordering::SeqCst)
+    }
+
+    /// Moves both readings by `delta_ns`, backwards when negative; neither goes below 0 or past 2^64.
+    pub fn advance_ns(&self, delta_ns: i64) {
+        for reading in [&self.now, &self.unix] {
+            let moved = |old: u64| Some(old.saturating_add_signed(delta_ns));
+            let _ = reading.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
+        }
+    }
+}
+
+/// A clock read as [`Ticks`] since the limiter's own start.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline {
+    clock: Clock,
+    start_ns: u64,
+}
+
+impl Timeline {
+    pub(crate) fn starting_now(clock: Clock) -> Self {
+        let start_ns = clock.now_ns();
+        Self { clock, start_ns }
+    }
+
+    /// The reading. A clock moved back before the start reads 0.
+    #[inline]
+    pub(crate) fn now(&self) -> Ticks {
+        ticks::from_nanos(self.clock.now_ns().saturating_sub(self.start_ns))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monotonic_clock_does_not_run_backwards() {
+        let clock = Clock::monotonic();
+        let mut last = clock.now_ns();
+        for _ in 0..10_000 {
+            let now = clock.now_ns();
+            assert!(now >= last);
+            last = now;
+        }
+        assert!(clock.unix_ns() > 1_700_000_000_000_000_000);
+    }
+
+    #[test]
+    fn the_manual_clock_moves_only_when_told_and_stays_in_range() {
+        let manual = Arc::new(ManualClock::new(5, 100));
+        let clock = Clock::Manual(manual.clone());
+        assert_eq!((clock.now_ns(), clock.unix_ns()), (5, 100));
+        manual.advance_ns(10);
+        assert_eq!((clock.now_ns(), clock.unix_ns()), (15, 110));
+        manual.advance_ns(-20);
+        assert_eq!((clock.now_ns(), clock.unix_ns()), (0, 90));
+    }
+
+    // HAZARD Clock: first reading 0; moved back before the start.
+    #[test]
+    fn a_timeline_starts_at_zero_and_never_below() {
+        let manual = Arc::new(ManualClock::new(1_000, 0));
+        let timeline = Timeline::starting_now(Clock::Manual(manual.clone()));
+        assert_eq!(timeline.now(), 0);
+        manual.advance_ns(3);
+        assert_eq!(timeline.now(), 3 * ticks::PER_NANO);
+        manual.advance_ns(-500);
+        assert_eq!(timeline.now(), 0);
+    }
+}

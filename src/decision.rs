@@ -1,0 +1,61 @@
+//! The answer to one question: may this key do this much now?
+
+/// Why a decision was "no". The numbers are stable and never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Reason {
+    /// The bucket holds too few tokens.
+    Rate = 1,
+    /// More was asked than the bucket can ever hold, or the account may not send at all.
+    Never = 5,
+    /// The table holds `max_keys` accounts, none of them could go, and this key is not among them.
+    Full = 6,
+}
+
+impl Reason {
+    /// The word used for it in every language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Never => "never",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// [`Decision::retry_after_ns`] of a request that can never pass.
+pub const NEVER: u64 = u64::MAX;
+
+/// One answer, with what the asker needs to act on it. Durations are nanoseconds, rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decision {
+    /// Whether the cost was charged (or, for a peek, would have been).
+    pub allowed: bool,
+    /// Why not; `None` when allowed.
+    pub reason: Option<Reason>,
+    /// How long until the same request would pass if nobody else asks: 0 when allowed, [`NEVER`] never.
+    pub retry_after_ns: u64,
+    /// Whole tokens left after this decision.
+    pub remaining: u64,
+    /// How long until the bucket is full again.
+    pub reset_after_ns: u64,
+    /// A shadow limit would have said no; it let the request pass and charged nothing.
+    pub shadowed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_keep_their_words_and_numbers() {
+        let known = [(Reason::Rate, "rate", 1), (Reason::Never, "never", 5), (Reason::Full, "full", 6)];
+        for (reason, word, number) in known {
+            assert_eq!(reason.as_str(), word);
+            assert_eq!(reason as u8, number);
+        }
+    }
+}

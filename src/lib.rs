@@ -1,0 +1,57 @@
+//! tollbar decides, for one account among millions, whether one more message may go now.
+//!
+//! # The house
+//! | room | what it is for |
+//! | --- | --- |
+//! | [`ticks`], [`decision`], [`error`], `sync`, `counters` | plain values and small parts, used by everybody |
+//! | [`clock`] | monotonic or moved by hand |
+//! | [`limit`] | pure arithmetic, one rule a file |
+//! | [`policy`], `classes` | checked limits, and the small number that an account stores for them |
+//! | `account` | the state of one key: its atomic word — hot path, stop 1 |
+//! | `table` | stripes of key -> account, and eviction that does not forgive — hot path, stop 2 |
+//! | [`limiter`], [`bucket`] | the facade, all that the faces see |
+//! | `python` | a thin face: converts, calls the facade, converts back |
+//!
+//! A decision on a known key walks `python -> limiter -> table -> account -> limit`.
+//! Rooms call only downwards; a test reads the `use` lines.
+//!
+//! # Unsafe code
+//! Denied throughout, but for one place that says so: `python::interpreter`, two calls into the
+//! interpreter's C interface at import.
+//!
+//! # Example
+//! ```
+//! use tollbar::{Limiter, Policy, Rate};
+//!
+//! let hourly = Rate::new(10_000, 3_600_000_000_000).burst(500);
+//! let limiter = Limiter::builder(Policy::rate(hourly)?).build()?;
+//! assert!(limiter.try_acquire(b"someone@example.org", 1)?);
+//! # Ok::<(), tollbar::Error>(())
+//! ```
+
+mod account;
+pub mod bucket;
+mod classes;
+pub mod clock;
+mod counters;
+pub mod decision;
+pub mod error;
+pub mod limit;
+pub mod limiter;
+pub mod policy;
+mod sync;
+mod table;
+pub mod ticks;
+
+#[cfg(feature = "python")]
+mod python;
+
+pub use bucket::Bucket;
+pub use classes::ClassId;
+pub use clock::{Clock, ManualClock};
+pub use decision::{Decision, NEVER, Reason};
+pub use error::Error;
+pub use limit::{Migration, Rate};
+pub use limiter::{Denial, Limiter, Outcome, State, Stats};
+pub use policy::Policy;
+pub use table::{LOOKS_PER_INSERTION, MAX_KEY_LEN, WhenFull};

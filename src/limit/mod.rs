@@ -1,0 +1,11 @@
+//! Pure arithmetic, one rule a file: (state, now, cost) -> (state', outcome).
+//!
+//! No key, no lock, no clock, no I/O; every function here can be checked with pen and paper.
+
+mod fraction;
+mod rate;
+mod token_bucket;
+
+pub use fraction::simplest_fraction;
+pub use rate::{MAX_BURST, Rate};
+pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};

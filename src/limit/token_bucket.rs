@@ -1,0 +1,359 @@
+//! The token bucket as GCRA: one word of state, the theoretical arrival time `tat`.
+//!
+//! `tat - now` is the time the bucket needs to become full. A token costs T, the emission interval; a
+//! request of n passes if the debt `max(tat, now) + n*T - now` stays within B*T, B the burst.
+//! Source: ITU-T I.371, "generic cell rate algorithm", virtual scheduling form.
+//!
+//! RUNS PER DECISION: [`TokenBucket::decide`], a handful of integer operations.
+
+use crate::ticks::{RANGE, SKEW, Ticks};
+
+/// The rule of one limit: what a word means and when it may rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenBucket {
+    emission: Ticks,
+    burst: u64,
+    tolerance: Ticks,
+    advance: Ticks,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Metered,
+    Closed,
+    Open,
+}
+
+/// What the rule says to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes; the word becomes this. The same word as before means that there is nothing to write.
+    Allow(Ticks),
+    /// Not now; the same request passes after this long.
+    Deny(Ticks),
+    /// Not ever: more than the burst, or a closed account.
+    Never,
+}
+
+/// What the rule says to a request that is willing to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// Charged; the word becomes `tat`, and the caller may act after `wait`.
+    Granted {
+        /// The word after the charge.
+        tat: Ticks,
+        /// How long the caller must wait before it acts.
+        wait: Ticks,
+    },
+    /// It would take this long, which is longer than the caller would wait. Nothing changes.
+    TooLong(Ticks),
+    /// Not ever.
+    Never,
+}
+
+/// What a bucket holds at a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Balance {
+    /// Tokens, with their fraction.
+    pub tokens: f64,
+    /// Whole tokens.
+    pub remaining: u64,
+    /// Time until the bucket is full.
+    pub reset_after: Ticks,
+}
+
+/// How the debt of an account is carried over when its limit changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Migration {
+    /// The tokens owed stay the same number.
+    #[default]
+    AsIs,
+    /// The tokens owed keep their share of the burst.
+    Proportional,
+    /// The bucket starts full.
+    Reset,
+}
+
+impl TokenBucket {
+    /// A token every `emission`, up to `burst` at once. [`super::Rate`] checks the ranges.
+    pub(super) const fn metered(emission: Ticks, burst: u64) -> Self {
+        Self { emission, burst, tolerance: emission * burst, advance: 0, kind: Kind::Metered }
+    }
+
+    /// The rule of an account that may not send: every request is [`Verdict::Never`].
+    #[must_use]
+    pub const fn closed() -> Self {
+        Self { emission: 0, burst: 0, tolerance: 0, advance: 0, kind: Kind::Closed }
+    }
+
+    /// The rule of an account without a limit: every request passes and nothing is written.
+    #[must_use]
+    pub const fn open() -> Self {
+        Self { emission: 0, burst: 0, tolerance: 0, advance: 0, kind: Kind::Open }
+    }
+
+    /// The same rule where charges may run ahead by up to `advance` (reservations that wait, debits).
+    #[must_use]
+    pub const fn with_advance(mut self, advance: Ticks) -> Self {
+        self.advance = advance;
+        self
+    }
+
+    /// The emission interval T: the time that one token takes to flow back.
+    #[must_use]
+    pub const fn emission(&self) -> Ticks {
+        self.emission
+    }
+
+    /// The burst B: what a full bucket holds.
+    #[must_use]
+    pub const fn burst(&self) -> u64 {
+        self.burst
+    }
+
+    /// B*T: the time an empty bucket takes to become full.
+    #[must_use]
+    pub const fn tolerance(&self) -> Ticks {
+        self.tolerance
+    }
+
+    /// May `n` tokens be taken at `now`? A cost of 0 asks for nothing and always passes.
+    ///
+    /// `max(tat, now)` makes a stale reading only stricter: it can never mint tokens.
+    #[inline]
+    #[must_use]
+    pub const fn decide(&self, tat: Ticks, now: Ticks, n: u64) -> Verdict {
+        // One comparison sends both rare cases, n = 0 and n > burst, out of the way.
+        if n.wrapping_sub(1) >= self.burst {
+            return self.decide_rare(tat, n);
+        }
+        let base = if tat > now { tat } else { now };
+        let new = base + n * self.emission; // n <= burst, so this is below RANGE + LONGEST + advance
+        let debt = new - now;
+        if debt <= self.tolerance {
+            Verdict::Allow(new)
+        } else {
+            let farthest = self.tolerance + self.advance + n * self.emission;
+            Verdict::Deny(if debt < farthest { debt } else { farthest } - self.tolerance)
+        }
+    }
+
+    #[cold]
+    const fn decide_rare(&self, tat: Ticks, n: u64) -> Verdict {
+        match (n, &self.kind) {
+            (0, _) | (_, Kind::Open) => Verdict::Allow(tat),
+            _ => Verdict::Never,
+        }
+    }
+
+    /// Takes `n` tokens that will be there within `max_wait`; the caller acts at now + wait.
+    #[must_use]
+    pub const fn reserve(&self, tat: Ticks, now: Ticks, n: u64, max_wait: Ticks) -> Reserved {
+        if n.wrapping_sub(1) >= self.burst {
+            return match self.decide_rare(tat, n) {
+                Verdict::Allow(tat) => Reserved::Granted { tat, wait: 0 },
+                _ => Reserved::Never,
+            };
+        }
+        let new = self.debit(tat, now, n);
+        let wait = (new - now).saturating_sub(self.tolerance);
+        if wait <= max_wait { Reserved::Granted { tat: new, wait } } else { Reserved::TooLong(wait) }
+    }
+
+    /// Takes `n` tokens whatever the balance, into debt if need be. Returns the word.
+    #[must_use]
+    pub const fn debit(&self, tat: Ticks, now: Ticks, n: u64) -> Ticks {
+        let base = if tat > now { tat } else { now };
+        base.saturating_add(n.saturating_mul(self.emission))
+    }
+
+    /// Gives back `n` tokens of a charge that left the word at `receipt`. Returns the word.
+    ///
+    /// Exact where nothing was charged in between, otherwise it may give back less; it never mints: a
+    /// plain `tat - n*T` would give back tokens that have already flowed in.
+    #[must_use]
+    pub const fn refund(&self, tat: Ticks, now: Ticks, n: u64, receipt: Ticks) -> Ticks {
+        let unspent = receipt.saturating_sub(now);
+        let given = n.saturating_mul(self.emission);
+        tat.saturating_sub(if given < unspent { given } else { unspent })
+    }
+
+    /// The word no farther ahead of `now` than any charge could have left it.
+    ///
+    /// A word beyond that was written before the clock stepped back (or before time wrapped); with
+    /// this, the lock-out after a step is at most B*T.
+    #[inline]
+    #[must_use]
+    pub const fn clamp(&self, tat: Ticks, now: Ticks) -> Ticks {
+        let farthest = now + self.tolerance + self.advance;
+        if tat < farthest { tat } else { farthest }
+    }
+
+    /// Whether the word shows that the clock has stepped back, and not just that two threads read it
+    /// at slightly different moments. Only then may the clamped word be stored.
+    #[inline]
+    #[must_use]
+    pub const fn is_ahead(&self, tat: Ticks, now: Ticks) -> bool {
+        tat > now && tat - now > self.tolerance + self.advance + SKEW
+    }
+
+    /// What the bucket holds at `now`.
+    #[must_use]
+    pub fn balance(&self, tat: Ticks, now: Ticks) -> Balance {
+        if self.kind != Kind::Metered {
+            return Balance { tokens: 0.0, remaining: 0, reset_after: 0 };
+        }
+        let owed = self.clamp(tat, now).saturating_sub(now);
+        let held = self.tolerance.saturating_sub(owed);
+        let debt = owed.saturating_sub(self.tolerance);
+        let emission = self.emission as f64;
+        Balance {
+            tokens: held as f64 / emission - debt as f64 / emission,
+            remaining: held / self.emission,
+            reset_after: owed,
+        }
+    }
+
+    /// The word of the same account under another rule.
+    ///
+    /// A rule that is not metered has no tokens to count: the debt then stays as time, so that closing
+    /// an account and opening it again refills nothing.
+    #[must_use]
+    pub fn migrate(&self, to: &Self, tat: Ticks, now: Ticks, how: Migration) -> Ticks {
+        if how == Migration::Reset {
+            return now;
+        }
+        if self.kind != Kind::Metered || to.kind != Kind::Metered {
+            return if to.kind == Kind::Metered { to.clamp(tat, now) } else { tat };
+        }
+        let owed = u128::from(self.clamp(tat, now).saturating_sub(now));
+        let (num, den) = match how {
+            Migration::Proportional => (to.tolerance, self.tolerance),
+            _ => (to.emission, self.emission),
+        };
+        // owed < 2^63, num <= 2^61: the product fits. Rounded up, so nothing is given away.
+        let owed = (owed * u128::from(num)).div_ceil(u128::from(den));
+        let owed = Ticks::try_from(owed).unwrap_or(RANGE).min(to.tolerance + to.advance);
+        now + owed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: TokenBucket = TokenBucket::metered(100, 10);
+
+    #[test]
+    fn a_fresh_bucket_allows_its_burst_and_then_a_token_each_interval() {
+        let (mut tat, now) = (0, 5000);
+        for _ in 0..10 {
+            let Verdict::Allow(new) = RULE.decide(tat, now, 1) else { panic!("denied") };
+            tat = new;
+        }
+        assert_eq!(RULE.decide(tat, now, 1), Verdict::Deny(100));
+        assert_eq!(RULE.decide(tat, now + 99, 1), Verdict::Deny(1));
+        assert_eq!(RULE.decide(tat, now + 100, 1), Verdict::Allow(tat + 100));
+    }
+
+    #[test]
+    fn nothing_passes_above_the_burst_and_a_cost_of_zero_always() {
+        assert_eq!(RULE.decide(0, 0, 11), Verdict::Never);
+        assert_eq!(RULE.decide(0, 0, u64::MAX), Verdict::Never);
+        assert_eq!(RULE.decide(77, 0, 0), Verdict::Allow(77));
+        assert_eq!(RULE.decide(0, 0, 10), Verdict::Allow(1000));
+    }
+
+    #[test]
+    fn closed_and_open_accounts() {
+        assert_eq!(TokenBucket::closed().decide(0, 9, 1), Verdict::Never);
+        assert_eq!(TokenBucket::closed().decide(0, 9, 0), Verdict::Allow(0));
+        assert_eq!(TokenBucket::open().decide(7, 9, u64::MAX), Verdict::Allow(7));
+        assert_eq!(TokenBucket::open().reserve(7, 9, 5, 0), Reserved::Granted { tat: 7, wait: 0 });
+        assert_eq!(TokenBucket::closed().reserve(7, 9, 5, 0), Reserved::Never);
+    }
+
+    // HAZARD Clock: back by an hour; a stale reading. INCIDENT golang/go#71360: stale now mints tokens.
+    #[test]
+    fn an_older_reading_is_only_stricter() {
+        let Verdict::Allow(tat) = RULE.decide(0, 10_000, 10) else { panic!("denied") };
+        for back in [1, 500, 9_999] {
+            assert!(matches!(RULE.decide(tat, 10_000 - back, 1), Verdict::Deny(_)));
+        }
+    }
+
+    #[test]
+    fn the_clamp_bounds_the_lock_out_after_a_step() {
+        let far = 1_000_000_000_000_000;
+        assert_eq!(RULE.clamp(far, 50), 1050);
+        assert_eq!(RULE.clamp(600, 50), 600);
+        assert!(RULE.is_ahead(far, 50));
+        assert!(!RULE.is_ahead(1050 + SKEW, 50));
+        assert_eq!(RULE.decide(far, 50, 3), Verdict::Deny(300), "the wait is that of an empty bucket");
+        assert_eq!(RULE.with_advance(70).clamp(far, 50), 1120);
+    }
+
+    // The case that a plain `tat - n*T` gets wrong: reserve at 0, charge at 2, cancel, charge again at 2.
+    // INCIDENT golang/go#56924: wrong refund on cancel.
+    #[test]
+    fn a_refund_never_mints() {
+        let rule = TokenBucket::metered(1, 1);
+        let Verdict::Allow(receipt) = rule.decide(0, 0, 1) else { panic!("denied") };
+        let Verdict::Allow(tat) = rule.decide(receipt, 2, 1) else { panic!("denied") };
+        let after = rule.refund(tat, 2, 1, receipt);
+        assert_eq!(after, tat, "what was reserved at 0 has long flowed back");
+        assert!(matches!(rule.decide(after, 2, 1), Verdict::Deny(_)));
+    }
+
+    #[test]
+    fn a_refund_is_exact_where_nothing_was_charged_since() {
+        let Verdict::Allow(receipt) = RULE.decide(0, 5000, 4) else { panic!("denied") };
+        assert_eq!(RULE.refund(receipt, 5000, 4, receipt), 5000);
+        assert_eq!(RULE.refund(receipt, 5100, 4, receipt), 5100, "only what has not flowed back");
+        assert_eq!(RULE.refund(receipt, 9000, 4, receipt), receipt);
+    }
+
+    #[test]
+    fn a_reservation_waits_exactly_as_long_as_a_denial_says() {
+        let Verdict::Allow(tat) = RULE.decide(0, 0, 10) else { panic!("denied") };
+        assert_eq!(RULE.decide(tat, 0, 3), Verdict::Deny(300));
+        assert_eq!(RULE.reserve(tat, 0, 3, 299), Reserved::TooLong(300));
+        assert_eq!(RULE.reserve(tat, 0, 3, 300), Reserved::Granted { tat: 1300, wait: 300 });
+        assert_eq!(RULE.reserve(0, 0, 3, 0), Reserved::Granted { tat: 300, wait: 0 });
+        assert_eq!(RULE.reserve(0, 0, 11, u64::MAX), Reserved::Never);
+    }
+
+    #[test]
+    fn balances() {
+        let full = RULE.balance(0, 5000);
+        assert_eq!((full.remaining, full.reset_after), (10, 0));
+        let some = RULE.balance(5250, 5000);
+        assert!((some.tokens - 7.5).abs() < 1e-12);
+        assert_eq!((some.remaining, some.reset_after), (7, 250));
+        let debt = RULE.with_advance(500).balance(6300, 5000);
+        assert!((debt.tokens + 3.0).abs() < 1e-12);
+        assert_eq!(debt.remaining, 0);
+    }
+
+    #[test]
+    fn migration_carries_the_debt_over_as_declared() {
+        let wide = TokenBucket::metered(50, 40);
+        // 4 tokens owed of 10.
+        assert_eq!(RULE.migrate(&wide, 5400, 5000, Migration::AsIs), 5000 + 4 * 50);
+        assert_eq!(RULE.migrate(&wide, 5400, 5000, Migration::Proportional), 5000 + 16 * 50);
+        assert_eq!(RULE.migrate(&wide, 5400, 5000, Migration::Reset), 5000);
+        assert_eq!(RULE.migrate(&wide, 4000, 5000, Migration::AsIs), 5000);
+        // 40 owed of 40, into 10: no more than empty.
+        assert_eq!(wide.migrate(&RULE, 7000, 5000, Migration::AsIs), 5000 + 1000);
+    }
+
+    #[test]
+    fn closing_an_account_and_opening_it_again_refills_nothing() {
+        for detour in [TokenBucket::closed(), TokenBucket::open()] {
+            let away = RULE.migrate(&detour, 6000, 5000, Migration::AsIs);
+            assert_eq!(detour.migrate(&RULE, away, 5000, Migration::AsIs), 6000);
+            assert_eq!(detour.migrate(&RULE, away, 5500, Migration::Proportional), 6000);
+        }
+    }
+}

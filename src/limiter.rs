@@ -1,0 +1,512 @@
+//! The facade: policy, table and clock together. The only thing the faces see.
+//!
+//! RUNS PER DECISION: [`Limiter::try_acquire`], a key check, [`Table::charge`], one count.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::account::Notice;
+use crate::bucket::Bucket;
+use crate::classes::ClassId;
+use crate::clock::{Clock, Timeline};
+use crate::counters::{Counters, Event};
+use crate::decision::{Decision, NEVER, Reason};
+use crate::error::Error;
+use crate::limit::{Migration, Verdict};
+use crate::policy::Policy;
+use crate::table::{Absent, Answer, Charge, Look, MAX_KEY_LEN, Pin, Plan, Table, WhenFull};
+use crate::ticks::{Ticks, to_nanos_up};
+
+/// The largest `max_keys`: 2^31.
+const MAX_KEYS: usize = 1 << 31;
+
+/// Limits many keys, each on its own. Shared freely between threads.
+pub struct Limiter {
+    table: Table,
+    default: ClassId,
+    counters: Counters,
+    full_notice: Notice,
+    told_forgiven: AtomicBool,
+}
+
+/// How a limiter is to be; made by [`Limiter::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    policy: Policy,
+    max_keys: usize,
+    when_full: WhenFull,
+    clock: Clock,
+    notice_ms: Option<u32>,
+    track_created: bool,
+}
+
+/// The short answer: no division, nothing computed that an allowed request does not need.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// The cost was charged.
+    Allowed,
+    /// A limit said no. Unless [`Denial::shadow`], nothing passes.
+    Denied(Denial<'a>),
+    /// The key was never seen (or has been evicted), and the caller wanted to know.
+    Unknown,
+}
+
+/// What a denied caller needs to act on it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Denial<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// How long until the same request would pass, in nanoseconds; [`NEVER`] never.
+    pub retry_after_ns: u64,
+    /// The policy that denied, or `None` if the table was full.
+    pub policy: Option<&'a Policy>,
+    /// This denial is the one to log in its interval; so many before it were not logged.
+    pub tell: Option<u32>,
+    /// The limit only counts: the request passes all the same.
+    pub shadow: bool,
+}
+
+impl Outcome<'_> {
+    /// Whether the request passes.
+    #[inline]
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Allowed => true,
+            Self::Denied(denial) => denial.shadow,
+            Self::Unknown => false,
+        }
+    }
+}
+
+/// What an account holds at a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct State {
+    /// Tokens, with their fraction.
+    pub tokens: f64,
+    /// The most tokens it can hold.
+    pub capacity: u64,
+    /// Tokens a second that flow back in.
+    pub refill_per_second: f64,
+    /// First sight on the wall clock, in nanoseconds since 1970, where that is tracked.
+    pub created_ns: Option<u64>,
+}
+
+/// Totals since the limiter was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Requests that passed.
+    pub allowed: u64,
+    /// Requests that were refused, those by a full table included.
+    pub denied: u64,
+    /// Requests that a shadow limit would have refused.
+    pub shadow_denied: u64,
+    /// Requests of unknown keys that met a full table.
+    pub full: u64,
+    /// Accounts dropped to make room.
+    pub evicted: u64,
+    /// Those among them that still owed something.
+    pub forgiven: u64,
+    /// Accounts now in the table.
+    pub keys: u64,
+    /// The most accounts that any one insertion looked at.
+    pub most_looks: u32,
+}
+
+impl Limiter {
+    /// Starts with what every limiter needs, the policy of its keys.
+    pub fn builder(policy: Policy) -> Builder {
+        Builder {
+            policy,
+            max_keys: 1_000_000,
+            when_full: WhenFull::Deny,
+            clock: Clock::monotonic(),
+            notice_ms: None,
+            track_created: false,
+        }
+    }
+
+    /// Takes `cost` tokens from the key's account if it has them. A cost of 0 takes nothing and passes.
+    ///
+    /// Lock-free against other requests for known keys; allocates only at a key's first sight.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`]; nothing is charged then.
+    #[inline]
+    pub fn try_acquire(&self, key: &[u8], cost: u64) -> Result<bool, Error> {
+        let answer = self.table.charge(check(key)?, cost, Absent::Charge(self.default), None);
+        Ok(self.outcome(answer).passes())
+    }
+
+    /// [`Limiter::try_acquire`] with a full answer.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`]; nothing is charged then.
+    pub fn decide(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
+        let answer = self.table.charge(check(key)?, cost, Absent::Charge(self.default), None);
+        let outcome = self.outcome(answer);
+        Ok(match answer {
+            Answer::Charged(Charge { verdict, tat, now, class, .. }) => {
+                decision(self.table.policy(class), verdict, tat, now)
+            }
+            Answer::Full(_) | Answer::Unknown => full_decision(&outcome),
+        })
+    }
+
+    /// What [`Limiter::decide`] would answer, without taking anything or creating an account.
+    ///
+    /// A key that the table does not hold is answered as a fresh one; whether a full table would take
+    /// it in is not tried.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn peek(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
+        Ok(self.peek_at(&self.table.look(check(key)?, self.default), cost))
+    }
+
+    /// [`Limiter::try_acquire`] for each key in turn, by one reading of the clock.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
+    pub fn try_acquire_many<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
+        for key in keys {
+            check(key.as_ref())?;
+        }
+        let (now, absent) = (self.table.time().now(), Absent::Charge(self.default));
+        let one = |key: &K| self.outcome(self.table.charge(key.as_ref(), cost, absent, Some(now))).passes();
+        Ok(keys.iter().map(one).collect())
+    }
+
+    /// Takes `cost` tokens if the key is known, else answers [`Outcome::Unknown`] and does nothing.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    #[inline]
+    pub fn charge_known(&self, key: &[u8], cost: u64) -> Result<Outcome<'_>, Error> {
+        Ok(self.outcome(self.table.charge(check(key)?, cost, Absent::Tell, None)))
+    }
+
+    /// Takes `cost` tokens; an unknown key gets an account of this class first, whatever the answer.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn charge_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Outcome<'_>, Error> {
+        Ok(self.outcome(self.table.charge(check(key)?, cost, Absent::Create(class), None)))
+    }
+
+    /// A handle to the key's account, which keeps it from eviction; `None` if the key is unknown.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn bucket(self: &Arc<Self>, key: &[u8]) -> Result<Option<Bucket>, Error> {
+        let pin = self.table.pin(check(key)?, Absent::Tell).unwrap_or(None);
+        Ok(pin.map(|pin| Bucket::pinned(self.clone(), pin)))
+    }
+
+    /// A handle to the key's account, made of this class if it is unknown.
+    ///
+    /// Where the table is full: `None` under [`WhenFull::Deny`], a bucket of its own outside the table
+    /// under [`WhenFull::Allow`].
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn bucket_as(self: &Arc<Self>, key: &[u8], class: ClassId) -> Result<Option<Bucket>, Error> {
+        match self.table.pin(check(key)?, Absent::Create(class)) {
+            Ok(pin) => Ok(pin.map(|pin| Bucket::pinned(self.clone(), pin))),
+            Err(_) if self.table.plan().when_full == WhenFull::Allow => {
+                let clock = self.table.time().clock().clone();
+                Ok(Some(Bucket::new(self.table.policy(class).clone(), clock)))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The number under which this limiter keeps a policy.
+    ///
+    /// # Errors
+    /// [`Error::TooManyPolicies`].
+    pub fn class(&self, policy: Policy) -> Result<ClassId, Error> {
+        self.table.intern(policy)
+    }
+
+    /// The class of accounts that nothing else was said about.
+    #[must_use]
+    pub fn default_class(&self) -> ClassId {
+        self.default
+    }
+
+    /// Puts a known account under another class, its debt carried over as declared; false if the key is
+    /// unknown. No decision sees a mixture of the two.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn reconfigure(&self, key: &[u8], class: ClassId, how: Migration) -> Result<bool, Error> {
+        Ok(self.table.configure(check(key)?, class, how))
+    }
+
+    /// Makes the key's account as good as new; false if the key is unknown.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn reset(&self, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.table.reset(check(key)?))
+    }
+
+    /// Whether the table holds an account for the key.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.table.holds(key)
+    }
+
+    /// How many accounts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `each` with every key and what its account holds. Accounts come and go while it runs.
+    pub fn for_each(&self, mut each: impl FnMut(&[u8], State)) {
+        self.table.for_each(|key, look, created_ns| each(key, State { created_ns, ..self.state(&look) }));
+    }
+
+    /// When the key was first seen, in nanoseconds since 1970, if that is tracked and it is known.
+    #[must_use]
+    pub fn created_ns(&self, key: &[u8]) -> Option<u64> {
+        self.table.created_ns(key)
+    }
+
+    /// Totals since the limiter was made.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (evicted, forgiven, most_looks) = self.table.evictions();
+        Stats {
+            allowed: self.counters.total(Event::Allowed) + self.counters.total(Event::Shadowed),
+            denied: self.counters.total(Event::Denied),
+            shadow_denied: self.counters.total(Event::Shadowed),
+            full: self.counters.total(Event::Full),
+            evicted,
+            forgiven,
+            keys: self.len() as u64,
+            most_looks,
+        }
+    }
+
+    /// True once in a limiter's life: the first time this is asked after an account that owed something
+    /// had to go. For a warning that is said once.
+    pub fn newly_forgiven(&self) -> bool {
+        // ORDERING: Relaxed; a lone flag that carries no other data.
+        !self.told_forgiven.load(Ordering::Relaxed)
+            && self.table.evictions().1 > 0
+            && !self.told_forgiven.swap(true, Ordering::SeqCst)
+    }
+
+    /// The clock that is decided by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.table.time().clock()
+    }
+
+    pub(crate) fn charge_pinned(&self, pin: &Pin, cost: u64) -> Outcome<'_> {
+        self.outcome(Answer::Charged(self.table.charge_pinned(pin, cost)))
+    }
+
+    pub(crate) fn peek_pinned(&self, pin: &Pin, cost: u64) -> Decision {
+        self.peek_at(&self.table.look_pinned(pin), cost)
+    }
+
+    fn peek_at(&self, look: &Look, cost: u64) -> Decision {
+        let policy = self.policy_at(look);
+        let verdict = policy.rule().decide(look.tat, look.now, cost);
+        decision(policy, verdict, look.tat, look.now)
+    }
+
+    pub(crate) fn state_pinned(&self, pin: &Pin) -> State {
+        self.state(&self.table.look_pinned(pin))
+    }
+
+    pub(crate) fn pin_again(&self, pin: &Pin) -> Pin {
+        self.table.pin_again(pin)
+    }
+
+    pub(crate) fn unpin(&self, pin: Pin) {
+        self.table.unpin(pin);
+    }
+
+    fn state(&self, look: &Look) -> State {
+        State::of(self.policy_at(look), look.tat, look.now)
+    }
+
+    fn policy_at(&self, look: &Look) -> &Policy {
+        self.table.policy(look.class.unwrap_or(self.default))
+    }
+
+    /// Counts an answer and puts it into words.
+    #[inline]
+    fn outcome(&self, answer: Answer) -> Outcome<'_> {
+        if let Answer::Charged(Charge { verdict: Verdict::Allow(_), .. }) = answer {
+            self.counters.count(Event::Allowed);
+            return Outcome::Allowed;
+        }
+        self.refusal(answer)
+    }
+
+    fn refusal(&self, answer: Answer) -> Outcome<'_> {
+        let (reason, wait, tell, policy) = match answer {
+            Answer::Unknown => return Outcome::Unknown,
+            Answer::Charged(Charge { verdict, class, notice, .. }) => {
+                let policy = Some(self.table.policy(class));
+                match verdict {
+                    Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait), notice, policy),
+                    Verdict::Never | Verdict::Allow(_) => (Reason::Never, NEVER, notice, policy),
+                }
+            }
+            Answer::Full(nearest) => {
+                self.counters.count(Event::Full);
+                if self.table.plan().when_full == WhenFull::Allow {
+                    self.counters.count(Event::Allowed);
+                    return Outcome::Allowed;
+                }
+                let tell = |every| self.full_notice.denied(self.table.time().now(), every);
+                let tell = self.table.plan().notice_ms.and_then(tell);
+                (Reason::Full, nearest.map_or(NEVER, to_nanos_up), tell, None)
+            }
+        };
+        let shadow = policy.unwrap_or_else(|| self.table.policy(self.default)).is_shadow();
+        self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
+        Outcome::Denied(Denial { reason, retry_after_ns: wait, policy, tell, shadow })
+    }
+
+    /// The name of the limit that a decision on this key is made by.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn policy_of(&self, key: &[u8]) -> Result<&Policy, Error> {
+        Ok(self.policy_at(&self.table.look(check(key)?, self.default)))
+    }
+}
+
+impl std::fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limiter")
+            .field("policy", self.table.policy(self.default))
+            .field("keys", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// At most this many accounts; 1,000,000 unless said otherwise.
+    pub fn max_keys(mut self, max_keys: usize) -> Self {
+        self.max_keys = max_keys;
+        self
+    }
+
+    /// What to do with an unknown key when the table is full and nobody has refilled.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    /// The clock to decide by.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Mark one denial per account and interval as the one to log; 0 marks every denial.
+    pub fn notice_every_ms(mut self, interval: Option<u32>) -> Self {
+        self.notice_ms = interval;
+        self
+    }
+
+    /// Remember when each account was first seen.
+    pub fn track_created(mut self, track: bool) -> Self {
+        self.track_created = track;
+        self
+    }
+
+    /// The limiter.
+    ///
+    /// # Errors
+    /// Refuses `max_keys` of 0 or above 2^31.
+    pub fn build(self) -> Result<Limiter, Error> {
+        let Self { policy, max_keys, when_full, clock, notice_ms, track_created } = self;
+        if max_keys == 0 {
+            return Err(Error::invalid("max_keys", max_keys, "must be at least 1"));
+        }
+        if max_keys > MAX_KEYS {
+            return Err(Error::invalid("max_keys", max_keys, "must be at most 2,147,483,648"));
+        }
+        let plan = Plan { max_keys, when_full, notice_ms, track_created };
+        let table = Table::new(plan, Timeline::starting_now(clock));
+        let default = table.intern(policy)?;
+        Ok(Limiter {
+            table,
+            default,
+            counters: Counters::new(),
+            full_notice: Notice::default(),
+            told_forgiven: AtomicBool::new(false),
+        })
+    }
+}
+
+impl State {
+    /// What an account of this policy holds when its word is `tat`.
+    pub(crate) fn of(policy: &Policy, tat: Ticks, now: Ticks) -> Self {
+        let metered = policy.rule().burst() > 0;
+        let full = if policy.is_unlimited() { policy.capacity() as f64 } else { 0.0 };
+        Self {
+            tokens: if metered { policy.rule().balance(tat, now).tokens } else { full },
+            capacity: policy.capacity(),
+            refill_per_second: policy.refill_per_second(),
+            created_ns: None,
+        }
+    }
+}
+
+/// The full answer of one limit.
+pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks) -> Decision {
+    let (balance, shadow) = (policy.rule().balance(tat, now), policy.is_shadow());
+    let (reason, wait) = match verdict {
+        Verdict::Allow(_) => (None, 0),
+        Verdict::Deny(wait) => (Some(Reason::Rate), to_nanos_up(wait)),
+        Verdict::Never => (Some(Reason::Never), NEVER),
+    };
+    let shadowed = shadow && reason.is_some();
+    Decision {
+        allowed: reason.is_none() || shadow,
+        reason: if shadow { None } else { reason },
+        retry_after_ns: if shadow { 0 } else { wait },
+        remaining: balance.remaining,
+        reset_after_ns: to_nanos_up(balance.reset_after),
+        shadowed,
+    }
+}
+
+fn full_decision(outcome: &Outcome<'_>) -> Decision {
+    let passes = outcome.passes();
+    let wait = if let Outcome::Denied(denial) = outcome { denial.retry_after_ns } else { 0 };
+    Decision {
+        allowed: passes,
+        reason: (!passes).then_some(Reason::Full),
+        retry_after_ns: if passes { 0 } else { wait },
+        remaining: 0,
+        reset_after_ns: 0,
+        shadowed: passes && matches!(outcome, Outcome::Denied(_)),
+    }
+}
+
+#[inline]
+fn check(key: &[u8]) -> Result<&[u8], Error> {
+    if key.len() > MAX_KEY_LEN { Err(Error::KeyTooLong(key.len())) } else { Ok(key) }
+}

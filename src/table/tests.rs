@@ -1,0 +1,207 @@
+//! The table's promises: who is forgiven, who goes, and how far a look around goes.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::clock::{Clock, ManualClock};
+use crate::limit::Rate;
+
+const SECOND: u64 = 1_000_000_000;
+const HOUR: u64 = 3600 * SECOND;
+
+struct Bench {
+    table: Table,
+    class: ClassId,
+    clock: Arc<ManualClock>,
+}
+
+fn bench(max_keys: usize, when_full: WhenFull, rate: Rate) -> Bench {
+    let clock = Arc::new(ManualClock::new(0, 0));
+    let plan = Plan { max_keys, when_full, notice_ms: None, track_created: false };
+    let table = Table::new(plan, Timeline::starting_now(Clock::Manual(clock.clone())));
+    let class = table.intern(Policy::rate(rate).unwrap()).unwrap();
+    Bench { table, class, clock }
+}
+
+impl Bench {
+    fn ask(&self, key: &str, n: u64) -> Answer {
+        self.table.charge(key.as_bytes(), n, Absent::Charge(self.class), None)
+    }
+
+    fn passes(&self, key: &str) -> bool {
+        matches!(self.ask(key, 1), Answer::Charged(Charge { verdict: Verdict::Allow(_), .. }))
+    }
+
+    fn exhaust(&self, key: &str) -> u64 {
+        (0..1_000_000).take_while(|_| self.passes(key)).count() as u64
+    }
+
+    fn advance(&self, nanos: u64) {
+        self.clock.advance_ns(i64::try_from(nanos).unwrap());
+    }
+
+    fn back(&self, nanos: u64) {
+        self.clock.advance_ns(-i64::try_from(nanos).unwrap());
+    }
+}
+
+#[test]
+fn a_refilled_account_goes_first_and_nobody_is_forgiven() {
+    let bench = bench(100, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    (0..100).for_each(|i| assert!(bench.passes(&i.to_string())));
+    assert!(matches!(bench.ask("new", 1), Answer::Full(Some(wait)) if wait == SECOND * 16));
+    assert!(bench.passes("7"), "known keys do not notice a full table");
+    bench.advance(SECOND);
+    assert!(bench.passes("new"));
+    assert_eq!(bench.table.evictions(), (1, 0, bench.table.evictions().2));
+    assert_eq!(bench.table.len(), 100);
+}
+
+#[test]
+fn the_one_that_owes_least_goes_where_that_is_declared() {
+    let bench = bench(20, WhenFull::EvictLeast, Rate::new(10, 10 * SECOND));
+    (0..20).for_each(|i| assert!(matches!(bench.ask(&i.to_string(), 1 + i % 9), Answer::Charged(_))));
+    bench.exhaust("19");
+    assert!(bench.passes("new"));
+    assert!(bench.table.holds(b"19") && bench.table.holds(b"new"));
+    let gone: Vec<u64> = (0..20).filter(|i| !bench.table.holds(i.to_string().as_bytes())).collect();
+    assert!(matches!(gone[..], [0 | 9 | 18]), "one of those that owe a single token: {gone:?}");
+    assert_eq!(bench.table.evictions().1, 1);
+}
+
+#[test]
+fn a_pinned_account_stays_and_the_table_comes_back_to_its_bound() {
+    let bench = bench(2, WhenFull::EvictLeast, Rate::new(10, 10 * SECOND));
+    let pin = |key: &str| bench.table.pin(key.as_bytes(), Absent::Create(bench.class)).unwrap().unwrap();
+    let pins = ["a", "b", "c", "d"].map(pin);
+    assert_eq!(bench.table.len(), 4, "what callers hold may go past the bound");
+    let [a, ..] = &pins;
+    assert!(matches!(bench.table.charge_pinned(a, 3).verdict, Verdict::Allow(_)));
+    let again = bench.table.pin_again(a);
+    for pin in pins {
+        bench.table.unpin(pin);
+    }
+    (0..9).for_each(|i| assert!(bench.passes(&i.to_string())));
+    assert_eq!(bench.table.len(), 2);
+    assert!(bench.table.holds(b"a"), "still pinned once");
+    bench.table.unpin(again);
+    bench.advance(10 * SECOND);
+    (0..9).for_each(|i| assert!(bench.passes(&format!("x{i}"))));
+    assert!(!bench.table.holds(b"a"));
+}
+
+// HAZARD Cost: above capacity leaves no trace; a denied first sight neither.
+#[test]
+fn a_request_that_cannot_pass_creates_nothing() {
+    let bench = bench(5, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    assert!(matches!(bench.ask("a", 11), Answer::Charged(Charge { verdict: Verdict::Never, .. })));
+    assert_eq!(bench.table.len(), 0);
+    let answer = bench.table.charge(b"a", 11, Absent::Create(bench.class), None);
+    assert!(matches!(answer, Answer::Charged(Charge { verdict: Verdict::Never, .. })));
+    assert!(bench.table.holds(b"a"), "unless the account is wanted whatever the answer");
+    assert_eq!(bench.table.charge(b"b", 1, Absent::Tell, None), Answer::Unknown);
+}
+
+// HAZARD Clock: back by 1 ns, 1 s, 1 h -> never over-admits, lock-out bounded by B*T.
+#[test]
+fn after_a_step_back_the_lock_out_is_at_most_that_of_an_empty_bucket() {
+    for step in [1, SECOND, HOUR] {
+        let bench = bench(50, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+        bench.advance(2 * HOUR);
+        assert_eq!(bench.exhaust("a"), 10);
+        bench.back(step);
+        assert!(!bench.passes("a"), "a step back mints nothing");
+        bench.advance(SECOND - 1);
+        assert!(!bench.passes("a"));
+        bench.advance(1 + step.min(SKEW / 16));
+        assert!(bench.passes("a"), "one token after one interval, {step}");
+        bench.advance(10 * SECOND);
+        assert_eq!(bench.exhaust("a"), 10);
+    }
+}
+
+// HAZARD Clock: the same for keys that were evicted before the step.
+#[test]
+fn an_evicted_key_is_not_fresh_for_an_older_reading_and_not_locked_out_for_long() {
+    let bench = bench(1, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    assert_eq!(bench.exhaust("a"), 10);
+    bench.advance(10 * SECOND);
+    assert!(bench.passes("b"), "takes the place of a, which has refilled");
+    bench.advance(HOUR);
+    assert!(bench.passes("c"));
+    bench.back(HOUR);
+    // All of a's tokens were spent 10 s ago by this clock: nothing more than flowed in may pass.
+    bench.table.configure(b"c", bench.class, Migration::Reset);
+    assert!(!bench.passes("a"), "absent means the word at the horizon");
+    bench.advance(11 * SECOND);
+    assert!(bench.passes("a"), "and at most an empty bucket's time from the step on");
+}
+
+// HAZARD Clock: forward 1 h, 100 years; frozen.
+#[test]
+fn a_leap_of_a_hundred_years_admits_a_burst_and_locks_nobody_out() {
+    let bench = bench(10, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    for leap in [HOUR, 100 * 365 * 24 * HOUR, 17 * 365 * 24 * HOUR, 13 * 365 * 24 * HOUR] {
+        bench.exhaust("a");
+        assert!(!bench.passes("a"), "a frozen clock refills nothing");
+        bench.advance(leap);
+        let now = bench.exhaust("a");
+        assert!(now <= 10);
+        bench.advance(10 * SECOND);
+        assert_eq!(bench.exhaust("a") + now, 10 + now, "{leap}: full again after B*T");
+    }
+}
+
+// HAZARD Clock: threads skewed by 10 ms.
+#[test]
+fn a_thread_whose_reading_is_late_mints_nothing() {
+    let bench = bench(10, WhenFull::Deny, Rate::new(1000, SECOND).burst(10));
+    bench.advance(SECOND);
+    let late = bench.table.time().now();
+    bench.advance(10_000_000);
+    assert_eq!(bench.exhaust("a"), 10);
+    let answer = bench.table.charge(b"a", 1, Absent::Tell, Some(late));
+    assert!(matches!(answer, Answer::Charged(Charge { verdict: Verdict::Deny(_), .. })));
+    assert!(!bench.passes("a"), "and the late reading lowered nothing");
+    bench.advance(1_000_000);
+    assert_eq!(bench.exhaust("a"), 1);
+}
+
+#[test]
+fn no_insertion_looks_farther_than_it_may() {
+    for when_full in [WhenFull::Deny, WhenFull::Allow, WhenFull::EvictLeast] {
+        let bench = bench(10_000, when_full, Rate::new(10, 10 * SECOND));
+        for i in 0..30_000 {
+            bench.ask(&i.to_string(), 1);
+        }
+        let (_, _, looks) = bench.table.evictions();
+        assert!(looks > 0 && looks <= LOOKS_PER_INSERTION, "{when_full:?}: {looks}");
+        assert_eq!(bench.table.len(), 10_000);
+    }
+}
+
+#[test]
+fn reconfigured_accounts_carry_their_debt_over() {
+    let bench = bench(10, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    assert!(matches!(bench.ask("a", 6), Answer::Charged(_)));
+    let wide = bench.table.intern(Policy::rate(Rate::new(20, 10 * SECOND)).unwrap()).unwrap();
+    assert!(bench.table.configure(b"a", wide, Migration::AsIs));
+    assert_eq!(bench.exhaust("a"), 14);
+    let closed = bench.table.intern(Policy::closed()).unwrap();
+    assert!(bench.table.configure(b"a", closed, Migration::AsIs));
+    assert!(!bench.passes("a"));
+    assert!(bench.table.configure(b"a", bench.class, Migration::AsIs));
+    assert!(!bench.passes("a"), "closing and opening refills nothing");
+    assert!(!bench.table.configure(b"unknown", wide, Migration::AsIs));
+    assert!(bench.table.reset(b"a") && !bench.table.reset(b"unknown"));
+    assert_eq!(bench.exhaust("a"), 10);
+}
+
+#[test]
+fn iteration_sees_every_account_once() {
+    let bench = bench(5000, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    (0..5000).for_each(|i| assert!(bench.passes(&i.to_string())));
+    let mut seen = std::collections::HashSet::new();
+    bench.table.for_each(|key, _, _| assert!(seen.insert(key.to_vec())));
+    assert_eq!(seen.len(), 5000);
+}
