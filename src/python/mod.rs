@@ -1,1 +1,42 @@
-//! The Python face.
+//! The Python face: converts, calls the facade, converts back. It holds no rule of its own.
+//!
+//! No Python code runs while a stripe is locked: the core returns first, then this face logs, reads
+//! an account's configuration, or makes an exception.
+
+// pyo3 hands arguments and results over by value.
+#![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
+// A method of a Python object has a self, whether it looks at it or not.
+#![allow(clippy::unused_self)]
+
+mod accounts;
+mod awaitable;
+mod clock;
+mod convert;
+mod decision;
+mod denial;
+mod fork;
+mod interpreter;
+mod limiter;
+mod rate;
+mod rate_limiter;
+mod token_bucket;
+
+use pyo3::prelude::*;
+
+/// The native part of the package `tollbar`.
+#[pymodule(name = "_tollbar")]
+fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    interpreter::refuse_subinterpreters()?;
+    fork::register(module)?;
+    denial::add_exception(module)?;
+    module.add_class::<clock::ManualClock>()?;
+    module.add_class::<decision::Decision>()?;
+    module.add_class::<limiter::Limiter>()?;
+    module.add_class::<rate::Rate>()?;
+    module.add_class::<rate_limiter::RateLimiter>()?;
+    module.add_class::<token_bucket::TokenBucket>()?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
+    awaitable::Ready::prepare(py)
+}

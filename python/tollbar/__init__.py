@@ -1,0 +1,38 @@
+"""tollbar: may this account send one more message now? A native rate limiter.
+
+`RateLimiter` and `TokenBucket` drop in for a mail proxy's own classes of these names; `Limiter` limits
+anything that has a name. Everything here is safe to use from any number of threads and event loops.
+"""
+
+from tollbar._tollbar import (
+    Decision,
+    Limiter,
+    ManualClock,
+    Rate,
+    RateLimiter,
+    RateLimitExceeded,
+    TokenBucket,
+    __version__,
+    build_profile,
+)
+
+__all__ = [
+    "Decision",
+    "Limiter",
+    "ManualClock",
+    "Rate",
+    "RateLimitExceeded",
+    "RateLimiter",
+    "TokenBucket",
+    "__version__",
+    "build_profile",
+]
+
+if build_profile == "debug":  # pragma: no cover - a release build cannot come here
+    import warnings
+
+    warnings.warn(
+        "this is a debug build of tollbar: many times slower than a release build (pip install . makes one)",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,362 @@
+"""The native part of tollbar; import everything from `tollbar` itself.
+
+Durations are float seconds, rounded up, so that whoever waits as long as told is not refused again.
+Every object here may be used from any thread and any event loop at once.
+"""
+
+from collections.abc import Coroutine, Generator, Iterable
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypedDict, TypeVar, final
+
+from typing_extensions import Self, disjoint_base
+
+from tollbar._views import Buckets, CreatedAt
+
+__all__ = [
+    "Decision",
+    "Limiter",
+    "ManualClock",
+    "Rate",
+    "RateLimitExceeded",
+    "RateLimiter",
+    "TokenBucket",
+    "__version__",
+    "build_profile",
+]
+
+__version__: Final[str]
+build_profile: Final[Literal["debug", "release"]]
+
+_T = TypeVar("_T")
+_WhenFull: TypeAlias = Literal["deny", "allow", "evict_least"]
+_Whole: TypeAlias = SupportsIndex | float
+
+class _RateLimitingConfig(Protocol):
+    @property
+    def messages_per_hour(self) -> _Whole: ...
+
+class _Account(Protocol):
+    """Whatever account object the proxy has."""
+
+    def get_rate_limiting_config(self) -> _RateLimitingConfig | None: ...
+
+class _BucketState(TypedDict):
+    tokens: float
+    capacity: int
+    refill_rate: float
+
+class _LimiterState(TypedDict):
+    accounts: int
+    buckets: dict[str, _BucketState]
+
+@final
+class _Ready(Coroutine[Any, Any, _T]):
+    """An awaitable whose answer is known already; asyncio takes it for a coroutine."""
+
+    def __await__(self) -> Generator[Any, Any, _T]: ...
+    def __iter__(self) -> _Ready[_T]: ...
+    def __next__(self) -> Any: ...
+    def send(self, _value: Any, /) -> Any: ...
+    def throw(self, typ: Any, val: Any = None, tb: Any = None) -> Any: ...
+    def close(self) -> None: ...
+
+class RateLimitExceeded(Exception):
+    """Raised by `RateLimiter.acquire` when an account may not send now.
+
+    Both attributes are None on an exception that tollbar did not raise.
+    """
+
+    account_email: str | None
+    """The account that was refused."""
+    retry_after: float | None
+    """Seconds until the same request would pass if nobody else sends; infinity: never."""
+
+@final
+class ManualClock:
+    """A clock that stands still until it is moved, for tests: `RateLimiter(clock=ManualClock())`.
+
+    It carries two readings that move together: the monotonic one that limits go by, from `start`, and
+    the wall clock that `last_refill` and `bucket_created_at` show, from `unix`. Both are kept in whole
+    nanoseconds. ValueError for a negative start, or for what is no finite number of seconds.
+    """
+
+    def __new__(cls, start: float = 0.0, unix: float = 0.0) -> Self: ...
+    def advance(self, seconds: float) -> None:
+        """Move both readings by so many seconds (to the nearest nanosecond), backwards when negative."""
+    def advance_ns(self, nanoseconds: int) -> None:
+        """Move both readings by exactly so many nanoseconds. Neither goes below 0."""
+    def now(self) -> float:
+        """Return the monotonic reading in seconds."""
+    def now_ns(self) -> int:
+        """Return the monotonic reading in nanoseconds."""
+    def unix(self) -> float:
+        """Return the wall clock's reading in Unix seconds."""
+
+@final
+class Rate:
+    """At most `limit` in every `per` seconds on average, of which up to `burst` at once.
+
+    A token bucket in its GCRA form (ITU-T I.371): a token flows in every per/limit seconds, up to
+    `burst` (the limit, unless given). Any closed window of w seconds admits at most
+    burst + floor(w * limit / per): with the default burst that is nearly twice the limit in one period.
+    `strict=True` admits at most `limit` in *every* window of `per` seconds, at the price of a slower
+    refill, (limit - burst) / per; its burst is a tenth of the limit unless given.
+
+    `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls
+    the limit; "10000 per 3600 s" unless given.
+
+    ValueError for what cannot be limited: limits or bursts of 0, more than 10,000,000 a second, bursts
+    above 2**32 - 1, and buckets that take longer than 4.5 years to fill. TypeError for what is no number.
+    """
+
+    def __new__(
+        cls,
+        limit: _Whole,
+        per: float,
+        burst: _Whole | None = None,
+        strict: bool = False,
+        *,
+        shadow: bool = False,
+        name: str | None = None,
+    ) -> Self: ...
+    @property
+    def limit(self) -> int:
+        """Tokens in each period."""
+    @property
+    def per(self) -> float:
+        """The period in seconds."""
+    @property
+    def burst(self) -> int:
+        """The most tokens that may be taken at once."""
+    @property
+    def strict(self) -> bool:
+        """Whether no window of a period ever admits more than the limit."""
+    @property
+    def shadow(self) -> bool:
+        """Whether the limit only counts."""
+    @property
+    def name(self) -> str:
+        """What a decision calls this limit."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Decision:
+    """The full answer to one request; true when it was allowed."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the cost was charged (for `peek`: would have been)."""
+    @property
+    def reason(self) -> Literal["rate", "never", "full"] | None:
+        """Why not: the rate, more than a full bucket holds, or a full table. None when allowed."""
+    @property
+    def retry_after(self) -> float:
+        """Seconds until the same request would pass if nobody else asks: 0.0 allowed, infinity never."""
+    @property
+    def remaining(self) -> int:
+        """Whole tokens left after this decision."""
+    @property
+    def reset_after(self) -> float:
+        """Seconds until the bucket is full again."""
+    @property
+    def limit(self) -> str | None:
+        """The name of the limit that denied (or would have, for a shadow limit)."""
+    @property
+    def shadowed(self) -> bool:
+        """A shadow limit would have denied; it let the request pass and charged nothing."""
+    def __bool__(self) -> bool: ...
+
+@disjoint_base
+class Limiter:
+    """Limits many keys, each on its own.
+
+    Keys are text, compared by their UTF-8 bytes: no case folding, no normalisation, at most 1 MiB. What is no
+    text raises TypeError, lone surrogates UnicodeEncodeError. A cost is a whole number of at least 0; 0 takes
+    nothing and passes.
+
+    The table holds up to `max_keys` accounts. A key that has refilled equals one never seen, so such keys
+    make room first; when none has, `when_full` says what becomes of an unknown key: "deny" refuses it,
+    "allow" lets it pass unlimited, "evict_least" drops the account nearest to refilled of those it looks at.
+
+    Exactly one `Rate` for now. Making one costs a few microseconds and 8 KiB; an account about 100 bytes.
+    """
+
+    def __new__(
+        cls,
+        *limits: Rate,
+        max_keys: _Whole = 1000000,
+        when_full: _WhenFull = "deny",
+        clock: ManualClock | None = None,
+    ) -> Self: ...
+    def try_acquire(self, key: str, cost: _Whole = 1) -> bool:
+        """Take `cost` tokens if they are there.
+
+        Costs one lookup and one atomic operation; allocates only at a key's first sight.
+        """
+    def decide(self, key: str, cost: _Whole = 1) -> Decision:
+        """Take `cost` tokens if they are there, and say all about it."""
+    def peek(self, key: str, cost: _Whole = 1) -> Decision:
+        """Say what `decide` would, without taking anything or making an account."""
+    def try_acquire_many(self, keys: Iterable[str], cost: _Whole = 1) -> list[bool]:
+        """`try_acquire` for each key in turn, by one reading of the clock.
+
+        All keys are checked before any is charged. From 1,024 keys on, other threads run meanwhile.
+        """
+    def reset(self, key: str) -> bool:
+        """Make the key's account as good as new; False if it is unknown."""
+    def stats(self) -> dict[str, int]:
+        """Return totals since the limiter was made.
+
+        allowed, denied, shadow_denied (would have been), full (met a full table), evicted (accounts dropped
+        for others), forgiven (those that still owed something), keys (accounts now), most_looks (accounts
+        that any one insertion looked at).
+        """
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __contains__(self, key: str, /) -> bool: ...
+
+@disjoint_base
+class TokenBucket:
+    """A token bucket that starts full: `capacity` tokens at most, `refill_rate` flowing in each second.
+
+    The rate is read as the simplest fraction that rounds to it: 10000 / 3600 is a token every 0.36 s,
+    exactly. Made by itself it is a bucket of its own; from a `RateLimiter` it is the live state of that
+    account, and keeps it from eviction. Two objects for one account are equal. Copying or pickling raises
+    TypeError: it would make a second budget.
+
+    ValueError for a capacity of 0 or above 2**32 - 1, for a rate that is not between 1e-8 and 1e7, and for
+    more than 4.5 years to fill; TypeError for what is no number.
+    """
+
+    def __new__(
+        cls, capacity: _Whole, refill_rate: float, *, clock: ManualClock | None = None
+    ) -> Self: ...
+    def acquire(self, tokens: _Whole = 1, timeout: float | None = 1.0) -> _Ready[bool]:
+        """Take `tokens` if they are there; `await` gives True or False at once.
+
+        The tokens are taken by the call, not by the `await`. `timeout` is accepted and not needed.
+        """
+    def try_acquire(self, tokens: _Whole = 1) -> bool:
+        """Take `tokens` if they are there."""
+    def _refill(self) -> _Ready[None]:
+        """Do nothing: the state is always refilled."""
+    def get_state(self) -> _BucketState:
+        """Return tokens, capacity and refill_rate as of now."""
+    @property
+    def tokens(self) -> float:
+        """Tokens held now, with their fraction."""
+    @property
+    def capacity(self) -> int:
+        """The most tokens it can hold."""
+    @property
+    def refill_rate(self) -> float:
+        """Tokens that flow in each second."""
+    @property
+    def last_refill(self) -> datetime:
+        """Now, as an aware UTC datetime: the state is always refilled."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@disjoint_base
+class RateLimiter:
+    """A limit per account, in messages an hour: the drop-in for a mail proxy's own class.
+
+    An account's bucket holds `messages_per_hour` tokens and refills with that / 3600 each second. When an
+    account is first seen, `account.get_rate_limiting_config()` is asked; None means the default. A limit of 0
+    is a denial and not an error. What the account raises reaches the caller, and no bucket is made.
+
+    exception: the class to raise, constructed with a message alone; `account_email` and `retry_after` are
+        then set on it where it lets them.
+    burst_size: tokens a bucket holds, in place of messages_per_hour.
+    account_burst, account_enabled: follow `burst_size` and `enabled` of an account's configuration, where
+        present; an account that is not enabled has no limit.
+    strict: at most messages_per_hour in every window of an hour (see `Rate`).
+    shadow: count and log what would be denied, and deny nothing.
+    track_created: keep `bucket_created_at`.
+    when_full: what to do when max_buckets accounts are active (see `Limiter`). The default never refuses mail
+        for want of room.
+    log_interval: seconds between two log lines about one account's denials, on the logger "tollbar"; 0 logs
+        each denial, None none.
+
+    ValueError and TypeError as for `Rate`, named after the argument.
+    """
+
+    def __new__(
+        cls,
+        messages_per_hour: _Whole = 10000,
+        max_buckets: _Whole = 10000,
+        *,
+        exception: type[Exception] | None = None,
+        burst_size: _Whole | None = None,
+        account_burst: bool = False,
+        account_enabled: bool = False,
+        strict: bool = False,
+        shadow: bool = False,
+        track_created: bool = False,
+        when_full: _WhenFull = "evict_least",
+        log_interval: float | None = 60.0,
+        clock: ManualClock | None = None,
+    ) -> Self: ...
+    def acquire(
+        self, account_email: str, account: _Account | None = None, tokens: _Whole = 1
+    ) -> _Ready[Literal[True]]:
+        """Take `tokens`, or raise the limiter's exception when awaited.
+
+        The tokens are taken by the call, not by the `await`. The result works in `await`, `gather`,
+        `wait_for`, `ensure_future` and `create_task`; bad arguments raise at once.
+        """
+    def try_acquire(
+        self, account_email: str, tokens: _Whole = 1, account: _Account | None = None
+    ) -> bool:
+        """Take `tokens` if they are there, without `await` and without an exception."""
+    def check_rate_limit(
+        self, account_email: str, account: _Account | None = None, tokens: _Whole = 1
+    ) -> _Ready[bool]:
+        """Say whether `tokens` could be taken now, and take none."""
+    def get_or_create_bucket(
+        self, account_email: str, account: _Account | None = None
+    ) -> _Ready[TokenBucket]:
+        """Give the account's live bucket, which keeps it from eviction for as long as it is held."""
+    def reconfigure(
+        self,
+        account_email: str,
+        account: _Account | None = None,
+        *,
+        migration: Literal["as_is", "proportional", "reset"] = "as_is",
+    ) -> bool:
+        """Ask the account for its limit again and put it in force; False if the account is unknown.
+
+        Costs a first sight, about a microsecond plus what `account` takes. What was spent is carried over:
+        the same number of tokens ("as_is"), the same share of the bucket ("proportional"), or nothing
+        ("reset"). No decision sees a mixture of old and new.
+        """
+    def get_stats(self) -> _LimiterState:
+        """Return the number of accounts and the state of each bucket."""
+    @property
+    def buckets(self) -> Buckets:
+        """Account -> its live bucket, as a mapping. Iterating keeps no account from eviction."""
+    @property
+    def bucket_created_at(self) -> CreatedAt:
+        """Account -> when it was first seen. AttributeError without `track_created=True`."""
+    @property
+    def default_messages_per_hour(self) -> int:
+        """The limit of accounts that have none of their own."""
+    @property
+    def default_refill_rate(self) -> float:
+        """That / 3600."""
+    @property
+    def max_buckets(self) -> int:
+        """The bound on the number of accounts."""
+    def _bucket(self, account_email: str) -> TokenBucket | None: ...
+    def _created_at(self, account_email: str) -> datetime | None: ...
+    def _knows(self, account_email: str) -> bool: ...
+    def _emails(self) -> list[str]: ...
+    def _count(self) -> int: ...
+
+def _before_fork() -> None:
+    """Wait until no batch runs outside the interpreter."""
+
+def _after_fork() -> None:
+    """Let batches leave the interpreter again."""

@@ -1,0 +1,63 @@
+//! A fork waits for batches that run without the interpreter's lock.
+//!
+//! A single decision never lets go of the interpreter, and an interpreter forks only when no other
+//! thread is inside it, so no decision is cut in half. A large batch does let go: a child forked in
+//! the middle of it would inherit a stripe locked by a thread that it does not have.
+//!
+//! Neither side ever waits for the other with the interpreter held: a batch that meets a fork simply
+//! keeps the interpreter.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+static FORKING: AtomicBool = AtomicBool::new(false);
+
+/// Runs `work` without the interpreter, unless a fork is about to happen.
+pub(super) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    RUNNING.fetch_add(1, Ordering::SeqCst);
+    let leave = Leave;
+    if FORKING.load(Ordering::SeqCst) {
+        drop(leave);
+        return work();
+    }
+    py.detach(move || {
+        let _leave = leave;
+        work()
+    })
+}
+
+/// Registers the two sides with `os.register_at_fork`, where there is such a thing.
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let Some(at_fork) = py.import("os")?.getattr_opt("register_at_fork")? else { return Ok(()) };
+    let hooks = PyDict::new(py);
+    hooks.set_item("before", wrap_pyfunction!(before_fork, module)?)?;
+    let after = wrap_pyfunction!(after_fork, module)?;
+    hooks.set_item("after_in_parent", &after)?;
+    hooks.set_item("after_in_child", after)?;
+    at_fork.call((), Some(&hooks)).map(|_| ())
+}
+
+/// Waits until no batch runs outside the interpreter.
+#[pyfunction(name = "_before_fork")]
+fn before_fork(py: Python<'_>) {
+    FORKING.store(true, Ordering::SeqCst);
+    while RUNNING.load(Ordering::SeqCst) > 0 {
+        py.detach(|| std::thread::sleep(Duration::from_micros(50)));
+    }
+}
+
+#[pyfunction(name = "_after_fork")]
+fn after_fork() {
+    FORKING.store(false, Ordering::SeqCst);
+}

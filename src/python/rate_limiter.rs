@@ -1,0 +1,279 @@
+//! `RateLimiter`: the drop-in for a mail proxy's per-account limiter.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDateTime, PyDict, PyString, PyType};
+
+use super::accounts::Reading;
+use super::awaitable::Ready;
+use super::clock::ManualClock;
+use super::convert::{self, Tokens};
+use super::denial::{self, Refused};
+use super::token_bucket::{TokenBucket, state_dict};
+use crate::classes::ClassId;
+use crate::limiter::{Limiter, Outcome};
+
+/// A limit per account, in messages an hour.
+#[pyclass(frozen, subclass, weakref, module = "tollbar")]
+pub(super) struct RateLimiter {
+    limiter: Arc<Limiter>,
+    reading: Reading,
+    exception: Py<PyType>,
+    messages_per_hour: u64,
+    max_buckets: usize,
+    track_created: bool,
+}
+
+type Account<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+impl RateLimiter {
+    /// The class of an account that is seen for the first time. Runs the proxy's code.
+    fn class(&self, account: Account<'_, '_>) -> PyResult<ClassId> {
+        let policy = match account {
+            Some(account) => self.reading.account(account)?,
+            None => None,
+        };
+        Ok(policy.map_or(Ok(self.limiter.default_class()), |policy| self.limiter.class(policy))?)
+    }
+
+    /// Charges the account, made first if it is new, and logs a denial that is to be told.
+    #[inline]
+    fn charge(&self, email: &Bound<'_, PyString>, account: Account<'_, '_>, tokens: u64) -> PyResult<Outcome<'_>> {
+        let key = convert::key(email)?;
+        let outcome = match self.limiter.charge_known(key, tokens)? {
+            Outcome::Allowed => return Ok(Outcome::Allowed),
+            Outcome::Unknown => {
+                let outcome = self.limiter.charge_as(key, tokens, self.class(account)?)?;
+                self.tell_forgiven(email.py());
+                outcome
+            }
+            denied @ Outcome::Denied(_) => denied,
+        };
+        if let Outcome::Denied(denial) = &outcome {
+            denial::log(email, tokens, denial);
+        }
+        Ok(outcome)
+    }
+
+    /// The account's bucket, made first if it is new; `None` if the table is full and `when_full` denies.
+    fn bucket(&self, email: &Bound<'_, PyString>, account: Account<'_, '_>) -> PyResult<Option<TokenBucket>> {
+        let key = convert::key(email)?;
+        if let Some(bucket) = self.limiter.bucket(key)? {
+            return Ok(Some(TokenBucket(bucket)));
+        }
+        let bucket = self.limiter.bucket_as(key, self.class(account)?)?;
+        self.tell_forgiven(email.py());
+        Ok(bucket.map(TokenBucket))
+    }
+
+    fn tell_forgiven(&self, py: Python<'_>) {
+        if self.limiter.newly_forgiven() {
+            let max = self.max_buckets;
+            let line = format!(
+                "More accounts are sending than max_buckets={max}: those that owe least are dropped and start \
+                 full when they come back. Raise max_buckets. (Said once.)"
+            );
+            denial::warn(py, &line);
+        }
+    }
+}
+
+#[pymethods]
+impl RateLimiter {
+    #[new]
+    #[pyo3(
+        signature = (
+            messages_per_hour=None, max_buckets=None, *, exception=None, burst_size=None, account_burst=false,
+            account_enabled=false, strict=false, shadow=false, track_created=false, when_full="evict_least",
+            log_interval=convert::Interval::DEFAULT, clock=None
+        ),
+        text_signature = "(messages_per_hour=10000, max_buckets=10000, *, exception=None, burst_size=None, \
+            account_burst=False, account_enabled=False, strict=False, shadow=False, track_created=False, \
+            when_full='evict_least', log_interval=60.0, clock=None)"
+    )]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
+    fn new(
+        py: Python<'_>,
+        messages_per_hour: Option<&Bound<'_, PyAny>>,
+        max_buckets: Option<&Bound<'_, PyAny>>,
+        exception: Option<&Bound<'_, PyAny>>,
+        burst_size: Option<&Bound<'_, PyAny>>,
+        account_burst: bool,
+        account_enabled: bool,
+        strict: bool,
+        shadow: bool,
+        track_created: bool,
+        when_full: &str,
+        log_interval: convert::Interval,
+        clock: Option<&Bound<'_, ManualClock>>,
+    ) -> PyResult<Self> {
+        let messages_per_hour = convert::at_least_one("messages_per_hour", messages_per_hour, 10_000)?;
+        let max_buckets = convert::max_keys("max_buckets", max_buckets, 10_000)?;
+        let burst_size = burst_size.map(|size| convert::whole("burst_size", size)).transpose()?;
+        let reading = Reading { burst_size, account_burst, account_enabled, strict, shadow };
+        let policy = reading
+            .hourly(messages_per_hour, None)
+            .map_err(|error| convert::renamed(error, "limit", "messages_per_hour"))?;
+        let limiter = Limiter::builder(policy)
+            .max_keys(max_buckets)
+            .when_full(convert::when_full(when_full)?)
+            .notice_every_ms(log_interval.0)
+            .track_created(track_created)
+            .clock(convert::clock(clock))
+            .build()
+            .map_err(|error| convert::renamed(error, "max_keys", "max_buckets"))?;
+        let exception = denial::exception_class(exception, py)?;
+        Ok(Self { limiter: Arc::new(limiter), reading, exception, messages_per_hour, max_buckets, track_created })
+    }
+
+    #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
+           text_signature = "($self, account_email, account=None, tokens=1)")]
+    fn acquire(
+        &self,
+        account_email: &Bound<'_, PyString>,
+        account: Account<'_, '_>,
+        tokens: Tokens,
+    ) -> PyResult<Py<Ready>> {
+        let py = account_email.py();
+        match self.charge(account_email, account, tokens.0) {
+            Ok(Outcome::Denied(denial)) if !denial.shadow => {
+                Ready::refused(py, Refused::new(&self.exception, account_email, tokens.0, &denial))
+            }
+            Ok(_) => Ready::yes(py),
+            Err(error) => Ready::failed(py, error),
+        }
+    }
+
+    #[pyo3(signature = (account_email, tokens=Tokens(1), account=None),
+           text_signature = "($self, account_email, tokens=1, account=None)")]
+    fn try_acquire(
+        &self,
+        account_email: &Bound<'_, PyString>,
+        tokens: Tokens,
+        account: Account<'_, '_>,
+    ) -> PyResult<bool> {
+        Ok(self.charge(account_email, account, tokens.0)?.passes())
+    }
+
+    #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
+           text_signature = "($self, account_email, account=None, tokens=1)")]
+    fn check_rate_limit(
+        &self,
+        account_email: &Bound<'_, PyString>,
+        account: Account<'_, '_>,
+        tokens: Tokens,
+    ) -> PyResult<Py<Ready>> {
+        let py = account_email.py();
+        match self.bucket(account_email, account) {
+            Ok(Some(bucket)) => Ready::value(py, bucket.0.peek(tokens.0).allowed),
+            Ok(None) => Ready::value(py, self.reading.shadow),
+            Err(error) => Ready::failed(py, error),
+        }
+    }
+
+    #[pyo3(signature = (account_email, account=None))]
+    fn get_or_create_bucket(
+        &self,
+        account_email: &Bound<'_, PyString>,
+        account: Account<'_, '_>,
+    ) -> PyResult<Py<Ready>> {
+        let py = account_email.py();
+        match self.bucket(account_email, account) {
+            Ok(Some(bucket)) => Ready::value(py, bucket),
+            Ok(None) => Ready::refused(py, Refused::table_full(&self.exception, account_email)),
+            Err(error) => Ready::failed(py, error),
+        }
+    }
+
+    #[pyo3(signature = (account_email, account=None, *, migration="as_is"))]
+    fn reconfigure(
+        &self,
+        account_email: &Bound<'_, PyString>,
+        account: Account<'_, '_>,
+        migration: &str,
+    ) -> PyResult<bool> {
+        let how = convert::migration(migration)?;
+        let key = convert::key(account_email)?;
+        if !self.limiter.contains(key) {
+            return Ok(false);
+        }
+        Ok(self.limiter.reconfigure(key, self.class(account)?, how)?)
+    }
+
+    fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let mut states = Vec::with_capacity(self.limiter.len());
+        self.limiter.for_each(|key, state| states.push((Box::<[u8]>::from(key), state)));
+        let (dict, buckets) = (PyDict::new(py), PyDict::new(py));
+        for (key, state) in &states {
+            buckets.set_item(convert::text(key), state_dict(py, state)?)?;
+        }
+        dict.set_item("accounts", buckets.len())?;
+        dict.set_item("buckets", buckets)?;
+        Ok(dict)
+    }
+
+    #[getter]
+    fn buckets<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static VIEW: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        VIEW.import(slf.py(), "tollbar._views", "Buckets")?.call1((slf,))
+    }
+
+    #[getter]
+    fn bucket_created_at<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static VIEW: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        if !slf.get().track_created {
+            let message = "bucket_created_at is kept only by a RateLimiter with track_created=True";
+            return Err(pyo3::exceptions::PyAttributeError::new_err(message));
+        }
+        VIEW.import(slf.py(), "tollbar._views", "CreatedAt")?.call1((slf,))
+    }
+
+    /// The live bucket of an account that is known, else None.
+    fn _bucket(&self, account_email: &Bound<'_, PyString>) -> PyResult<Option<TokenBucket>> {
+        Ok(self.limiter.bucket(convert::key(account_email)?)?.map(TokenBucket))
+    }
+
+    fn _created_at<'py>(&self, account_email: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        let created = self.limiter.created_ns(convert::key(account_email)?);
+        created.map(|unix_ns| convert::datetime(account_email.py(), unix_ns)).transpose()
+    }
+
+    fn _knows(&self, account_email: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.limiter.contains(convert::key(account_email)?))
+    }
+
+    fn _emails(&self) -> Vec<String> {
+        let mut emails = Vec::with_capacity(self.limiter.len());
+        self.limiter.for_each(|key, _| emails.push(convert::text(key).into_owned()));
+        emails
+    }
+
+    fn _count(&self) -> usize {
+        self.limiter.len()
+    }
+
+    #[getter]
+    fn default_messages_per_hour(&self) -> u64 {
+        self.messages_per_hour
+    }
+
+    #[getter]
+    fn default_refill_rate(&self) -> f64 {
+        self.messages_per_hour as f64 / 3600.0
+    }
+
+    #[getter]
+    fn max_buckets(&self) -> usize {
+        self.max_buckets
+    }
+
+    fn __repr__(&self) -> String {
+        let Self { messages_per_hour, max_buckets, limiter, .. } = self;
+        format!(
+            "RateLimiter(messages_per_hour={messages_per_hour}, max_buckets={max_buckets}, accounts={})",
+            limiter.len()
+        )
+    }
+}

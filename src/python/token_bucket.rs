@@ -1,0 +1,96 @@
+//! `TokenBucket`: one bucket, of its own or an account of a `RateLimiter`.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyDict};
+
+use super::awaitable::Ready;
+use super::clock::ManualClock;
+use super::convert::{self, Tokens};
+use crate::bucket::Bucket;
+use crate::limit::Rate;
+use crate::limiter::State;
+use crate::policy::Policy;
+
+/// A token bucket that starts full.
+#[pyclass(frozen, subclass, weakref, eq, hash, module = "tollbar")]
+#[derive(PartialEq)]
+pub(super) struct TokenBucket(pub(super) Bucket);
+
+impl std::hash::Hash for TokenBucket {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.identity().hash(state);
+    }
+}
+
+/// What an account holds, as the original's `get_state` shows it.
+pub(super) fn state_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("tokens", state.tokens)?;
+    dict.set_item("capacity", state.capacity)?;
+    dict.set_item("refill_rate", state.refill_per_second)?;
+    Ok(dict)
+}
+
+#[pymethods]
+impl TokenBucket {
+    #[new]
+    #[pyo3(signature = (capacity, refill_rate, *, clock=None))]
+    fn new(
+        capacity: &Bound<'_, PyAny>,
+        refill_rate: &Bound<'_, PyAny>,
+        clock: Option<&Bound<'_, ManualClock>>,
+    ) -> PyResult<Self> {
+        let capacity = convert::whole("capacity", capacity)?;
+        let rate = Rate::per_second(convert::number("refill_rate", refill_rate)?, capacity)?;
+        let policy = Policy::rate(rate).map_err(|error| convert::renamed(error, "burst", "capacity"))?;
+        Ok(Self(Bucket::new(policy, convert::clock(clock))))
+    }
+
+    #[pyo3(signature = (tokens=Tokens(1), timeout=None), text_signature = "($self, tokens=1, timeout=1.0)")]
+    fn acquire(&self, py: Python<'_>, tokens: Tokens, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<Ready>> {
+        let _ = timeout; // the original takes one and answers at once; so does this
+        if self.0.try_acquire(tokens.0) { Ready::yes(py) } else { Ready::value(py, false) }
+    }
+
+    #[pyo3(signature = (tokens=Tokens(1)), text_signature = "($self, tokens=1)")]
+    fn try_acquire(&self, tokens: Tokens) -> bool {
+        self.0.try_acquire(tokens.0)
+    }
+
+    /// Does nothing that would be needed: the state is always refilled.
+    fn _refill(&self, py: Python<'_>) -> PyResult<Py<Ready>> {
+        Ready::value(py, py.None())
+    }
+
+    fn get_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        state_dict(py, &self.0.state())
+    }
+
+    #[getter]
+    fn tokens(&self) -> f64 {
+        self.0.state().tokens
+    }
+
+    #[getter]
+    fn capacity(&self) -> u64 {
+        self.0.state().capacity
+    }
+
+    #[getter]
+    fn refill_rate(&self) -> f64 {
+        self.0.state().refill_per_second
+    }
+
+    #[getter]
+    fn last_refill<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        convert::datetime(py, self.0.clock().unix_ns())
+    }
+
+    fn __repr__(&self) -> String {
+        let state = self.0.state();
+        format!(
+            "TokenBucket(capacity={}, refill_rate={:?}, tokens={:.3})",
+            state.capacity, state.refill_per_second, state.tokens
+        )
+    }
+}
