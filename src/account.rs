@@ -71,7 +71,7 @@ impl Account {
 }
 
 /// Remembers when an account's denials were last told, so that a log has a line an interval and not
-/// a line a message. Milliseconds, modulo 2^32 (49 days); 0 means never.
+/// a line a message. Milliseconds and one, modulo 2^32 (49 days); 0 means never.
 #[derive(Debug, Default)]
 pub(crate) struct Notice {
     told_at: AtomicU32,
@@ -83,7 +83,7 @@ impl Notice {
     /// before it that nobody told; at most one caller an interval gets it.
     pub(crate) fn denied(&self, now: Ticks, every_ms: u32) -> Option<u32> {
         #[allow(clippy::cast_possible_truncation)] // modulo 2^32 on purpose
-        let now_ms = ((now / PER_NANO / 1_000_000) as u32).max(1);
+        let now_ms = ((now / PER_NANO / 1_000_000) as u32).wrapping_add(1).max(1);
         // ORDERING: Relaxed throughout; the counters carry no other data, and the swap alone decides
         // who tells.
         let told = self.told_at.load(Ordering::Relaxed);
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(notice.denied(0, 60_000), Some(0));
         assert_eq!(notice.denied(SECOND, 60_000), None);
         assert_eq!(notice.denied(59 * SECOND, 60_000), None);
-        assert_eq!(notice.denied(61 * SECOND, 60_000), Some(2));
+        assert_eq!(notice.denied(60 * SECOND, 60_000), Some(2));
         assert_eq!(notice.denied(62 * SECOND, 0), Some(0), "an interval of 0 tells every denial");
     }
 

@@ -139,7 +139,7 @@ mod tests {
         assert_eq!((clock.now_ns(), clock.unix_ns()), (0, 90));
     }
 
-    // HAZARD Clock: first reading 0; moved back before the start.
+    // HAZARD clock-zero
     #[test]
     fn a_timeline_starts_at_zero_and_never_below() {
         let manual = Arc::new(ManualClock::new(1_000, 0));

@@ -16,8 +16,8 @@
 //! Rooms call only downwards; a test reads the `use` lines.
 //!
 //! # Unsafe code
-//! Denied throughout, but for one place that says so: `python::interpreter`, two calls into the
-//! interpreter's C interface at import.
+//! Denied throughout, but for one place that says so: `python::interpreter`, calls into the interpreter's C
+//! interface that pyo3 has no safe form of.
 //!
 //! # Example
 //! ```

@@ -257,9 +257,11 @@ impl Limiter {
     }
 
     /// Whether the table holds an account for the key.
-    #[must_use]
-    pub fn contains(&self, key: &[u8]) -> bool {
-        self.table.holds(key)
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn contains(&self, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.table.holds(check(key)?))
     }
 
     /// How many accounts there are.

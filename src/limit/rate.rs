@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(rule.burst(), 10_000);
     }
 
-    // HAZARD Construction: capacity 1; 2^32-1; 1 per 100 days.
+    // HAZARD construction-exact
     #[test]
     fn the_ends_of_the_range_are_exact() {
         let days = Rate::new(1, 100 * 24 * HOUR).rule().unwrap();
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(Rate::new(10_000_000, SECOND).rule().unwrap().emission(), 1600);
     }
 
-    // HAZARD Construction: rate, capacity, period = 0, 2^63, 2^64-1; beyond the resolution; beyond the range.
+    // HAZARD construction-values, HAZARD construction-range
     #[test]
     fn what_cannot_be_limited_is_refused_by_name() {
         assert_eq!(refused(Rate::new(0, HOUR)), "limit must be at least 1, not 0");
@@ -179,7 +179,7 @@ mod tests {
         assert!(refused(Rate::new(1, 24 * HOUR).burst(MAX_BURST)).starts_with("burst must refill"));
     }
 
-    // HAZARD Construction: rate = 0, -1, NaN, +-inf, 1e308, 5e-324. INCIDENT governor#203: rates above 1e9/s.
+    // HAZARD construction-values, HAZARD incident-fast-rates (governor#203)
     #[test]
     fn float_rates_that_are_none_are_refused() {
         for bad in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, 5e-324, 1e300] {

@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(TokenBucket::closed().reserve(7, 9, 5, 0), Reserved::Never);
     }
 
-    // HAZARD Clock: back by an hour; a stale reading. INCIDENT golang/go#71360: stale now mints tokens.
+    // HAZARD clock-back, HAZARD incident-stale-now (golang/go#71360)
     #[test]
     fn an_older_reading_is_only_stricter() {
         let Verdict::Allow(tat) = RULE.decide(0, 10_000, 10) else { panic!("denied") };
@@ -295,7 +295,7 @@ mod tests {
     }
 
     // The case that a plain `tat - n*T` gets wrong: reserve at 0, charge at 2, cancel, charge again at 2.
-    // INCIDENT golang/go#56924: wrong refund on cancel.
+    // HAZARD incident-refund (golang/go#56924)
     #[test]
     fn a_refund_never_mints() {
         let rule = TokenBucket::metered(1, 1);

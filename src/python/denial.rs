@@ -6,6 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
 
 use super::convert::seconds_up;
+use super::interpreter;
 use crate::decision::Reason;
 use crate::limiter::Denial;
 
@@ -72,7 +73,7 @@ impl Refused {
                 // A class may refuse attributes; the message says the same.
                 let _ = exception.setattr("account_email", self.account_email.bind(py));
                 let _ = exception.setattr("retry_after", seconds_up(self.retry_after_ns));
-                PyErr::from_value(exception)
+                interpreter::raised_in_context(&exception)
             }
             Err(error) => error,
         }

@@ -1,13 +1,14 @@
-//! Refuses to be imported into a subinterpreter.
-//!
-//! The extension keeps process-wide state (the awaitable for "allowed", the logger); two interpreters
-//! sharing Python objects is undefined. Newer interpreters refuse such an import themselves, 3.10 and
-//! 3.11 do not.
+//! The calls into the interpreter's C interface that pyo3 has no safe form of.
 
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+/// Refuses to be imported into a subinterpreter.
+///
+/// The extension keeps process-wide state (the awaitable for "allowed", the logger), and two
+/// interpreters must not share Python objects. Newer interpreters refuse such an import themselves, 3.10
+/// and 3.11 do not.
 pub(super) fn refuse_subinterpreters() -> PyResult<()> {
     // SAFETY: called from the module's init, so this thread is attached to an interpreter, which is
     // all that PyInterpreterState_Get asks for; it never returns NULL then.
@@ -17,4 +18,17 @@ pub(super) fn refuse_subinterpreters() -> PyResult<()> {
         return Ok(());
     }
     Err(PyImportError::new_err("tollbar works in the main interpreter only, not in a subinterpreter"))
+}
+
+/// The exception as raised here and now: with the exception that is being handled as its `__context__`,
+/// which an error made of a ready exception object would lose.
+pub(super) fn raised_in_context(exception: &Bound<'_, PyAny>) -> PyErr {
+    let class = exception.get_type();
+    // SAFETY: both pointers come from live references and are only borrowed by the call; the `Bound`
+    // proves that this thread is attached.
+    #[allow(unsafe_code)]
+    unsafe {
+        ffi::PyErr_SetObject(class.as_ptr(), exception.as_ptr());
+    }
+    PyErr::fetch(exception.py())
 }

@@ -108,6 +108,6 @@ impl Limiter {
     }
 
     fn __contains__(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.contains(convert::key(key)?))
+        Ok(self.0.contains(convert::key(key)?)?)
     }
 }

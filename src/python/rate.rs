@@ -1,5 +1,7 @@
 //! `Rate`: so many in a period, said once and checked at once.
 
+use std::hash::{Hash, Hasher};
+
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -9,11 +11,24 @@ use crate::policy::Policy;
 
 /// At most `limit` in every `per` seconds, of which up to `burst` at once.
 #[pyclass(frozen, eq, hash, module = "tollbar")]
-#[derive(PartialEq, Eq, Hash)]
 pub(super) struct Rate {
     spec: limit::Rate,
     strict: bool,
     policy: Policy,
+}
+
+impl PartialEq for Rate {
+    /// A burst that was left out equals the same burst given.
+    fn eq(&self, other: &Self) -> bool {
+        let said = |rate: &Self| (rate.spec.limit(), rate.spec.period_ns(), rate.strict);
+        said(self) == said(other) && self.policy == other.policy
+    }
+}
+
+impl Hash for Rate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.policy.hash(state);
+    }
 }
 
 impl Rate {

@@ -196,7 +196,7 @@ impl RateLimiter {
     ) -> PyResult<bool> {
         let how = convert::migration(migration)?;
         let key = convert::key(account_email)?;
-        if !self.limiter.contains(key) {
+        if !self.limiter.contains(key)? {
             return Ok(false);
         }
         Ok(self.limiter.reconfigure(key, self.class(account)?, how)?)
@@ -230,9 +230,10 @@ impl RateLimiter {
         VIEW.import(slf.py(), "tollbar._views", "CreatedAt")?.call1((slf,))
     }
 
-    /// The live bucket of an account that is known, else None.
+    // What the views ask. A key that could never be in the table is simply not there, as in a dict.
+
     fn _bucket(&self, account_email: &Bound<'_, PyString>) -> PyResult<Option<TokenBucket>> {
-        Ok(self.limiter.bucket(convert::key(account_email)?)?.map(TokenBucket))
+        Ok(self.limiter.bucket(convert::key(account_email)?).ok().flatten().map(TokenBucket))
     }
 
     fn _created_at<'py>(&self, account_email: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
@@ -241,7 +242,7 @@ impl RateLimiter {
     }
 
     fn _knows(&self, account_email: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.limiter.contains(convert::key(account_email)?))
+        Ok(self.limiter.contains(convert::key(account_email)?).unwrap_or(false))
     }
 
     fn _emails(&self) -> Vec<String> {

@@ -90,7 +90,7 @@ fn a_pinned_account_stays_and_the_table_comes_back_to_its_bound() {
     assert!(!bench.table.holds(b"a"));
 }
 
-// HAZARD Cost: above capacity leaves no trace; a denied first sight neither.
+// HAZARD cost-above-capacity
 #[test]
 fn a_request_that_cannot_pass_creates_nothing() {
     let bench = bench(5, WhenFull::Deny, Rate::new(10, 10 * SECOND));
@@ -102,7 +102,7 @@ fn a_request_that_cannot_pass_creates_nothing() {
     assert_eq!(bench.table.charge(b"b", 1, Absent::Tell, None), Answer::Unknown);
 }
 
-// HAZARD Clock: back by 1 ns, 1 s, 1 h -> never over-admits, lock-out bounded by B*T.
+// HAZARD clock-back
 #[test]
 fn after_a_step_back_the_lock_out_is_at_most_that_of_an_empty_bucket() {
     for step in [1, SECOND, HOUR] {
@@ -120,7 +120,7 @@ fn after_a_step_back_the_lock_out_is_at_most_that_of_an_empty_bucket() {
     }
 }
 
-// HAZARD Clock: the same for keys that were evicted before the step.
+// HAZARD clock-back, HAZARD incident-expiry-race
 #[test]
 fn an_evicted_key_is_not_fresh_for_an_older_reading_and_not_locked_out_for_long() {
     let bench = bench(1, WhenFull::Deny, Rate::new(10, 10 * SECOND));
@@ -137,7 +137,7 @@ fn an_evicted_key_is_not_fresh_for_an_older_reading_and_not_locked_out_for_long(
     assert!(bench.passes("a"), "and at most an empty bucket's time from the step on");
 }
 
-// HAZARD Clock: forward 1 h, 100 years; frozen.
+// HAZARD clock-forward, HAZARD clock-frozen
 #[test]
 fn a_leap_of_a_hundred_years_admits_a_burst_and_locks_nobody_out() {
     let bench = bench(10, WhenFull::Deny, Rate::new(10, 10 * SECOND));
@@ -152,7 +152,7 @@ fn a_leap_of_a_hundred_years_admits_a_burst_and_locks_nobody_out() {
     }
 }
 
-// HAZARD Clock: threads skewed by 10 ms.
+// HAZARD clock-skew, HAZARD race-frozen-thread
 #[test]
 fn a_thread_whose_reading_is_late_mints_nothing() {
     let bench = bench(10, WhenFull::Deny, Rate::new(1000, SECOND).burst(10));
