@@ -205,3 +205,23 @@ fn iteration_sees_every_account_once() {
     bench.table.for_each(|key, _, _| assert!(seen.insert(key.to_vec())));
     assert_eq!(seen.len(), 5000);
 }
+
+// HAZARD keys-collide: what collides in one table does not in another, so nobody outside can choose keys.
+#[test]
+fn keys_that_meet_in_one_table_part_in_the_next() {
+    let tables = [0, 1].map(|_| bench(100_000, WhenFull::Deny, Rate::new(10, 10 * SECOND)).table);
+    let homes = |table: &Table, key: &String| table.home(table.hash(key.as_bytes()));
+    let keys = (0..64_000).map(|i| i.to_string());
+    let meeting: Vec<String> = keys.filter(|key| homes(&tables[0], key) == 0).collect();
+    assert!(meeting.len() > 500);
+    let parted: std::collections::HashSet<usize> = meeting.iter().map(|key| homes(&tables[1], key)).collect();
+    assert_eq!(parted.len(), STRIPES, "spread over every stripe of the other");
+}
+
+#[test]
+fn a_table_has_one_stripe_for_each_64_accounts_up_to_64() {
+    for (max_keys, stripes) in [(1, 1), (63, 1), (128, 2), (1000, 16), (4096, 64), (1_000_000, 64)] {
+        let table = bench(max_keys, WhenFull::Deny, Rate::new(1, SECOND)).table;
+        assert_eq!(table.stripes.len(), stripes, "{max_keys}");
+    }
+}

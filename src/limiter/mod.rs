@@ -2,23 +2,29 @@
 //!
 //! RUNS PER DECISION: [`Limiter::try_acquire`], a key check, [`Table::charge`], one count.
 
+mod answer;
+mod builder;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::account::Notice;
 use crate::bucket::Bucket;
 use crate::classes::ClassId;
-use crate::clock::{Clock, Timeline};
+use crate::clock::Clock;
 use crate::counters::{Counters, Event};
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::Error;
 use crate::limit::{Migration, Verdict};
 use crate::policy::Policy;
-use crate::table::{Absent, Answer, Charge, Look, MAX_KEY_LEN, Pin, Plan, Table, WhenFull};
-use crate::ticks::{Ticks, to_nanos_up};
+use crate::table::{Absent, Answer, Charge, Look, MAX_KEY_LEN, Pin, Table, WhenFull};
+use crate::ticks::to_nanos_up;
 
-/// The largest `max_keys`: 2^31.
-const MAX_KEYS: usize = 1 << 31;
+pub(crate) use answer::decision;
+pub use answer::{Denial, Outcome, State, Stats};
+pub use builder::Builder;
+
+use answer::full_decision;
 
 /// Limits many keys, each on its own. Shared freely between threads.
 pub struct Limiter {
@@ -29,105 +35,10 @@ pub struct Limiter {
     told_forgiven: AtomicBool,
 }
 
-/// How a limiter is to be; made by [`Limiter::builder`].
-#[derive(Debug)]
-#[must_use]
-pub struct Builder {
-    policy: Policy,
-    max_keys: usize,
-    when_full: WhenFull,
-    clock: Clock,
-    notice_ms: Option<u32>,
-    track_created: bool,
-}
-
-/// The short answer: no division, nothing computed that an allowed request does not need.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
-    /// The cost was charged.
-    Allowed,
-    /// A limit said no. Unless [`Denial::shadow`], nothing passes.
-    Denied(Denial<'a>),
-    /// The key was never seen (or has been evicted), and the caller wanted to know.
-    Unknown,
-}
-
-/// What a denied caller needs to act on it.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Denial<'a> {
-    /// Why.
-    pub reason: Reason,
-    /// How long until the same request would pass, in nanoseconds; [`NEVER`] never.
-    pub retry_after_ns: u64,
-    /// The policy that denied, or `None` if the table was full.
-    pub policy: Option<&'a Policy>,
-    /// This denial is the one to log in its interval; so many before it were not logged.
-    pub tell: Option<u32>,
-    /// The limit only counts: the request passes all the same.
-    pub shadow: bool,
-}
-
-impl Outcome<'_> {
-    /// Whether the request passes.
-    #[inline]
-    #[must_use]
-    pub const fn passes(&self) -> bool {
-        match self {
-            Self::Allowed => true,
-            Self::Denied(denial) => denial.shadow,
-            Self::Unknown => false,
-        }
-    }
-}
-
-/// What an account holds at a reading.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct State {
-    /// Tokens, with their fraction.
-    pub tokens: f64,
-    /// The most tokens it can hold.
-    pub capacity: u64,
-    /// Tokens a second that flow back in.
-    pub refill_per_second: f64,
-    /// First sight on the wall clock, in nanoseconds since 1970, where that is tracked.
-    pub created_ns: Option<u64>,
-}
-
-/// Totals since the limiter was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Requests that passed.
-    pub allowed: u64,
-    /// Requests that were refused, those by a full table included.
-    pub denied: u64,
-    /// Requests that a shadow limit would have refused.
-    pub shadow_denied: u64,
-    /// Requests of unknown keys that met a full table.
-    pub full: u64,
-    /// Accounts dropped to make room.
-    pub evicted: u64,
-    /// Those among them that still owed something.
-    pub forgiven: u64,
-    /// Accounts now in the table.
-    pub keys: u64,
-    /// The most accounts that any one insertion looked at.
-    pub most_looks: u32,
-}
-
 impl Limiter {
     /// Starts with what every limiter needs, the policy of its keys.
     pub fn builder(policy: Policy) -> Builder {
-        Builder {
-            policy,
-            max_keys: 1_000_000,
-            when_full: WhenFull::Deny,
-            clock: Clock::monotonic(),
-            notice_ms: None,
-            track_created: false,
-        }
+        Builder::new(policy)
     }
 
     /// Takes `cost` tokens from the key's account if it has them. A cost of 0 takes nothing and passes.
@@ -403,108 +314,6 @@ impl std::fmt::Debug for Limiter {
             .field("policy", self.table.policy(self.default))
             .field("keys", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl Builder {
-    /// At most this many accounts; 1,000,000 unless said otherwise.
-    pub fn max_keys(mut self, max_keys: usize) -> Self {
-        self.max_keys = max_keys;
-        self
-    }
-
-    /// What to do with an unknown key when the table is full and nobody has refilled.
-    pub fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.when_full = when_full;
-        self
-    }
-
-    /// The clock to decide by.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Mark one denial per account and interval as the one to log; 0 marks every denial.
-    pub fn notice_every_ms(mut self, interval: Option<u32>) -> Self {
-        self.notice_ms = interval;
-        self
-    }
-
-    /// Remember when each account was first seen.
-    pub fn track_created(mut self, track: bool) -> Self {
-        self.track_created = track;
-        self
-    }
-
-    /// The limiter.
-    ///
-    /// # Errors
-    /// Refuses `max_keys` of 0 or above 2^31.
-    pub fn build(self) -> Result<Limiter, Error> {
-        let Self { policy, max_keys, when_full, clock, notice_ms, track_created } = self;
-        if max_keys == 0 {
-            return Err(Error::invalid("max_keys", max_keys, "must be at least 1"));
-        }
-        if max_keys > MAX_KEYS {
-            return Err(Error::invalid("max_keys", max_keys, "must be at most 2,147,483,648"));
-        }
-        let plan = Plan { max_keys, when_full, notice_ms, track_created };
-        let table = Table::new(plan, Timeline::starting_now(clock));
-        let default = table.intern(policy)?;
-        Ok(Limiter {
-            table,
-            default,
-            counters: Counters::new(),
-            full_notice: Notice::default(),
-            told_forgiven: AtomicBool::new(false),
-        })
-    }
-}
-
-impl State {
-    /// What an account of this policy holds when its word is `tat`.
-    pub(crate) fn of(policy: &Policy, tat: Ticks, now: Ticks) -> Self {
-        let metered = policy.rule().burst() > 0;
-        let full = if policy.is_unlimited() { policy.capacity() as f64 } else { 0.0 };
-        Self {
-            tokens: if metered { policy.rule().balance(tat, now).tokens } else { full },
-            capacity: policy.capacity(),
-            refill_per_second: policy.refill_per_second(),
-            created_ns: None,
-        }
-    }
-}
-
-/// The full answer of one limit.
-pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks) -> Decision {
-    let (balance, shadow) = (policy.rule().balance(tat, now), policy.is_shadow());
-    let (reason, wait) = match verdict {
-        Verdict::Allow(_) => (None, 0),
-        Verdict::Deny(wait) => (Some(Reason::Rate), to_nanos_up(wait)),
-        Verdict::Never => (Some(Reason::Never), NEVER),
-    };
-    let shadowed = shadow && reason.is_some();
-    Decision {
-        allowed: reason.is_none() || shadow,
-        reason: if shadow { None } else { reason },
-        retry_after_ns: if shadow { 0 } else { wait },
-        remaining: balance.remaining,
-        reset_after_ns: to_nanos_up(balance.reset_after),
-        shadowed,
-    }
-}
-
-fn full_decision(outcome: &Outcome<'_>) -> Decision {
-    let passes = outcome.passes();
-    let wait = if let Outcome::Denied(denial) = outcome { denial.retry_after_ns } else { 0 };
-    Decision {
-        allowed: passes,
-        reason: (!passes).then_some(Reason::Full),
-        retry_after_ns: if passes { 0 } else { wait },
-        remaining: 0,
-        reset_after_ns: 0,
-        shadowed: passes && matches!(outcome, Outcome::Denied(_)),
     }
 }
 

@@ -1,0 +1,128 @@
+//! What the facade answers with: short for the hot path, full on request, and totals.
+
+use crate::decision::{Decision, NEVER, Reason};
+use crate::limit::Verdict;
+use crate::policy::Policy;
+use crate::ticks::{Ticks, to_nanos_up};
+
+/// The short answer: no division, nothing computed that an allowed request does not need.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// The cost was charged.
+    Allowed,
+    /// A limit said no. Unless [`Denial::shadow`], nothing passes.
+    Denied(Denial<'a>),
+    /// The key was never seen (or has been evicted), and the caller wanted to know.
+    Unknown,
+}
+
+/// What a denied caller needs to act on it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Denial<'a> {
+    /// Why.
+    pub reason: Reason,
+    /// How long until the same request would pass, in nanoseconds; [`NEVER`] never.
+    pub retry_after_ns: u64,
+    /// The policy that denied, or `None` if the table was full.
+    pub policy: Option<&'a Policy>,
+    /// This denial is the one to log in its interval; so many before it were not logged.
+    pub tell: Option<u32>,
+    /// The limit only counts: the request passes all the same.
+    pub shadow: bool,
+}
+
+impl Outcome<'_> {
+    /// Whether the request passes.
+    #[inline]
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Allowed => true,
+            Self::Denied(denial) => denial.shadow,
+            Self::Unknown => false,
+        }
+    }
+}
+
+/// What an account holds at a reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct State {
+    /// Tokens, with their fraction.
+    pub tokens: f64,
+    /// The most tokens it can hold.
+    pub capacity: u64,
+    /// Tokens a second that flow back in.
+    pub refill_per_second: f64,
+    /// First sight on the wall clock, in nanoseconds since 1970, where that is tracked.
+    pub created_ns: Option<u64>,
+}
+
+/// Totals since the limiter was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Requests that passed.
+    pub allowed: u64,
+    /// Requests that were refused, those by a full table included.
+    pub denied: u64,
+    /// Requests that a shadow limit would have refused.
+    pub shadow_denied: u64,
+    /// Requests of unknown keys that met a full table.
+    pub full: u64,
+    /// Accounts dropped to make room.
+    pub evicted: u64,
+    /// Those among them that still owed something.
+    pub forgiven: u64,
+    /// Accounts now in the table.
+    pub keys: u64,
+    /// The most accounts that any one insertion looked at.
+    pub most_looks: u32,
+}
+
+impl State {
+    /// What an account of this policy holds when its word is `tat`.
+    pub(crate) fn of(policy: &Policy, tat: Ticks, now: Ticks) -> Self {
+        let metered = policy.rule().burst() > 0;
+        let full = if policy.is_unlimited() { policy.capacity() as f64 } else { 0.0 };
+        Self {
+            tokens: if metered { policy.rule().balance(tat, now).tokens } else { full },
+            capacity: policy.capacity(),
+            refill_per_second: policy.refill_per_second(),
+            created_ns: None,
+        }
+    }
+}
+
+/// The full answer of one limit.
+pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks) -> Decision {
+    let (balance, shadow) = (policy.rule().balance(tat, now), policy.is_shadow());
+    let (reason, wait) = match verdict {
+        Verdict::Allow(_) => (None, 0),
+        Verdict::Deny(wait) => (Some(Reason::Rate), to_nanos_up(wait)),
+        Verdict::Never => (Some(Reason::Never), NEVER),
+    };
+    let shadowed = shadow && reason.is_some();
+    Decision {
+        allowed: reason.is_none() || shadow,
+        reason: if shadow { None } else { reason },
+        retry_after_ns: if shadow { 0 } else { wait },
+        remaining: balance.remaining,
+        reset_after_ns: to_nanos_up(balance.reset_after),
+        shadowed,
+    }
+}
+
+pub(super) fn full_decision(outcome: &Outcome<'_>) -> Decision {
+    let passes = outcome.passes();
+    let wait = if let Outcome::Denied(denial) = outcome { denial.retry_after_ns } else { 0 };
+    Decision {
+        allowed: passes,
+        reason: (!passes).then_some(Reason::Full),
+        retry_after_ns: if passes { 0 } else { wait },
+        remaining: 0,
+        reset_after_ns: 0,
+        shadowed: passes && matches!(outcome, Outcome::Denied(_)),
+    }
+}
