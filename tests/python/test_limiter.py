@@ -31,11 +31,11 @@ def test_an_hour_at_ten_thousand_an_hour(clock):
     """One hour of requests every 0.1 s: the burst, and floor(w/T) more."""
     plain, strict = (Limiter(Rate(10_000, HOUR, strict=strict), clock=clock) for strict in (False, True))
     admitted = {plain: [], strict: []}
-    for limiter in admitted:
+    for limiter, times in admitted.items():
         start = clock.now_ns()
         for _ in range(36_000 * 3):
             if limiter.try_acquire("a"):
-                admitted[limiter].append(clock.now_ns())
+                times.append(clock.now_ns())
             clock.advance_ns(10**8)
         assert clock.now_ns() == start + 3 * HOUR * 10**9
     # A request every 0.1 s drains the burst until the refill alone is left.
@@ -143,7 +143,12 @@ def test_a_shadow_limit_counts_only(clock):
     limiter = Limiter(Rate(1, 1, shadow=True, name="trial"), clock=clock)
     assert limiter.try_acquire("a")
     decision = limiter.decide("a")
-    assert (decision.allowed, decision.shadowed, decision.limit, decision.reason) == (True, True, "trial", None)
+    assert (decision.allowed, decision.shadowed, decision.limit, decision.reason) == (
+        True,
+        True,
+        "trial",
+        None,
+    )
     assert limiter.try_acquire("a")
     stats = limiter.stats()
     assert (stats["allowed"], stats["denied"], stats["shadow_denied"]) == (3, 0, 2)
@@ -219,8 +224,11 @@ def test_a_rate_is_a_value():
     assert Rate(100, 60) == Rate(100, 60)
     assert Rate(100, 60) != Rate(101, 60)
     assert hash(Rate(100, 60)) == hash(Rate(100, 60))
-    assert repr(Rate(100, 60, strict=True, shadow=True)) == "Rate(100, per=60.0, burst=10, strict=True, shadow=True)"
-    for again in (copy.copy(rate), copy.deepcopy(rate), pickle.loads(pickle.dumps(rate))):  # noqa: S301
+    assert (
+        repr(Rate(100, 60, strict=True, shadow=True))
+        == "Rate(100, per=60.0, burst=10, strict=True, shadow=True)"
+    )
+    for again in (copy.copy(rate), copy.deepcopy(rate), pickle.loads(pickle.dumps(rate))):
         assert again == rate
     strict = Rate(1000, 60, strict=True)
     assert copy.copy(strict) == strict

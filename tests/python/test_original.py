@@ -66,9 +66,9 @@ def test_a_limiter_answers_as_the_original(default, limits, steps):
     clock = ManualClock()
     limiter, model = RateLimiter(default, clock=clock, log_interval=None), original.Limiter(default)
     accounts = [Account(None) if limit is None else account(limit) for limit in limits]
-    for pause, which, tokens in steps:
+    for pause, number, tokens in steps:
         clock.advance_ns(pause)
-        which %= len(limits)
+        which = number % len(limits)
         email = f"account{which}@example.org"
         bucket = model.bucket(email, limits[which], clock.now_ns())
         if bucket.is_near_a_tie(tokens, clock.now_ns()):

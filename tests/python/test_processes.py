@@ -12,7 +12,7 @@ import pytest
 
 def run(code: str, *, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter; the timeout is there only to end a hang."""
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "-X", "dev", "-W", "ignore", "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,

@@ -1,0 +1,51 @@
+# Every command that a person needs. `make` alone lists them.
+PYTHON ?= python3
+TOOLS  := .venv/tools
+DEMO   := .venv/demo
+RELEASE := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
+
+.PHONY: help demo test lint bench packaging clean
+.DEFAULT_GOAL := help
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: $(DEMO)/.ready  ## a real mail relay under four limiters: build, run, compare, plot
+	$(DEMO)/bin/python -m tollbar demo --plot demo.png $(DEMO_ARGS)
+
+test:  ## everything: lints, Rust, packages, and the suite on every CPython that is here
+	$(PYTHON) tests/everywhere.py
+
+lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	PYO3_PYTHON=$(abspath $(TOOLS)/bin/python) cargo clippy --quiet --lib --features python -- -D warnings
+	$(TOOLS)/bin/ruff check --quiet .
+	$(TOOLS)/bin/ruff format --check --quiet .
+	$(TOOLS)/bin/mypy python benches
+	$(TOOLS)/bin/python -m mypy.stubtest tollbar._tollbar
+
+bench: $(DEMO)/.ready  ## side by side against the reference limiters, as ratios
+	$(DEMO)/bin/python benches/side_by_side.py $(BENCH_ARGS)
+
+packaging:  ## wheel, sdist and `pip install .`, each into an empty environment
+	$(PYTHON) tests/packaging.py
+
+clean:  ## forget everything that was built
+	cargo clean
+	rm -rf .venv dist
+
+# The released form, with what the demo and the benchmarks need beside it.
+$(DEMO)/.ready: $(RELEASE) $(wildcard python/tollbar/*.py python/tollbar/demo/*.py)
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --upgrade pip
+	$(DEMO)/bin/python -m pip install --quiet '.[demo]'
+	@touch $@
+
+# Linters, and the package itself for stubtest to look at.
+$(TOOLS)/.ready: $(RELEASE) python/tollbar/_tollbar.pyi $(wildcard python/tollbar/*.py)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --upgrade pip
+	$(TOOLS)/bin/python -m pip install --quiet --group lint --group test maturin aiosmtpd aiosmtplib matplotlib rich
+	VIRTUAL_ENV=$(abspath $(TOOLS)) $(TOOLS)/bin/maturin develop --quiet --profile quick
+	@touch $@
