@@ -1,4 +1,4 @@
-"""The package as users get it, each into an empty environment: `pip install .`, a release wheel, the sdist."""
+"""The package as users get it, into empty environments: `pip install .`, a release wheel, the sdist."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def main() -> None:
         run([python, "-m", "pip", "install", "--quiet", "maturin"])
         maturin = [python, "-m", "maturin"]
         run([*maturin, "build", "--quiet", "--release", "--interpreter", sys.executable, "--out", DIST])
-        run([*maturin, "sdist", "--quiet", "--out", DIST])
+        run([*maturin, "sdist", "--out", DIST])
     (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
     try_in_an_empty_environment(f"release wheel {wheel.name}, {wheel.stat().st_size // 1024} KiB", wheel)
     try_in_an_empty_environment(f"sdist {sdist.name}, {sdist.stat().st_size // 1024} KiB", sdist)

@@ -141,8 +141,16 @@ pub(super) fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Bound<'_, PyDat
 }
 
 /// `None` is the system's monotonic clock.
-pub(super) fn clock(clock: Option<&Bound<'_, ManualClock>>) -> Clock {
-    clock.map_or_else(Clock::monotonic, |manual| manual.get().clock())
+pub(super) fn clock(clock: Option<&Bound<'_, PyAny>>) -> PyResult<Clock> {
+    let Some(clock) = clock else { return Ok(Clock::monotonic()) };
+    let manual = clock.cast::<ManualClock>().map_err(|_| wrong_type("clock", "a ManualClock or None", clock))?;
+    Ok(manual.get().clock())
+}
+
+/// True or False, and nothing that merely counts as one of them; False if nothing is given.
+pub(super) fn flag(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    let Some(value) = value else { return Ok(false) };
+    value.extract().map_err(|_| wrong_type(name, "True or False", value))
 }
 
 pub(super) fn when_full(word: &str) -> PyResult<WhenFull> {

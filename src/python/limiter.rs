@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::clock::ManualClock;
 use super::convert::{self, Cost};
 use super::decision::Decision;
 use super::fork;
@@ -31,7 +30,7 @@ impl Limiter {
         limits: &Bound<'_, PyTuple>,
         max_keys: Option<&Bound<'_, PyAny>>,
         when_full: &str,
-        clock: Option<&Bound<'_, ManualClock>>,
+        clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let [limit] = limits.as_slice() else {
             let message = format!("limits must be exactly one Rate for now, not {}", limits.len());
@@ -43,7 +42,7 @@ impl Limiter {
         let limiter = limiter::Limiter::builder(rate.get().policy())
             .max_keys(convert::max_keys("max_keys", max_keys, 1_000_000)?)
             .when_full(convert::when_full(when_full)?)
-            .clock(convert::clock(clock))
+            .clock(convert::clock(clock)?)
             .build()?;
         Ok(Self(Arc::new(limiter)))
     }

@@ -40,23 +40,25 @@ impl Rate {
 #[pymethods]
 impl Rate {
     #[new]
-    #[pyo3(signature = (limit, per, burst=None, strict=false, *, shadow=false, name=None))]
+    #[pyo3(signature = (limit, per, burst=None, strict=None, *, shadow=None, name=None),
+           text_signature = "(limit, per, burst=None, strict=False, *, shadow=False, name=None)")]
     fn new(
         limit: &Bound<'_, PyAny>,
         per: &Bound<'_, PyAny>,
         burst: Option<&Bound<'_, PyAny>>,
-        strict: bool,
-        shadow: bool,
+        strict: Option<&Bound<'_, PyAny>>,
+        shadow: Option<&Bound<'_, PyAny>>,
         name: Option<&str>,
     ) -> PyResult<Self> {
         let mut rate = limit::Rate::new(convert::whole("limit", limit)?, convert::duration("per", per)?);
         if let Some(burst) = burst {
             rate = rate.burst(convert::whole("burst", burst)?);
         }
+        let strict = convert::flag("strict", strict)?;
         if strict {
             rate = rate.strict();
         }
-        let mut policy = Policy::rate(rate)?.shadow(shadow);
+        let mut policy = Policy::rate(rate)?.shadow(convert::flag("shadow", shadow)?);
         if let Some(name) = name {
             policy = policy.named(name);
         }

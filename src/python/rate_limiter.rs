@@ -8,7 +8,6 @@ use pyo3::types::{PyDateTime, PyDict, PyString, PyType};
 
 use super::accounts::Reading;
 use super::awaitable::Ready;
-use super::clock::ManualClock;
 use super::convert::{self, Tokens};
 use super::denial::{self, Refused};
 use super::token_bucket::{TokenBucket, state_dict};
@@ -85,34 +84,41 @@ impl RateLimiter {
     #[new]
     #[pyo3(
         signature = (
-            messages_per_hour=None, max_buckets=None, *, exception=None, burst_size=None, account_burst=false,
-            account_enabled=false, strict=false, shadow=false, track_created=false, when_full="evict_least",
+            messages_per_hour=None, max_buckets=None, *, exception=None, burst_size=None, account_burst=None,
+            account_enabled=None, strict=None, shadow=None, track_created=None, when_full="evict_least",
             log_interval=convert::Interval::DEFAULT, clock=None
         ),
         text_signature = "(messages_per_hour=10000, max_buckets=10000, *, exception=None, burst_size=None, \
             account_burst=False, account_enabled=False, strict=False, shadow=False, track_created=False, \
             when_full='evict_least', log_interval=60.0, clock=None)"
     )]
-    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         messages_per_hour: Option<&Bound<'_, PyAny>>,
         max_buckets: Option<&Bound<'_, PyAny>>,
         exception: Option<&Bound<'_, PyAny>>,
         burst_size: Option<&Bound<'_, PyAny>>,
-        account_burst: bool,
-        account_enabled: bool,
-        strict: bool,
-        shadow: bool,
-        track_created: bool,
+        account_burst: Option<&Bound<'_, PyAny>>,
+        account_enabled: Option<&Bound<'_, PyAny>>,
+        strict: Option<&Bound<'_, PyAny>>,
+        shadow: Option<&Bound<'_, PyAny>>,
+        track_created: Option<&Bound<'_, PyAny>>,
         when_full: &str,
         log_interval: convert::Interval,
-        clock: Option<&Bound<'_, ManualClock>>,
+        clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let messages_per_hour = convert::at_least_one("messages_per_hour", messages_per_hour, 10_000)?;
         let max_buckets = convert::max_keys("max_buckets", max_buckets, 10_000)?;
         let burst_size = burst_size.map(|size| convert::whole("burst_size", size)).transpose()?;
-        let reading = Reading { burst_size, account_burst, account_enabled, strict, shadow };
+        let reading = Reading {
+            burst_size,
+            account_burst: convert::flag("account_burst", account_burst)?,
+            account_enabled: convert::flag("account_enabled", account_enabled)?,
+            strict: convert::flag("strict", strict)?,
+            shadow: convert::flag("shadow", shadow)?,
+        };
+        let track_created = convert::flag("track_created", track_created)?;
         let policy = reading
             .hourly(messages_per_hour, None)
             .map_err(|error| convert::renamed(error, "limit", "messages_per_hour"))?;
@@ -121,7 +127,7 @@ impl RateLimiter {
             .when_full(convert::when_full(when_full)?)
             .notice_every_ms(log_interval.0)
             .track_created(track_created)
-            .clock(convert::clock(clock))
+            .clock(convert::clock(clock)?)
             .build()
             .map_err(|error| convert::renamed(error, "max_keys", "max_buckets"))?;
         let exception = denial::exception_class(exception, py)?;

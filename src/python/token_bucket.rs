@@ -4,7 +4,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict};
 
 use super::awaitable::Ready;
-use super::clock::ManualClock;
 use super::convert::{self, Tokens};
 use crate::bucket::Bucket;
 use crate::limit::Rate;
@@ -38,12 +37,12 @@ impl TokenBucket {
     fn new(
         capacity: &Bound<'_, PyAny>,
         refill_rate: &Bound<'_, PyAny>,
-        clock: Option<&Bound<'_, ManualClock>>,
+        clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let capacity = convert::whole("capacity", capacity)?;
         let rate = Rate::per_second(convert::number("refill_rate", refill_rate)?, capacity)?;
         let policy = Policy::rate(rate).map_err(|error| convert::renamed(error, "burst", "capacity"))?;
-        Ok(Self(Bucket::new(policy, convert::clock(clock))))
+        Ok(Self(Bucket::new(policy, convert::clock(clock)?)))
     }
 
     #[pyo3(signature = (tokens=Tokens(1), timeout=None), text_signature = "($self, tokens=1, timeout=1.0)")]
