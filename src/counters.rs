@@ -91,13 +91,17 @@ mod tests {
 
     #[test]
     fn every_count_arrives_from_more_threads_than_there_are_lanes() {
-        let counters = Counters::new();
+        const COUNTS: usize = 20_000;
+        let (counters, all_there) = (Counters::new(), std::sync::Barrier::new(3 * LANES));
         std::thread::scope(|scope| {
-            for _ in 0..2 * LANES {
-                scope.spawn(|| (0..1000).for_each(|_| counters.count(Event::Allowed)));
+            for _ in 0..3 * LANES {
+                scope.spawn(|| {
+                    all_there.wait();
+                    (0..COUNTS).for_each(|_| counters.count(Event::Allowed));
+                });
             }
         });
-        assert_eq!(counters.total(Event::Allowed), 2 * LANES as u64 * 1000);
+        assert_eq!(counters.total(Event::Allowed), (3 * LANES * COUNTS) as u64);
         assert_eq!(counters.total(Event::Denied), 0);
     }
 

@@ -44,6 +44,21 @@ fn two_first_sights_make_one_account_and_charge_it_twice() {
 }
 
 #[test]
+fn two_charges_of_a_known_key_with_one_token_left_pass_once() {
+    loom::model(|| {
+        let (table, absent, _) = table(8, 2);
+        assert_eq!(admitted(&table, b"a", absent), 1);
+        let table = Arc::new(table);
+        let other = {
+            let table = table.clone();
+            thread::spawn(move || admitted(&table, b"a", absent))
+        };
+        let mine = admitted(&table, b"a", absent);
+        assert_eq!(mine + other.join().unwrap(), 1, "one token, one admission");
+    });
+}
+
+#[test]
 fn a_charge_beside_an_eviction_is_not_lost() {
     loom::model(|| {
         let (table, absent, _) = table(1, 2);
