@@ -230,9 +230,7 @@ class TokenBucket:
     more than 4.5 years to fill; TypeError for what is no number.
     """
 
-    def __new__(
-        cls, capacity: _Whole, refill_rate: float, *, clock: ManualClock | None = None
-    ) -> Self: ...
+    def __new__(cls, capacity: _Whole, refill_rate: float, *, clock: ManualClock | None = None) -> Self: ...
     def acquire(self, tokens: _Whole = 1, timeout: float | None = 1.0) -> _Ready[bool]:
         """Take `tokens` if they are there; `await` gives True or False at once.
 
@@ -307,9 +305,7 @@ class RateLimiter:
         The tokens are taken by the call, not by the `await`. The result works in `await`, `gather`,
         `wait_for`, `ensure_future` and `create_task`; bad arguments raise at once.
         """
-    def try_acquire(
-        self, account_email: str, tokens: _Whole = 1, account: _Account | None = None
-    ) -> bool:
+    def try_acquire(self, account_email: str, tokens: _Whole = 1, account: _Account | None = None) -> bool:
         """Take `tokens` if they are there, without `await` and without an exception."""
     def check_rate_limit(
         self, account_email: str, account: _Account | None = None, tokens: _Whole = 1

@@ -1,0 +1,162 @@
+"""The measured operations: each case times one thing for one limiter, in nanoseconds per operation.
+
+A limiter is made anew for every sample where its state matters (a first sight happens once), and every sample
+has the cost of its own bare loop taken off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+import tollbar
+from tollbar.demo.contenders import ACCOUNT_LOCK, GLOBAL_LOCK, NONE, TOLLBAR, Contender
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from tollbar.demo.references import Account, Limiter
+
+# So high that nothing is denied where denials are not what is measured.
+PLENTY = 100_000_000
+FULL_TABLE = 10_000
+
+
+class AlwaysDenies:
+    """The least a denial can cost in an `async def`: it raises."""
+
+    async def acquire(
+        self,
+        account_email: str,
+        account: Account | None = None,  # noqa: ARG002 - the contract of all limiters
+        tokens: int = 1,  # noqa: ARG002
+    ) -> bool:
+        """Raise the exception that all limiters here raise."""
+        raise tollbar.RateLimitExceeded(account_email)
+
+
+FLOOR = Contender("empty async def", NONE.make, limits=False)
+CONTENDERS = (FLOOR, GLOBAL_LOCK, ACCOUNT_LOCK, TOLLBAR)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: `sample(contender)` measures once and gives nanoseconds per operation."""
+
+    name: str
+    sample: Callable[[Contender], Awaitable[float]]
+
+
+def names(count: int, what: str = "account") -> list[str]:
+    """Make that many account names, shuffled, so that memory is not walked in order."""
+    made = [f"{what}{number:07}@example.org" for number in range(count)]
+    random.Random(count).shuffle(made)
+    return made
+
+
+def _bare_loop_ns(keys: Sequence[str]) -> int:
+    started = perf_counter_ns()
+    for _ in keys:
+        pass
+    return perf_counter_ns() - started
+
+
+async def _acquire_ns(limiter: Limiter, keys: Sequence[str]) -> float:
+    acquire = limiter.acquire
+    started = perf_counter_ns()
+    for key in keys:
+        await acquire(key)
+    return (perf_counter_ns() - started - _bare_loop_ns(keys)) / len(keys)
+
+
+async def _denial_ns(limiter: Limiter, keys: Sequence[str]) -> float:
+    acquire, denied = limiter.acquire, 0
+    started = perf_counter_ns()
+    for key in keys:
+        try:
+            await acquire(key)
+        except tollbar.RateLimitExceeded:  # noqa: PERF203 - the thing to measure
+            denied += 1
+    spent = perf_counter_ns() - started
+    if denied != len(keys):
+        raise RuntimeError(f"{len(keys) - denied} of {len(keys)} calls were not denied")
+    return (spent - _bare_loop_ns(keys)) / len(keys)
+
+
+def known_accounts(accounts: int, operations: int) -> Case:
+    """`await acquire` of accounts that are in the table already."""
+    keys = names(accounts)
+    order = (keys * (operations // accounts + 1))[:operations]
+    limiters: dict[str, Limiter] = {}
+
+    async def sample(contender: Contender) -> float:
+        if contender.name not in limiters:
+            limiters[contender.name] = contender.make(PLENTY, 2 * accounts)
+            await _acquire_ns(limiters[contender.name], keys)
+        return await _acquire_ns(limiters[contender.name], order)
+
+    plural = "account" if accounts == 1 else "accounts"
+    return Case(f"await acquire, {accounts:,} {plural}", sample)
+
+
+def denial(operations: int) -> Case:
+    """`await acquire` and `except` of an account that has nothing left; the log line goes to no handler."""
+    key = names(1)[0]
+
+    async def sample(contender: Contender) -> float:
+        limiter: Limiter = AlwaysDenies()
+        if contender.limits:
+            limiter = contender.make(1, FULL_TABLE)
+            await limiter.acquire(key)
+        # The first denial of an account is the one that tollbar logs; it belongs to the sample.
+        return await _denial_ns(limiter, [key] * operations)
+
+    return Case("denial, with except", sample)
+
+
+def first_sight(operations: int, *, full: bool) -> Case:
+    """`await acquire` of accounts that were never seen, in an empty table or in a full one."""
+    residents, newcomers = names(FULL_TABLE), names(operations, "newcomer")
+
+    async def sample(contender: Contender) -> float:
+        limiter = contender.make(PLENTY if not full else 1_000, FULL_TABLE)
+        if full:
+            # Everybody has just spent a token, so nobody can be dropped for having refilled.
+            await _acquire_ns(limiter, residents)
+            # tollbar warns once in its life that the table is full; that line would weigh on so few calls.
+            await limiter.acquire("the first newcomer")
+        return await _acquire_ns(limiter, newcomers)
+
+    return Case(f"first sight, {'full' if full else 'empty'} table", sample)
+
+
+def gathered(tasks: int) -> Case:
+    """`asyncio.gather` of many acquires, from making the awaitables to the last result."""
+    order = (names(1_000) * (tasks // 1_000 + 1))[:tasks]
+
+    async def sample(contender: Contender) -> float:
+        limiter = contender.make(PLENTY, FULL_TABLE)
+        await _acquire_ns(limiter, order)
+        started = perf_counter_ns()
+        await asyncio.gather(*[limiter.acquire(key) for key in order])
+        return (perf_counter_ns() - started) / tasks
+
+    return Case(f"gather of {tasks:,}", sample)
+
+
+def all_cases(*, quick: bool) -> list[Case]:
+    """Every case; the quick ones only show that everything runs."""
+    few = 10 if quick else 1
+    cases = [known_accounts(1, 50_000 // few), known_accounts(1_000, 50_000 // few)]
+    if not quick:
+        cases.append(known_accounts(100_000, 100_000))
+    return [
+        *cases,
+        denial(20_000 // few),
+        first_sight(5_000 // few, full=False),
+        first_sight(300 // few, full=True),
+        gathered(10_000 // few),
+    ]
