@@ -16,8 +16,8 @@
 //! Rooms call only downwards; a test reads the `use` lines.
 //!
 //! # Unsafe code
-//! Denied throughout, but for one place that says so: `python::interpreter`, calls into the interpreter's C
-//! interface that pyo3 has no safe form of.
+//! Denied throughout, but for three files of the Python face that say so: `interpreter`, calls that pyo3 has no
+//! safe form of; `entry`, the raw entries of the hot methods; `granted`, the awaitable that they answer with.
 //!
 //! # Example
 //! ```

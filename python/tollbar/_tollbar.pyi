@@ -26,6 +26,7 @@ __all__ = [
 
 __version__: Final[str]
 build_profile: Final[Literal["debug", "release"]]
+_fast_entries: Final[int]
 
 _T = TypeVar("_T")
 _WhenFull: TypeAlias = Literal["deny", "allow", "evict_least"]

@@ -7,10 +7,10 @@
 use pyo3::BoundObject;
 use pyo3::exceptions::{PyBaseException, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use super::denial::Refused;
+use super::granted;
 
 /// Answers an `await` at once.
 #[pyclass(frozen, module = "tollbar")]
@@ -23,37 +23,35 @@ enum Answer {
     Failed(PyErr),
 }
 
-static TRUE: PyOnceLock<Py<Ready>> = PyOnceLock::new();
-
 impl Ready {
-    /// Makes the one answer that is given all the time.
-    pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
-        TRUE.get_or_try_init(py, || {
-            Py::new(py, Self(Answer::Value(true.into_pyobject(py)?.to_owned().into_any().unbind())))
-        })
-        .map(|_| ())
+    /// The answer `True`: the one object that is given all the time.
+    pub(super) fn yes(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        granted::granted(py)
     }
 
-    /// The answer `True`, made once.
-    pub(super) fn yes(py: Python<'_>) -> PyResult<Py<Self>> {
-        match TRUE.get(py) {
-            Some(ready) => Ok(ready.clone_ref(py)),
-            None => Self::value(py, true),
-        }
+    pub(super) fn no(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Self::value(py, false)
     }
 
-    pub(super) fn value<'py>(py: Python<'py>, value: impl IntoPyObject<'py, Error: Into<PyErr>>) -> PyResult<Py<Self>> {
+    pub(super) fn value<'py>(
+        py: Python<'py>,
+        value: impl IntoPyObject<'py, Error: Into<PyErr>>,
+    ) -> PyResult<Py<PyAny>> {
         let value = value.into_pyobject(py).map_err(Into::into)?.into_bound().into_any().unbind();
-        Py::new(py, Self(Answer::Value(value)))
+        Self(Answer::Value(value)).object(py)
     }
 
-    pub(super) fn refused(py: Python<'_>, refused: Refused) -> PyResult<Py<Self>> {
-        Py::new(py, Self(Answer::Refused(refused)))
+    pub(super) fn refused(py: Python<'_>, refused: Refused) -> PyResult<Py<PyAny>> {
+        Self(Answer::Refused(refused)).object(py)
     }
 
     /// An error met on the way to the answer; `await` raises it.
-    pub(super) fn failed(py: Python<'_>, error: PyErr) -> PyResult<Py<Self>> {
-        Py::new(py, Self(Answer::Failed(error)))
+    pub(super) fn failed(py: Python<'_>, error: PyErr) -> PyResult<Py<PyAny>> {
+        Self(Answer::Failed(error)).object(py)
+    }
+
+    fn object(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(Py::new(py, self)?.into_any())
     }
 
     /// What every step of the "coroutine" does: end it, with the answer or with an exception.
@@ -93,17 +91,23 @@ impl Ready {
         tb: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = tb;
-        let exception = match val {
-            Some(value) if value.is_instance_of::<PyBaseException>() => value.clone(),
-            Some(value) => typ.call1((value,))?,
-            None if typ.is_instance_of::<PyType>() => typ.call0()?,
-            None => typ.clone(),
-        };
-        if !exception.is_instance_of::<PyBaseException>() {
-            return Err(PyTypeError::new_err("only exceptions can be thrown into an awaitable"));
-        }
-        Err(PyErr::from_value(exception))
+        Err(thrown(typ, val))
     }
 
     fn close(&self) {}
+}
+
+/// What `throw` raises: the exception that it is given, or one made of the class that it is given.
+pub(super) fn thrown(typ: &Bound<'_, PyAny>, val: Option<&Bound<'_, PyAny>>) -> PyErr {
+    let exception = match val {
+        Some(value) if value.is_instance_of::<PyBaseException>() => Ok(value.clone()),
+        Some(value) => typ.call1((value,)),
+        None if typ.is_instance_of::<PyType>() => typ.call0(),
+        None => Ok(typ.clone()),
+    };
+    match exception {
+        Ok(exception) if exception.is_instance_of::<PyBaseException>() => PyErr::from_value(exception),
+        Ok(_) => PyTypeError::new_err("only exceptions can be thrown into an awaitable"),
+        Err(error) => error,
+    }
 }

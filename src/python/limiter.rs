@@ -21,6 +21,13 @@ const DETACH_FROM: usize = 1024;
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct Limiter(Arc<limiter::Limiter>);
 
+impl Limiter {
+    #[inline]
+    pub(super) fn core(&self) -> &limiter::Limiter {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl Limiter {
     #[new]

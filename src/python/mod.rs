@@ -14,7 +14,9 @@ mod clock;
 mod convert;
 mod decision;
 mod denial;
+mod entry;
 mod fork;
+mod granted;
 mod interpreter;
 mod limiter;
 mod rate;
@@ -38,5 +40,6 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<token_bucket::TokenBucket>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
-    awaitable::Ready::prepare(py)
+    granted::prepare(py)?;
+    module.add("_fast_entries", entry::install_all(py)?)
 }

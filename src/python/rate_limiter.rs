@@ -12,7 +12,7 @@ use super::convert::{self, Tokens};
 use super::denial::{self, Refused};
 use super::token_bucket::{TokenBucket, state_dict};
 use crate::classes::ClassId;
-use crate::limiter::{Limiter, Outcome};
+use crate::limiter::{Denial, Limiter, Outcome};
 
 /// A limit per account, in messages an hour.
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
@@ -37,23 +37,37 @@ impl RateLimiter {
         Ok(policy.map_or(Ok(self.limiter.default_class()), |policy| self.limiter.class(policy))?)
     }
 
-    /// Charges the account, made first if it is new, and logs a denial that is to be told.
+    /// Charges an account that is known. `None`: the key is refused; pyo3's own path says how.
     #[inline]
+    pub(super) fn known(&self, key: &[u8], tokens: u64) -> Option<Outcome<'_>> {
+        self.limiter.charge_known(key, tokens).ok()
+    }
+
+    /// Charges the account, made first if it is new. Runs the proxy's code then.
     fn charge(&self, email: &Bound<'_, PyString>, account: Account<'_, '_>, tokens: u64) -> PyResult<Outcome<'_>> {
         let key = convert::key(email)?;
-        let outcome = match self.limiter.charge_known(key, tokens)? {
-            Outcome::Allowed => return Ok(Outcome::Allowed),
+        match self.limiter.charge_known(key, tokens)? {
             Outcome::Unknown => {
                 let outcome = self.limiter.charge_as(key, tokens, self.class(account)?)?;
                 self.tell_forgiven(email.py());
-                outcome
+                Ok(outcome)
             }
-            denied @ Outcome::Denied(_) => denied,
-        };
-        if let Outcome::Denied(denial) = &outcome {
-            denial::log(email, tokens, denial);
+            known => Ok(known),
         }
-        Ok(outcome)
+    }
+
+    /// Logs a denial that is to be told.
+    pub(super) fn tell(&self, email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) {
+        denial::log(email, tokens, denial);
+    }
+
+    /// What `acquire` answers to a denial.
+    pub(super) fn denied(&self, email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) -> PyResult<Py<PyAny>> {
+        self.tell(email, tokens, denial);
+        if denial.shadow {
+            return Ready::yes(email.py());
+        }
+        Ready::refused(email.py(), Refused::new(&self.exception, email, tokens, denial))
     }
 
     /// The account's bucket, made first if it is new; `None` if the table is full and `when_full` denies.
@@ -141,12 +155,10 @@ impl RateLimiter {
         account_email: &Bound<'_, PyString>,
         account: Account<'_, '_>,
         tokens: Tokens,
-    ) -> PyResult<Py<Ready>> {
+    ) -> PyResult<Py<PyAny>> {
         let py = account_email.py();
         match self.charge(account_email, account, tokens.0) {
-            Ok(Outcome::Denied(denial)) if !denial.shadow => {
-                Ready::refused(py, Refused::new(&self.exception, account_email, tokens.0, &denial))
-            }
+            Ok(Outcome::Denied(denial)) => self.denied(account_email, tokens.0, &denial),
             Ok(_) => Ready::yes(py),
             Err(error) => Ready::failed(py, error),
         }
@@ -160,7 +172,11 @@ impl RateLimiter {
         tokens: Tokens,
         account: Account<'_, '_>,
     ) -> PyResult<bool> {
-        Ok(self.charge(account_email, account, tokens.0)?.passes())
+        let outcome = self.charge(account_email, account, tokens.0)?;
+        if let Outcome::Denied(denial) = &outcome {
+            self.tell(account_email, tokens.0, denial);
+        }
+        Ok(outcome.passes())
     }
 
     #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
@@ -170,7 +186,7 @@ impl RateLimiter {
         account_email: &Bound<'_, PyString>,
         account: Account<'_, '_>,
         tokens: Tokens,
-    ) -> PyResult<Py<Ready>> {
+    ) -> PyResult<Py<PyAny>> {
         let py = account_email.py();
         match self.bucket(account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket.0.peek(tokens.0).allowed),
@@ -184,7 +200,7 @@ impl RateLimiter {
         &self,
         account_email: &Bound<'_, PyString>,
         account: Account<'_, '_>,
-    ) -> PyResult<Py<Ready>> {
+    ) -> PyResult<Py<PyAny>> {
         let py = account_email.py();
         match self.bucket(account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket),

@@ -30,6 +30,13 @@ pub(super) fn state_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<
     Ok(dict)
 }
 
+impl TokenBucket {
+    #[inline]
+    pub(super) fn core(&self) -> &Bucket {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl TokenBucket {
     #[new]
@@ -46,9 +53,9 @@ impl TokenBucket {
     }
 
     #[pyo3(signature = (tokens=Tokens(1), timeout=None), text_signature = "($self, tokens=1, timeout=1.0)")]
-    fn acquire(&self, py: Python<'_>, tokens: Tokens, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<Ready>> {
+    fn acquire(&self, py: Python<'_>, tokens: Tokens, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let _ = timeout; // the original takes one and answers at once; so does this
-        if self.0.try_acquire(tokens.0) { Ready::yes(py) } else { Ready::value(py, false) }
+        if self.0.try_acquire(tokens.0) { Ready::yes(py) } else { Ready::no(py) }
     }
 
     #[pyo3(signature = (tokens=Tokens(1)), text_signature = "($self, tokens=1)")]
@@ -57,7 +64,7 @@ impl TokenBucket {
     }
 
     /// Does nothing that would be needed: the state is always refilled.
-    fn _refill(&self, py: Python<'_>) -> PyResult<Py<Ready>> {
+    fn _refill(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ready::value(py, py.None())
     }
 

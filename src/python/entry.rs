@@ -1,0 +1,314 @@
+//! The raw entries of the hot methods: they take well-formed calls, and hand all others to pyo3's own.
+//!
+//! RUNS PER DECISION: one of the `fast` functions below; then the core's `charge_known` or `try_acquire`.
+//!
+//! Each method stays an ordinary pyo3 method: its name, signature, documentation, conversions and errors are
+//! pyo3's. When the module is imported, its descriptor is replaced by a copy in which only the entry point
+//! differs. A call with positional arguments of exactly the expected types is answered here; any other (keywords,
+//! subclasses, bool, negative numbers, unknown accounts, errors) goes to the entry that pyo3 made, with the
+//! arguments untouched and nothing charged.
+//!
+//! SAFETY, for the whole file:
+//! - A method descriptor checks the type of `self` before it calls an entry, and instances are made by pyo3 alone, so
+//!   `self` is an initialised instance; the classes are frozen, so a shared reference needs no borrow flag.
+//! - The arguments are borrowed from the caller for the whole call. No Python code runs between reading a key's UTF-8
+//!   and using it, and a `str` is immutable.
+//! - Old and new entry have the same C signature: the flags of the old one are checked.
+//! - Nothing unwinds into the interpreter.
+
+#![allow(unsafe_code)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use pyo3::PyClass;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::granted;
+use super::limiter::Limiter;
+use super::rate_limiter::RateLimiter;
+use super::token_bucket::TokenBucket;
+use crate::limiter::Outcome;
+
+type Entry = ffi::PyCFunctionFastWithKeywords;
+type Object = *mut ffi::PyObject;
+
+/// A method with a fast entry.
+trait Method {
+    type Class: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync;
+    const NAME: &'static str;
+
+    /// Where pyo3's own entry is kept.
+    fn slow() -> &'static OnceLock<Entry>;
+
+    /// Answers the call with a new reference (or NULL and an exception set), or with `None`: hand it on, nothing
+    /// has happened.
+    ///
+    /// # Safety
+    /// `args` holds borrowed references to live objects.
+    unsafe fn fast(py: Python<'_>, this: &Self::Class, args: &[Object], keywords: Object) -> Option<Object>;
+}
+
+unsafe extern "C" fn entry<M: Method>(slf: Object, args: *const Object, count: isize, keywords: Object) -> Object {
+    let fast = || {
+        // SAFETY: an interpreter calls its functions attached.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: see the head of the file. Without arguments `args` may be NULL.
+        let (this, args) = unsafe {
+            let this = Borrowed::from_ptr(py, slf).cast_unchecked::<M::Class>();
+            let args = if count == 0 { &[] } else { std::slice::from_raw_parts(args, count.unsigned_abs()) };
+            (this, args)
+        };
+        // SAFETY: as promised by the interpreter.
+        unsafe { M::fast(py, this.get(), args, keywords) }
+    };
+    if let Ok(Some(answer)) = catch_unwind(AssertUnwindSafe(fast)) {
+        return answer;
+    }
+    let slow = M::slow().get().expect("set before this entry is installed");
+    // SAFETY: the same call, to the entry that was made for it.
+    unsafe { slow(slf, args, count, keywords) }
+}
+
+/// Replaces the descriptor of one method; false if pyo3 made it in some way that is not known here.
+fn install<M: Method>(py: Python<'_>) -> PyResult<bool> {
+    let class = py.get_type::<M::Class>();
+    let old = class.getattr(M::NAME)?;
+    // SAFETY: comparing the types of live objects; a method descriptor's layout is public, its definition was made
+    // by pyo3 and lives for ever, and so does the copy made here.
+    unsafe {
+        if !std::ptr::eq(old.get_type().as_type_ptr(), &raw const ffi::PyMethodDescr_Type) {
+            return Ok(false);
+        }
+        let definition = *(*old.as_ptr().cast::<ffi::PyMethodDescrObject>()).d_method;
+        if definition.ml_flags != ffi::METH_FASTCALL | ffi::METH_KEYWORDS {
+            return Ok(false);
+        }
+        if M::slow().set(definition.ml_meth.PyCFunctionFastWithKeywords).is_err() {
+            return Ok(true); // imported a second time
+        }
+        let mut copy = Box::new(definition);
+        copy.ml_meth = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry::<M> };
+        let made = ffi::PyDescr_NewMethod(class.as_type_ptr(), Box::into_raw(copy));
+        class.setattr(M::NAME, Bound::from_owned_ptr_or_err(py, made)?)?;
+    }
+    Ok(true)
+}
+
+/// Installs every fast entry and returns how many there are: one that is missing would only be slower, which no
+/// answer shows.
+pub(super) fn install_all(py: Python<'_>) -> PyResult<usize> {
+    let installed = [
+        install::<AcquireAccount>(py)?,
+        install::<TryAcquireAccount>(py)?,
+        install::<TryAcquireKey>(py)?,
+        install::<AcquireBucket>(py)?,
+        install::<TryAcquireBucket>(py)?,
+    ];
+    Ok(installed.into_iter().filter(|&installed| installed).count())
+}
+
+/// A key's bytes, if it is exactly a `str` that UTF-8 can hold.
+#[inline]
+unsafe fn key<'a>(object: Object) -> Option<&'a [u8]> {
+    // SAFETY: a live object; the bytes belong to the str, which the caller keeps.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(object) == 0 {
+            return None;
+        }
+        let mut len = 0;
+        let bytes = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut len);
+        if bytes.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(std::slice::from_raw_parts(bytes.cast(), len.unsigned_abs()))
+    }
+}
+
+/// A cost, if it is exactly an `int` of at least 0 that fits 63 bits; 1 if there is none.
+#[inline]
+unsafe fn cost(object: Option<&Object>) -> Option<u64> {
+    let Some(&object) = object else { return Some(1) };
+    // SAFETY: a live object.
+    unsafe {
+        if ffi::PyLong_CheckExact(object) == 0 {
+            return None;
+        }
+        let cost = ffi::PyLong_AsLongLong(object);
+        if cost == -1 {
+            ffi::PyErr_Clear();
+        }
+        u64::try_from(cost).ok()
+    }
+}
+
+fn truth(value: bool) -> Object {
+    // SAFETY: True and False live for ever.
+    unsafe { ffi::Py_NewRef(if value { ffi::Py_True() } else { ffi::Py_False() }) }
+}
+
+/// Gives the result of colder, safe code back to the interpreter.
+fn hand_back(py: Python<'_>, result: PyResult<Py<PyAny>>) -> Object {
+    match result {
+        Ok(object) => object.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// Whether the only keyword is `account=`, by the pointer of its interned name.
+#[inline]
+unsafe fn only_account(keywords: Object) -> bool {
+    static ACCOUNT: pyo3::sync::PyOnceLock<Py<PyString>> = pyo3::sync::PyOnceLock::new();
+    // SAFETY: keyword names come as a tuple of str.
+    unsafe {
+        let py = Python::assume_attached();
+        let name = ACCOUNT.get_or_init(py, || PyString::intern(py, "account").unbind());
+        ffi::PyTuple_GET_SIZE(keywords) == 1 && std::ptr::eq(ffi::PyTuple_GET_ITEM(keywords, 0), name.as_ptr())
+    }
+}
+
+/// `RateLimiter.acquire(account_email, account=None, tokens=1)`
+struct AcquireAccount;
+
+impl Method for AcquireAccount {
+    type Class = RateLimiter;
+    const NAME: &'static str = "acquire";
+
+    fn slow() -> &'static OnceLock<Entry> {
+        static SLOW: OnceLock<Entry> = OnceLock::new();
+        &SLOW
+    }
+
+    #[inline]
+    unsafe fn fast(py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
+        // SAFETY: as promised by the caller.
+        let well_formed = unsafe { keywords.is_null() || args.len() == 1 && only_account(keywords) };
+        if !well_formed || args.is_empty() || args.len() > 3 {
+            return None;
+        }
+        // SAFETY: as promised by the caller.
+        let (name, tokens) = unsafe { (key(args[0])?, cost(args.get(2))?) };
+        match this.known(name, tokens)? {
+            Outcome::Allowed => Some(granted::raw(py)),
+            Outcome::Unknown => None,
+            Outcome::Denied(denial) => Some(Python::attach(|py| {
+                // SAFETY: exactly a str, as `key` has seen; borrowed for this call.
+                let email = unsafe { Bound::from_borrowed_ptr(py, args[0]).cast_into_unchecked::<PyString>() };
+                hand_back(py, this.denied(&email, tokens, &denial))
+            })),
+        }
+    }
+}
+
+/// `RateLimiter.try_acquire(account_email, tokens=1, account=None)`
+struct TryAcquireAccount;
+
+impl Method for TryAcquireAccount {
+    type Class = RateLimiter;
+    const NAME: &'static str = "try_acquire";
+
+    fn slow() -> &'static OnceLock<Entry> {
+        static SLOW: OnceLock<Entry> = OnceLock::new();
+        &SLOW
+    }
+
+    #[inline]
+    unsafe fn fast(_py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
+        // SAFETY: as promised by the caller.
+        let well_formed = unsafe { keywords.is_null() || args.len() == 1 && only_account(keywords) };
+        if !well_formed || args.is_empty() || args.len() > 3 {
+            return None;
+        }
+        // SAFETY: as promised by the caller.
+        let (name, tokens) = unsafe { (key(args[0])?, cost(args.get(1))?) };
+        match this.known(name, tokens)? {
+            Outcome::Allowed => Some(truth(true)),
+            Outcome::Unknown => None,
+            Outcome::Denied(denial) if denial.tell.is_none() => Some(truth(denial.shadow)),
+            Outcome::Denied(denial) => Some(Python::attach(|py| {
+                // SAFETY: exactly a str, as `key` has seen; borrowed for this call.
+                let email = unsafe { Bound::from_borrowed_ptr(py, args[0]).cast_into_unchecked::<PyString>() };
+                this.tell(&email, tokens, &denial);
+                truth(denial.shadow)
+            })),
+        }
+    }
+}
+
+/// `Limiter.try_acquire(key, cost=1)`
+struct TryAcquireKey;
+
+impl Method for TryAcquireKey {
+    type Class = Limiter;
+    const NAME: &'static str = "try_acquire";
+
+    fn slow() -> &'static OnceLock<Entry> {
+        static SLOW: OnceLock<Entry> = OnceLock::new();
+        &SLOW
+    }
+
+    #[inline]
+    unsafe fn fast(_py: Python<'_>, this: &Limiter, args: &[Object], keywords: Object) -> Option<Object> {
+        if !keywords.is_null() || args.is_empty() || args.len() > 2 {
+            return None;
+        }
+        // SAFETY: as promised by the caller.
+        let (name, cost) = unsafe { (key(args[0])?, cost(args.get(1))?) };
+        this.core().try_acquire(name, cost).ok().map(truth)
+    }
+}
+
+/// `TokenBucket.acquire(tokens=1, timeout=1.0)`
+struct AcquireBucket;
+
+impl Method for AcquireBucket {
+    type Class = TokenBucket;
+    const NAME: &'static str = "acquire";
+
+    fn slow() -> &'static OnceLock<Entry> {
+        static SLOW: OnceLock<Entry> = OnceLock::new();
+        &SLOW
+    }
+
+    #[inline]
+    unsafe fn fast(py: Python<'_>, this: &TokenBucket, args: &[Object], keywords: Object) -> Option<Object> {
+        if !keywords.is_null() || args.len() > 2 {
+            return None;
+        }
+        // SAFETY: as promised by the caller.
+        let tokens = unsafe { cost(args.first())? };
+        if this.core().try_acquire(tokens) {
+            return Some(granted::raw(py));
+        }
+        Some(Python::attach(|py| hand_back(py, super::awaitable::Ready::no(py))))
+    }
+}
+
+/// `TokenBucket.try_acquire(tokens=1)`
+struct TryAcquireBucket;
+
+impl Method for TryAcquireBucket {
+    type Class = TokenBucket;
+    const NAME: &'static str = "try_acquire";
+
+    fn slow() -> &'static OnceLock<Entry> {
+        static SLOW: OnceLock<Entry> = OnceLock::new();
+        &SLOW
+    }
+
+    #[inline]
+    unsafe fn fast(_py: Python<'_>, this: &TokenBucket, args: &[Object], keywords: Object) -> Option<Object> {
+        if !keywords.is_null() || args.len() > 1 {
+            return None;
+        }
+        // SAFETY: as promised by the caller.
+        let tokens = unsafe { cost(args.first())? };
+        Some(truth(this.core().try_acquire(tokens)))
+    }
+}

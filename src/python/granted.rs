@@ -1,0 +1,304 @@
+//! The awaitable for "allowed": one object, made once, that answers an `await` at once.
+//!
+//! RUNS PER DECISION: [`raw`], one reference count; then, at the `await`, `answer` up to Python 3.11
+//! and `next` from 3.12 on.
+//!
+//! Up to 3.11 an `await` asks `am_send`, which hands the result over without an exception. From 3.12 on
+//! it asks `tp_iternext`, which can return a value only as a `StopIteration`; one such exception is used
+//! again and again, as long as nobody else holds it and nothing was attached to it.
+//!
+//! Free-threaded builds keep both objects per thread: a reference count that two threads write to costs
+//! more than everything else here.
+//!
+//! SAFETY, for the whole file: every function is called by the interpreter, or by code that holds a
+//! `Python` token, with an attached thread and valid objects. The type has no instance data and cannot be
+//! instantiated from Python; its one method table and its specification are static.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_void};
+use std::ptr::{self, null_mut};
+use std::sync::OnceLock;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::awaitable::thrown;
+
+/// A pointer to the type, which lives as long as the process.
+struct Type(*mut ffi::PyTypeObject);
+
+// SAFETY: a type object may be used by any attached thread, and this one is never freed.
+unsafe impl Send for Type {}
+// SAFETY: as above.
+unsafe impl Sync for Type {}
+
+static TYPE: OnceLock<Type> = OnceLock::new();
+
+/// Makes the type, once in the life of the process.
+pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
+    if TYPE.get().is_some() {
+        return Ok(());
+    }
+    // SAFETY: the specification and all it points to are static, or copied by the call; a NULL result
+    // comes with an error set, which `from_owned_ptr_or_err` fetches.
+    let made = unsafe { Bound::from_owned_ptr_or_err(py, new_type()) }?;
+    let _ = TYPE.set(Type(made.into_ptr().cast()));
+    Ok(())
+}
+
+/// A new reference to this thread's awaitable, or NULL with an exception set.
+#[inline]
+pub(super) fn raw(_py: Python<'_>) -> *mut ffi::PyObject {
+    mine::awaitable()
+}
+
+/// The same for code that is not in such a hurry.
+pub(super) fn granted(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    // SAFETY: a new reference, or NULL with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, raw(py)) }.map(Bound::unbind)
+}
+
+fn new_instance() -> *mut ffi::PyObject {
+    let class = TYPE.get().expect("made when the module is imported").0;
+    // SAFETY: the type is complete and has no fields beyond the object header.
+    unsafe { ffi::PyType_GenericAlloc(class, 0) }
+}
+
+#[cfg(not(Py_GIL_DISABLED))]
+mod mine {
+    //! With a global interpreter lock: one of each for the process.
+    use std::sync::atomic::{AtomicPtr, Ordering};
+
+    use pyo3::ffi;
+
+    static AWAITABLE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+    #[cfg(Py_3_12)]
+    static STOP: AtomicPtr<ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+
+    #[inline]
+    pub(super) fn awaitable() -> *mut ffi::PyObject {
+        // ORDERING: Relaxed, here and below; the interpreter lock orders every access.
+        let mut kept = AWAITABLE.load(Ordering::Relaxed);
+        if kept.is_null() {
+            kept = super::new_instance();
+            AWAITABLE.store(kept, Ordering::Relaxed);
+        }
+        // SAFETY: a live object that this module keeps a reference to, or NULL.
+        unsafe { ffi::Py_XINCREF(kept) };
+        kept
+    }
+
+    #[cfg(Py_3_12)]
+    pub(super) fn stop() -> *mut ffi::PyObject {
+        STOP.load(Ordering::Relaxed)
+    }
+
+    #[cfg(Py_3_12)]
+    pub(super) fn keep_stop(stop: *mut ffi::PyObject) {
+        STOP.store(stop, Ordering::Relaxed);
+    }
+}
+
+#[cfg(Py_GIL_DISABLED)]
+mod mine {
+    //! Without a global interpreter lock: one of each for each thread.
+    use std::cell::Cell;
+    use std::ptr::null_mut;
+    use std::sync::Mutex;
+
+    use pyo3::ffi;
+
+    /// What ended threads left behind: their destructors run detached and cannot free objects.
+    static LEFT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+    struct Kept {
+        awaitable: Cell<*mut ffi::PyObject>,
+        stop: Cell<*mut ffi::PyObject>,
+    }
+
+    thread_local! {
+        static KEPT: Kept = const { Kept { awaitable: Cell::new(null_mut()), stop: Cell::new(null_mut()) } };
+    }
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            let left = [self.awaitable.get(), self.stop.get()].map(|object| object as usize);
+            if let Ok(mut all) = LEFT.lock() {
+                all.extend(left.into_iter().filter(|&object| object != 0));
+            }
+        }
+    }
+
+    fn first() -> *mut ffi::PyObject {
+        let left = LEFT.lock().map(|mut all| std::mem::take(&mut *all)).unwrap_or_default();
+        for object in left {
+            // SAFETY: a reference that the ended thread owned; this thread is attached.
+            unsafe { ffi::Py_DECREF(object as *mut ffi::PyObject) };
+        }
+        super::new_instance()
+    }
+
+    #[inline]
+    pub(super) fn awaitable() -> *mut ffi::PyObject {
+        let kept = KEPT.try_with(|kept| {
+            if kept.awaitable.get().is_null() {
+                kept.awaitable.set(first());
+            }
+            let awaitable = kept.awaitable.get();
+            // SAFETY: a live object that this thread keeps a reference to, or NULL.
+            unsafe { ffi::Py_XINCREF(awaitable) };
+            awaitable
+        });
+        // A thread that is ending has none any more.
+        kept.unwrap_or_else(|_| super::new_instance())
+    }
+
+    pub(super) fn stop() -> *mut ffi::PyObject {
+        KEPT.try_with(|kept| kept.stop.get()).unwrap_or(null_mut())
+    }
+
+    pub(super) fn keep_stop(stop: *mut ffi::PyObject) {
+        if KEPT.try_with(|kept| kept.stop.set(stop)).is_err() {
+            // SAFETY: the reference that was to be kept.
+            unsafe { ffi::Py_DECREF(stop) };
+        }
+    }
+}
+
+unsafe extern "C" fn itself(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: see the head of the file.
+    unsafe { ffi::Py_NewRef(this) }
+}
+
+/// `am_send`: the result is True, whatever is sent.
+unsafe extern "C" fn answer(
+    _this: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: the caller passes a place for the result.
+    unsafe { *result = ffi::Py_NewRef(ffi::Py_True()) };
+    ffi::PySendResult::PYGEN_RETURN
+}
+
+/// `tp_iternext` up to 3.11: the exception is made only if somebody looks at it.
+#[cfg(not(Py_3_12))]
+unsafe extern "C" fn next(_this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: see the head of the file.
+    unsafe { ffi::PyErr_SetObject(ffi::PyExc_StopIteration, ffi::Py_True()) };
+    null_mut()
+}
+
+/// `tp_iternext` from 3.12 on: raises the kept `StopIteration(True)`.
+#[cfg(Py_3_12)]
+unsafe extern "C" fn next(_this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: see the head of the file. `stop` is NULL or a StopIteration that we own a reference to; between
+    // the check and the raise no other Python code runs, and on free-threaded builds both are this thread's.
+    unsafe {
+        let mut stop = mine::stop();
+        if stop.is_null() || !is_as_new(stop) {
+            let fresh = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, ffi::Py_True());
+            if fresh.is_null() {
+                return null_mut();
+            }
+            mine::keep_stop(fresh);
+            ffi::Py_XDECREF(stop);
+            stop = fresh;
+        }
+        ffi::PyErr_SetRaisedException(ffi::Py_NewRef(stop));
+    }
+    null_mut()
+}
+
+/// Whether nobody else holds the exception, and nobody has left anything on it.
+#[cfg(Py_3_12)]
+unsafe fn is_as_new(stop: *mut ffi::PyObject) -> bool {
+    #[cfg(Py_GIL_DISABLED)]
+    // SAFETY: a live object, and this thread is attached.
+    let alone = unsafe { ffi::PyUnstable_Object_IsUniquelyReferenced(stop) } == 1;
+    #[cfg(not(Py_GIL_DISABLED))]
+    // SAFETY: a live object.
+    let alone = unsafe { ffi::Py_REFCNT(stop) } == 1;
+    // SAFETY: `stop` was made by calling StopIteration, so it has that layout.
+    let fields = unsafe { &*stop.cast::<ffi::PyStopIterationObject>() };
+    alone
+        && fields.traceback.is_null()
+        && fields.context.is_null()
+        && fields.cause.is_null()
+        && fields.notes.is_null()
+        && fields.dict.is_null()
+        // SAFETY: True lives for ever.
+        && ptr::eq(fields.value, unsafe { ffi::Py_True() })
+}
+
+/// `send`, as Python code calls it: an ordinary `StopIteration(True)`.
+unsafe extern "C" fn send(_this: *mut ffi::PyObject, _value: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: see the head of the file.
+    unsafe { ffi::PyErr_SetObject(ffi::PyExc_StopIteration, ffi::Py_True()) };
+    null_mut()
+}
+
+/// `throw`: raises what is thrown in.
+unsafe extern "C" fn throw(_this: *mut ffi::PyObject, args: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    Python::attach(|py| {
+        // SAFETY: METH_VARARGS passes a tuple, borrowed for the call.
+        let args = unsafe { Bound::from_borrowed_ptr(py, args).cast_into_unchecked::<PyTuple>() };
+        let raise = || match args.as_slice() {
+            [typ] => thrown(typ, None),
+            [typ, val] | [typ, val, _] => thrown(typ, (!val.is_none()).then_some(val)),
+            _ => pyo3::exceptions::PyTypeError::new_err("throw takes from 1 to 3 arguments"),
+        };
+        raise().restore(py);
+        null_mut()
+    })
+}
+
+unsafe extern "C" fn close(_this: *mut ffi::PyObject, _none: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: None lives for ever.
+    unsafe { ffi::Py_NewRef(ffi::Py_None()) }
+}
+
+fn new_type() -> *mut ffi::PyObject {
+    struct Table([ffi::PyMethodDef; 4]);
+    // SAFETY: the table is never written to, and its pointers are to static data.
+    unsafe impl Sync for Table {}
+    static METHODS: Table = Table([
+        method(c"send", send, ffi::METH_O),
+        method(c"throw", throw, ffi::METH_VARARGS),
+        method(c"close", close, ffi::METH_NOARGS),
+        ffi::PyMethodDef::zeroed(),
+    ]);
+    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
+    let mut slots = [
+        slot(ffi::Py_am_await, itself as *mut c_void),
+        slot(ffi::Py_am_send, answer as *mut c_void),
+        slot(ffi::Py_tp_iter, itself as *mut c_void),
+        slot(ffi::Py_tp_iternext, next as *mut c_void),
+        slot(ffi::Py_tp_methods, ptr::from_ref(&METHODS.0).cast_mut().cast()),
+        slot(ffi::Py_tp_doc, c"The awaitable for \"allowed\".".as_ptr().cast_mut().cast()),
+        slot(0, null_mut()),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_IMMUTABLETYPE;
+    let mut spec = ffi::PyType_Spec {
+        name: c"tollbar._tollbar.Granted".as_ptr(),
+        basicsize: c_int::try_from(size_of::<ffi::PyObject>()).expect("an object header is small"),
+        itemsize: 0,
+        #[allow(clippy::cast_possible_truncation)] // type flags are 32 bits in a specification
+        flags: flags as u32,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the interpreter copies what it needs of the specification and the slots; the method table and
+    // the texts are static.
+    unsafe { ffi::PyType_FromSpec(&raw mut spec) }
+}
+
+const fn method(name: &'static std::ffi::CStr, run: ffi::PyCFunction, flags: c_int) -> ffi::PyMethodDef {
+    ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: run },
+        ml_flags: flags,
+        ml_doc: std::ptr::null(),
+    }
+}
