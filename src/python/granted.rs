@@ -79,7 +79,7 @@ mod mine {
 
     #[inline]
     pub(super) fn awaitable() -> *mut ffi::PyObject {
-        // ORDERING: Relaxed, here and below; the interpreter lock orders every access.
+        // ORDERING: Relaxed; the interpreter lock orders every access.
         let mut kept = AWAITABLE.load(Ordering::Relaxed);
         if kept.is_null() {
             kept = super::new_instance();
@@ -92,11 +92,13 @@ mod mine {
 
     #[cfg(Py_3_12)]
     pub(super) fn stop() -> *mut ffi::PyObject {
+        // ORDERING: Relaxed, under the interpreter lock.
         STOP.load(Ordering::Relaxed)
     }
 
     #[cfg(Py_3_12)]
     pub(super) fn keep_stop(stop: *mut ffi::PyObject) {
+        // ORDERING: Relaxed, under the interpreter lock.
         STOP.store(stop, Ordering::Relaxed);
     }
 }

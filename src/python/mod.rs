@@ -41,5 +41,5 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     granted::prepare(py)?;
-    module.add("_fast_entries", entry::install_all(py)?)
+    module.setattr("_fast_entries", entry::install_all(py)?)
 }
