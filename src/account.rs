@@ -1,9 +1,10 @@
 //! The state of one key: an atomic word, the number of its policy, and when its denials were last told.
 //!
-//! HOT PATH, stop 1. RUNS PER DECISION: [`Word::charge`], one load and, when the answer is yes, one
-//! compare-and-swap. A "no" writes nothing.
+//! HOT PATH, stop 1. RUNS PER DECISION: [`Word::charge_now`], one coarse reading of the clock, one load and,
+//! when the answer is yes, one compare-and-swap. A "no" reads the clock precisely first, and writes nothing.
 
 use crate::classes::ClassId;
+use crate::clock::Timeline;
 use crate::limit::{TokenBucket, Verdict};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::ticks::{PER_NANO, Ticks};
@@ -48,6 +49,29 @@ impl Word {
                 Err(seen) => tat = seen,
             }
         }
+    }
+
+    /// The same by the clock itself: first by its coarse reading, and only if that would deny, by the
+    /// precise one. Returns the reading that was decided by, too.
+    ///
+    /// The coarse reading is never ahead, so a yes by it is a yes by a slightly older clock: stricter in
+    /// that reading. `at` is a reading taken before, for a whole batch, in place of the coarse one.
+    #[inline]
+    pub(crate) fn charge_now(
+        &self,
+        rule: &TokenBucket,
+        time: &Timeline,
+        at: Option<Ticks>,
+        n: u64,
+    ) -> (Verdict, Ticks, Ticks) {
+        let now = at.unwrap_or_else(|| time.coarse());
+        let (verdict, tat) = self.charge(rule, now, n);
+        if !matches!(verdict, Verdict::Deny(_)) {
+            return (verdict, tat, now);
+        }
+        let now = time.now();
+        let (verdict, tat) = self.charge(rule, now, n);
+        (verdict, tat, now)
     }
 
     /// Replaces `seen` by a lower word; false if somebody charged in between.

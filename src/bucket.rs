@@ -105,7 +105,7 @@ fn held(pin: Option<&Pin>) -> &Pin {
 impl Own {
     fn charge(&self, cost: u64) -> Outcome<'_> {
         let rule = self.policy.rule();
-        let (mut verdict, tat) = self.word.charge(rule, self.time.now(), cost);
+        let (mut verdict, tat, _) = self.word.charge_now(rule, &self.time, None, cost);
         if matches!(verdict, Verdict::Deny(_)) && self.settle(tat) {
             verdict = self.word.charge(rule, self.time.now(), cost).0;
         }

@@ -201,7 +201,7 @@ class Limiter:
     def peek(self, key: str, cost: _Whole = 1) -> Decision:
         """Say what `decide` would, without taking anything or making an account."""
     def try_acquire_many(self, keys: Iterable[str], cost: _Whole = 1) -> list[bool]:
-        """`try_acquire` for each key in turn, by one reading of the clock.
+        """`try_acquire` for each key in turn, by one reading of the clock; a denial takes its own.
 
         All keys are checked before any is charged. From 1,024 keys on, other threads run meanwhile.
         """

@@ -31,7 +31,7 @@ impl Builder {
             policy,
             max_keys: 1_000_000,
             when_full: WhenFull::Deny,
-            clock: Clock::monotonic(),
+            clock: Clock::Monotonic,
             notice_ms: None,
             track_created: false,
         }

@@ -1,6 +1,6 @@
 //! The facade: policy, table and clock together. The only thing the faces see.
 //!
-//! RUNS PER DECISION: [`Limiter::try_acquire`], a key check, [`Table::charge`], one count.
+//! RUNS PER DECISION: [`Limiter::try_acquire`], a key check, the table's `charge`, one count.
 
 mod answer;
 mod builder;
@@ -43,7 +43,7 @@ impl Limiter {
 
     /// Takes `cost` tokens from the key's account if it has them. A cost of 0 takes nothing and passes.
     ///
-    /// Lock-free against other requests for known keys; allocates only at a key's first sight.
+    /// Requests for known keys do not exclude one another; allocates only at a key's first sight.
     ///
     /// # Errors
     /// [`Error::KeyTooLong`]; nothing is charged then.
@@ -79,7 +79,7 @@ impl Limiter {
         Ok(self.peek_at(&self.table.look(check(key)?, self.default), cost))
     }
 
-    /// [`Limiter::try_acquire`] for each key in turn, by one reading of the clock.
+    /// [`Limiter::try_acquire`] for each key in turn, by one reading of the clock; only a denial takes its own.
     ///
     /// # Errors
     /// [`Error::KeyTooLong`] if any key is; nothing is charged then.

@@ -142,7 +142,7 @@ pub(super) fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Bound<'_, PyDat
 
 /// `None` is the system's monotonic clock.
 pub(super) fn clock(clock: Option<&Bound<'_, PyAny>>) -> PyResult<Clock> {
-    let Some(clock) = clock else { return Ok(Clock::monotonic()) };
+    let Some(clock) = clock else { return Ok(Clock::Monotonic) };
     let manual = clock.cast::<ManualClock>().map_err(|_| wrong_type("clock", "a ManualClock or None", clock))?;
     Ok(manual.get().clock())
 }

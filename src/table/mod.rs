@@ -1,7 +1,7 @@
 //! All accounts: stripes of key -> account, each under its own lock.
 //!
 //! HOT PATH, stop 2. RUNS PER DECISION: [`Table::charge`] on a known key: hash, the stripe's read
-//! lock, one probe of its index, the clock, one compare-and-swap. Everything else in this room
+//! lock, one probe of its index, the coarse clock, one compare-and-swap. Everything else in this room
 //! happens at first sight, at eviction, or on request.
 //!
 //! No account leaves this room: callers charge, look, pin, configure, reset and iterate by key, so
@@ -138,8 +138,7 @@ impl Table {
         {
             let stripe = self.stripes[home].read();
             if let Some(slot) = stripe.find(hash, key) {
-                let now = at.unwrap_or_else(|| self.time.now());
-                let charge = self.charge_account(stripe.account(slot), n, now, self.plan.notice_ms);
+                let charge = self.charge_account(stripe.account(slot), n, at, self.plan.notice_ms);
                 if !self.is_ahead(&charge) {
                     return Answer::Charged(charge);
                 }
@@ -177,7 +176,7 @@ impl Table {
             seat.take();
             self.give_birth(&mut stripe, hash, key, class)
         });
-        Answer::Charged(self.charge_account(stripe.account(slot), n, self.time.now(), self.plan.notice_ms))
+        Answer::Charged(self.charge_account(stripe.account(slot), n, Some(self.time.now()), self.plan.notice_ms))
     }
 
     /// Charges a known account under the write lock, after bringing its word back to where a charge
@@ -191,14 +190,14 @@ impl Table {
             return None;
         };
         stripe.clamp(slot, now, &self.classes);
-        Some(self.charge_account(stripe.account(slot), n, now, self.plan.notice_ms))
+        Some(self.charge_account(stripe.account(slot), n, Some(now), self.plan.notice_ms))
     }
 
     /// Takes `n` tokens from a pinned account: no hash and no search.
     pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Charge {
         {
             let stripe = self.stripes[pin.stripe].read();
-            let charge = self.charge_account(stripe.account(pin.slot), n, self.time.now(), None);
+            let charge = self.charge_account(stripe.account(pin.slot), n, None, None);
             if !self.is_ahead(&charge) {
                 return charge;
             }
@@ -206,13 +205,13 @@ impl Table {
         let mut stripe = self.stripes[pin.stripe].write();
         let now = self.time.now();
         stripe.clamp(pin.slot, now, &self.classes);
-        self.charge_account(stripe.account(pin.slot), n, now, None)
+        self.charge_account(stripe.account(pin.slot), n, Some(now), None)
     }
 
     #[inline]
-    fn charge_account(&self, account: &Account, n: u64, now: Ticks, tell: Option<u32>) -> Charge {
+    fn charge_account(&self, account: &Account, n: u64, at: Option<Ticks>, tell: Option<u32>) -> Charge {
         let rule = self.classes.get(account.class).rule();
-        let (verdict, tat) = account.word.charge(rule, now, n);
+        let (verdict, tat, now) = account.word.charge_now(rule, &self.time, at, n);
         let notice = match (&verdict, tell) {
             (Verdict::Allow(_), _) | (_, None) => None,
             (_, Some(every_ms)) => account.notice.denied(now, every_ms),

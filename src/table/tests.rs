@@ -161,7 +161,8 @@ fn a_thread_whose_reading_is_late_mints_nothing() {
     bench.advance(10_000_000);
     assert_eq!(bench.exhaust("a"), 10);
     let answer = bench.table.charge(b"a", 1, Absent::Tell, Some(late));
-    assert!(matches!(answer, Answer::Charged(Charge { verdict: Verdict::Deny(_), .. })));
+    let Answer::Charged(Charge { verdict: Verdict::Deny(wait), now, .. }) = answer else { panic!("{answer:?}") };
+    assert!(now > late && wait <= 1_000_000 * 16, "denied only by a reading of its own");
     assert!(!bench.passes("a"), "and the late reading lowered nothing");
     bench.advance(1_000_000);
     assert_eq!(bench.exhaust("a"), 1);

@@ -2,8 +2,10 @@
 //!
 //! An enum and not a type parameter, so that one limiter object serves every face and language.
 
+mod system;
+
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::ticks::{self, Ticks};
@@ -14,28 +16,30 @@ use crate::ticks::{self, Ticks};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Clock {
-    /// The system's monotonic clock, counted from the given instant. It stands still while the host
-    /// is suspended, which can only make a limit stricter.
-    Monotonic(Instant),
+    /// The system's monotonic clock. It stands still while the host is suspended, which can only make a
+    /// limit stricter.
+    Monotonic,
     /// A clock that moves only when told to.
     Manual(Arc<ManualClock>),
 }
 
 impl Clock {
-    /// The system's monotonic clock.
-    #[must_use]
-    pub fn monotonic() -> Self {
-        Self::Monotonic(Instant::now())
-    }
-
     /// Nanoseconds since some fixed point. Never moves backwards, except by hand.
     #[inline]
     #[must_use]
     pub fn now_ns(&self) -> u64 {
         match self {
-            // 2^64 ns are 584 years of uptime.
-            #[allow(clippy::cast_possible_truncation)]
-            Self::Monotonic(start) => start.elapsed().as_nanos() as u64,
+            Self::Monotonic => system::precise_ns(),
+            Self::Manual(manual) => manual.now_ns(),
+        }
+    }
+
+    /// A reading that is cheap to have, never ahead of [`Clock::now_ns`] and behind it by a tick at most.
+    #[inline]
+    #[must_use]
+    pub fn coarse_ns(&self) -> u64 {
+        match self {
+            Self::Monotonic => system::coarse_ns(),
             Self::Manual(manual) => manual.now_ns(),
         }
     }
@@ -44,7 +48,7 @@ impl Clock {
     #[must_use]
     pub fn unix_ns(&self) -> u64 {
         match self {
-            Self::Monotonic(_) => SystemTime::now()
+            Self::Monotonic => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
             Self::Manual(manual) => manual.unix_ns(),
@@ -107,6 +111,12 @@ impl Timeline {
         ticks::from_nanos(self.clock.now_ns().saturating_sub(self.start_ns))
     }
 
+    /// A reading that may be a tick old: good enough to say yes by, too old to say no by.
+    #[inline]
+    pub(crate) fn coarse(&self) -> Ticks {
+        ticks::from_nanos(self.clock.coarse_ns().saturating_sub(self.start_ns))
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -118,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_monotonic_clock_does_not_run_backwards() {
-        let clock = Clock::monotonic();
+        let clock = Clock::Monotonic;
         let mut last = clock.now_ns();
         for _ in 0..10_000 {
             let now = clock.now_ns();

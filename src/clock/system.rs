@@ -1,0 +1,87 @@
+//! The system's monotonic clock, read precisely or coarsely.
+//!
+//! RUNS PER DECISION: [`coarse_ns`], a read of memory that the kernel updates at every tick; only a request
+//! that would be denied by it reads [`precise_ns`].
+//!
+//! Both count from the same base, and the coarse one is never ahead of the precise one: it shows the
+//! precise clock as of the last tick, 1 to 10 ms ago. It is what Linux calls `CLOCK_MONOTONIC_COARSE`;
+//! elsewhere the precise clock serves for both. Never a raw time-stamp counter, which runs backwards on some
+//! hosts.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod source {
+    /// Nanoseconds that the kernel's clock `id` shows.
+    #[inline]
+    fn read(id: libc::clockid_t) -> u64 {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a valid place for the result. The call fails only for a clock that does not exist,
+        // and Linux has had both since 2.6.32; `time` then stays 0, which can only make a limit stricter.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::clock_gettime(id, &raw mut time);
+        }
+        // Since boot: not negative, whatever the width of the fields, and 2^64 ns are 584 years.
+        #[allow(clippy::cast_sign_loss, clippy::cast_lossless)]
+        return (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64);
+    }
+
+    #[inline]
+    pub(in crate::clock) fn precise_ns() -> u64 {
+        read(libc::CLOCK_MONOTONIC)
+    }
+
+    #[inline]
+    pub(in crate::clock) fn coarse_ns() -> u64 {
+        read(libc::CLOCK_MONOTONIC_COARSE)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod source {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    #[inline]
+    pub(in crate::clock) fn precise_ns() -> u64 {
+        // 2^64 ns are 584 years of uptime.
+        #[allow(clippy::cast_possible_truncation)]
+        return START.elapsed().as_nanos() as u64;
+    }
+
+    #[inline]
+    pub(in crate::clock) fn coarse_ns() -> u64 {
+        precise_ns()
+    }
+}
+
+pub(super) use source::{coarse_ns, precise_ns};
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coarse_clock_is_never_ahead_and_never_far_behind() {
+        for _ in 0..100_000 {
+            let before = precise_ns();
+            let coarse = coarse_ns();
+            let after = precise_ns();
+            assert!(coarse <= after, "ahead by {}", coarse - after);
+            // A tick is at most 10 ms. A thread that is held up between the two reads looks behind by that much.
+            let behind = before.saturating_sub(coarse);
+            assert!(behind < 1_000_000_000, "behind by {behind}");
+        }
+    }
+
+    #[test]
+    fn neither_runs_backwards() {
+        let (mut precise, mut coarse) = (0, 0);
+        for _ in 0..100_000 {
+            let (p, c) = (precise_ns(), coarse_ns());
+            assert!(p >= precise && c >= coarse);
+            (precise, coarse) = (p, c);
+        }
+    }
+}
