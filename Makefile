@@ -2,9 +2,9 @@
 PYTHON ?= python3
 TOOLS  := .venv/tools
 DEMO   := .venv/demo
-RELEASE := $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
+RELEASE := build.rs $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: help demo test lint bench packaging clean
+.PHONY: help demo test lint bench bench-guard packaging clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -28,6 +28,9 @@ lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 
 bench: $(DEMO)/.ready  ## side by side against the reference limiters, as ratios
 	$(DEMO)/bin/python benches/side_by_side.py $(BENCH_ARGS)
+
+bench-guard: $(DEMO)/.ready  ## instructions per decision, against the numbers kept in the repository
+	$(DEMO)/bin/python benches/guard.py $(GUARD_ARGS)
 
 packaging:  ## wheel, sdist and `pip install .`, each into an empty environment
 	$(PYTHON) tests/packaging.py

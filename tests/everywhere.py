@@ -1,4 +1,4 @@
-"""The whole test suite, step by step: lints, Rust, packages, and Python on every CPython that is here.
+"""The whole test suite, step by step: lints, Rust, costs, packages, and Python on every CPython that is here.
 
 Needs nothing but a Python to start with; makes its own environments below .venv.
 """
@@ -106,6 +106,9 @@ def main() -> int:
         "lints": lambda: run(["make", "--no-print-directory", "lint", f"PYTHON={sys.executable}"]),
         "rust": lambda: run(["cargo", "test", "--quiet"]),
         "rust, model checker": loom,
+        "instruction counts": lambda: run(
+            ["make", "--no-print-directory", "bench-guard", f"PYTHON={sys.executable}"]
+        ),
         "packaging": lambda: run([sys.executable, ROOT / "tests" / "packaging.py"]),
     }
     for version, python in here.items():
@@ -129,6 +132,8 @@ def main() -> int:
     print("\n=== summary")
     for one in done:
         print(f"{'passed' if one.passed else 'FAILED':8}{one.seconds:7.1f} s  {one.name}")
+    if shutil.which("valgrind") is None:
+        print("not here and so not tried: valgrind, which counts instructions")
     absent = [version for version in SUPPORTED if version not in here]
     if absent:
         print(f"not here and so not tried: CPython {', '.join(absent)}")
