@@ -26,7 +26,8 @@ lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	$(TOOLS)/bin/mypy python benches
 	$(TOOLS)/bin/python -m mypy.stubtest tollbar._tollbar
 
-bench: $(DEMO)/.ready  ## side by side against the reference limiters, as ratios
+bench: $(DEMO)/.ready  ## side by side against other limiters, those on PyPI included, as ratios
+	$(DEMO)/bin/python benches/install_peers.py
 	$(DEMO)/bin/python benches/side_by_side.py $(BENCH_ARGS)
 
 bench-guard: $(DEMO)/.ready  ## instructions per decision, against the numbers kept in the repository

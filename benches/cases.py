@@ -7,12 +7,15 @@ has the cost of its own bare loop taken off.
 from __future__ import annotations
 
 import asyncio
-import random
+import gc
+import statistics
+import sys
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import tollbar
+from measuring import PLENTY, Samples, bare_loop_ns, markdown, names, ratio, rotated, shown_ratio
 from tollbar.demo.contenders import ACCOUNT_LOCK, GLOBAL_LOCK, NONE, TOLLBAR, Contender
 
 if TYPE_CHECKING:
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
 
     from tollbar.demo.references import Account, Limiter
 
-# So high that nothing is denied where denials are not what is measured.
-PLENTY = 100_000_000
 FULL_TABLE = 10_000
 
 
@@ -50,26 +51,12 @@ class Case:
     sample: Callable[[Contender], Awaitable[float]]
 
 
-def names(count: int, what: str = "account") -> list[str]:
-    """Make that many account names, shuffled, so that memory is not walked in order."""
-    made = [f"{what}{number:07}@example.org" for number in range(count)]
-    random.Random(count).shuffle(made)
-    return made
-
-
-def _bare_loop_ns(keys: Sequence[str]) -> int:
-    started = perf_counter_ns()
-    for _ in keys:
-        pass
-    return perf_counter_ns() - started
-
-
 async def _acquire_ns(limiter: Limiter, keys: Sequence[str]) -> float:
     acquire = limiter.acquire
     started = perf_counter_ns()
     for key in keys:
         await acquire(key)
-    return (perf_counter_ns() - started - _bare_loop_ns(keys)) / len(keys)
+    return (perf_counter_ns() - started - bare_loop_ns(keys)) / len(keys)
 
 
 async def _denial_ns(limiter: Limiter, keys: Sequence[str]) -> float:
@@ -83,23 +70,7 @@ async def _denial_ns(limiter: Limiter, keys: Sequence[str]) -> float:
     spent = perf_counter_ns() - started
     if denied != len(keys):
         raise RuntimeError(f"{len(keys) - denied} of {len(keys)} calls were not denied")
-    return (spent - _bare_loop_ns(keys)) / len(keys)
-
-
-def known_accounts(accounts: int, operations: int) -> Case:
-    """`await acquire` of accounts that are in the table already."""
-    keys = names(accounts)
-    order = (keys * (operations // accounts + 1))[:operations]
-    limiters: dict[str, Limiter] = {}
-
-    async def sample(contender: Contender) -> float:
-        if contender.name not in limiters:
-            limiters[contender.name] = contender.make(PLENTY, 2 * accounts)
-            await _acquire_ns(limiters[contender.name], keys)
-        return await _acquire_ns(limiters[contender.name], order)
-
-    plural = "account" if accounts == 1 else "accounts"
-    return Case(f"await acquire, {accounts:,} {plural}", sample)
+    return (spent - bare_loop_ns(keys)) / len(keys)
 
 
 def denial(operations: int) -> Case:
@@ -150,13 +121,34 @@ def gathered(tasks: int) -> Case:
 def all_cases(*, quick: bool) -> list[Case]:
     """Every case; the quick ones only show that everything runs."""
     few = 10 if quick else 1
-    cases = [known_accounts(1, 50_000 // few), known_accounts(1_000, 50_000 // few)]
-    if not quick:
-        cases.append(known_accounts(100_000, 100_000))
     return [
-        *cases,
         denial(20_000 // few),
         first_sight(5_000 // few, full=False),
         first_sight(300 // few, full=True),
         gathered(10_000 // few),
     ]
+
+
+async def measure(cases: Sequence[Case], repeats: int) -> dict[str, Samples]:
+    """Sample every case and contender once a repeat, beginning with another contender each time."""
+    print("denials, first sights, gather", file=sys.stderr)
+    samples: dict[str, Samples] = {case.name: {one.name: [] for one in CONTENDERS} for case in cases}
+    for repeat in range(repeats):
+        for case in cases:
+            for contender in rotated(CONTENDERS, repeat):
+                gc.collect()
+                samples[case.name][contender.name].append(await case.sample(contender))
+    return samples
+
+
+def table(measured: dict[str, Samples]) -> str:
+    """Write the Markdown table."""
+    ratios = ((GLOBAL_LOCK, TOLLBAR), (ACCOUNT_LOCK, TOLLBAR), (TOLLBAR, FLOOR))
+    headings = ["awaited", *(f"{one.name}, ns" for one in CONTENDERS)]
+    headings += [f"{over.name} / {under.name}" for over, under in ratios]
+    rows = []
+    for case, samples in measured.items():
+        medians = (f"{statistics.median(samples[one.name]):,.0f}" for one in CONTENDERS)
+        shown = (shown_ratio(ratio(samples, over.name, under.name)) for over, under in ratios)
+        rows.append([case, *medians, *shown])
+    return markdown(headings, rows)

@@ -1,10 +1,10 @@
-"""Measures tollbar beside the plain asyncio limiters, in one process and interleaved, and prints the ratios.
+"""Measures tollbar beside other limiters, in one process and interleaved, and prints the ratios.
 
-    python benches/side_by_side.py [--quick] [--write] [--plot FILE]    (or: make bench BENCH_ARGS=...)
+    python benches/side_by_side.py [--quick] [--write] [--plot FOLDER]    (or: make bench BENCH_ARGS=...)
 
 Absolute times change from machine to machine; the ratios are the point. Garbage collection is off, every
 number is a median over repeats, and every ratio is the median of the ratios within one repeat, so that a slow
-minute of the machine meets both sides.
+minute of the machine meets both sides. Limiters from PyPI that are not installed are named and left out.
 """
 
 from __future__ import annotations
@@ -15,61 +15,92 @@ import gc
 import logging
 import os
 import platform
-import statistics
 import sys
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cases
+import decisions
+import latency
+import memory
+import ours
 import tollbar
-from cases import CONTENDERS, FLOOR, Case, all_cases
-from tollbar.demo.contenders import ACCOUNT_LOCK, GLOBAL_LOCK, TOLLBAR
+from peers import ASYNC_PEERS, PEERS, SYNC_PEERS, missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-REPEATS = 9
-QUICK_REPEATS = 2
+    from adapters import Adapter
+    from decisions import Decisions
+    from latency import Latencies
+    from measuring import Samples
+    from memory import Bytes
+
 README = Path(__file__).parent.parent / "README.md"
-PICTURE = Path(__file__).with_name("side_by_side.png")
 # The part of the README that belongs to this program.
 BEGIN, END = "<!-- measured:", "<!-- end of measured -->"
-
-# Of one case: nanoseconds per operation of every repeat, by contender.
-Samples = dict[str, list[float]]
-
-
-async def measure(cases: Sequence[Case], repeats: int) -> dict[str, Samples]:
-    """Sample every case and contender once a repeat, beginning with another contender each time."""
-    samples: dict[str, Samples] = {case.name: {one.name: [] for one in CONTENDERS} for case in cases}
-    for repeat in range(repeats):
-        start = repeat % len(CONTENDERS)
-        for case in cases:
-            for contender in CONTENDERS[start:] + CONTENDERS[:start]:
-                gc.collect()
-                samples[case.name][contender.name].append(await case.sample(contender))
-        print(f"repeat {repeat + 1} of {repeats}", file=sys.stderr)
-    return samples
+# What each picture shows, by the name of its file in this folder.
+PICTURES = {
+    "side_by_side.png": "Time per operation, side by side",
+    "latency.png": "How many calls took longer than a given time",
+}
 
 
-def ratio(samples: Samples, over: str, under: str) -> float:
-    """How many times the one takes what the other takes: the median over repeats."""
-    return statistics.median(a / b for a, b in zip(samples[over], samples[under], strict=True))
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    quick: bool
+    repeats: int
+    counts: tuple[int, ...]
+    growth: int
+    keys: int
+    many_keys: int
+    processes: int
 
 
-def table(measured: dict[str, Samples]) -> str:
-    """Write the Markdown table."""
-    ratios_of = ("global lock / tollbar", "lock per account / tollbar", "tollbar / empty async def")
-    headings = ["case", *(f"{one.name}, ns" for one in CONTENDERS), *ratios_of]
-    lines = [f"| {' | '.join(headings)} |", "| --- |" + " ---: |" * (len(headings) - 1)]
-    for case, samples in measured.items():
-        medians = " | ".join(f"{statistics.median(samples[one.name]):,.0f}" for one in CONTENDERS)
-        ratios = (
-            ratio(samples, GLOBAL_LOCK.name, TOLLBAR.name),
-            ratio(samples, ACCOUNT_LOCK.name, TOLLBAR.name),
-            ratio(samples, TOLLBAR.name, FLOOR.name),
-        )
-        lines.append(f"| {case} | {medians} | {ratios[0]:,.1f} | {ratios[1]:,.1f} | {ratios[2]:,.2f} |")
-    return "\n".join(lines)
+FULL = Extent(
+    quick=False,
+    repeats=9,
+    counts=(1, 1_000, 100_000),
+    growth=200_000,
+    keys=memory.KEYS,
+    many_keys=memory.MANY_KEYS,
+    processes=3,
+)
+QUICK = Extent(
+    quick=True, repeats=2, counts=(1, 1_000), growth=5_000, keys=20_000, many_keys=50_000, processes=1
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All numbers of one run."""
+
+    called: Decisions
+    awaited: Decisions
+    cases: dict[str, Samples]
+    latencies: Latencies
+    sizes: Bytes
+
+
+def measure(extent: Extent, left_out: Sequence[type[Adapter]]) -> Measured:
+    """Run everything, without the peers that are left out."""
+    called: list[type[Adapter]] = [*ours.SYNC, *(one for one in SYNC_PEERS if one not in left_out)]
+    awaited: list[type[Adapter]] = [*ours.ASYNC, *(one for one in ASYNC_PEERS if one not in left_out)]
+    peers = [peer for peer in PEERS if peer not in left_out]
+    gc.disable()
+    measured = Measured(
+        decisions.measure(called, extent.counts, extent.repeats, quick=extent.quick),
+        decisions.measure(awaited, extent.counts, extent.repeats, quick=extent.quick),
+        asyncio.run(cases.measure(cases.all_cases(quick=extent.quick), extent.repeats)),
+        latency.measure(extent.growth, extent.repeats),
+        memory.measure(peers, extent.keys, extent.many_keys, extent.processes),
+    )
+    gc.enable()
+    return measured
 
 
 def _processor() -> str:
@@ -89,39 +120,81 @@ def _about_gather() -> str:
     return " Admitted acquires of tollbar are one and the same awaitable, for which gather makes one task."
 
 
-def conditions(repeats: int, arguments: Sequence[str]) -> str:
+def _about_peers(left_out: Sequence[type[Adapter]]) -> str:
+    here = {peer.distribution for peer in PEERS if peer not in left_out}
+    absent = {peer.distribution for peer in left_out} - here
+    said = [", ".join(f"{name} {version(name)}" for name in sorted(here))] if here else []
+    if absent:
+        said.append(f"not measured, for they are not here: {', '.join(sorted(absent))}")
+    return f"Peers: {'; '.join(said)}."
+
+
+def conditions(extent: Extent, arguments: Sequence[str], left_out: Sequence[type[Adapter]]) -> str:
     """Say where and how it was measured."""
     command = " ".join(("python", "benches/side_by_side.py", *arguments))
     return (
-        f"Measured with `{command}`: medians of {repeats} interleaved repeats, garbage collection off, the "
-        f"cost of the bare loop taken off. {_processor()}, {os.cpu_count()} processors, {platform.system()}, "
-        f"{platform.python_implementation()} {platform.python_version()}, tollbar {tollbar.__version__} "
-        f"({tollbar.build_profile}). In the row of denials the empty async def raises; log lines go to a "
-        "handler that drops them." + _about_gather()
+        f"Measured with `{command}`: medians of {extent.repeats} interleaved repeats in one process, "
+        f"garbage collection off, the cost of the bare loop taken off. {_processor()}, {os.cpu_count()} "
+        f"processors, {platform.system()}, {platform.python_implementation()} {platform.python_version()}, "
+        f"tollbar {tollbar.__version__} ({tollbar.build_profile}). {_about_peers(left_out)}\n\n"
+        "Ratios are to the row in bold type, and for bytes to the first row. Known keys are the same string "
+        "objects each time, whose hash Python remembers, which favours dictionaries. limits' moving window "
+        "keeps each hit and becomes slower with them; its samples are the shortest. In the row of denials "
+        f"the empty async def raises; log lines go to a handler that drops them.{_about_gather()} Single "
+        "calls are timed with `perf_counter_ns` around each, whose own cost is the first row and in all "
+        "others; quantiles are medians over the repeats, max is the slowest call of all repeats. Bytes are "
+        f"the growth of the resident size of a fresh process (median of {extent.processes}) by so many keys "
+        f"of {memory.KEY_LENGTH} bytes, each a new string that stays only if the limiter keeps it."
     )
 
 
-def publish(text: str) -> None:
+def report(measured: Measured, extent: Extent, notes: str) -> str:
+    """Write all tables and what is to be said about them."""
+    tables = (
+        "**Called**, a limit for each key that is never reached",
+        decisions.table(measured.called, ours.Limiter.name),
+        "**Awaited**, the same",
+        decisions.table(measured.awaited, ours.RateLimiter.name),
+        "**Other cases**",
+        cases.table(measured.cases),
+        "**Single calls**",
+        latency.table(measured.latencies),
+        "**Memory**",
+        memory.table(measured.sizes, extent.keys),
+    )
+    return "\n\n".join((*tables, notes)) + "\n"
+
+
+def publish(text: str, readme: Path = README) -> None:
     """Replace what an earlier run put between the README's two markers."""
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     marker, rest = rest.split("\n", 1)
     _, after = rest.split(END)
-    picture = f"![Time per operation, side by side](benches/{PICTURE.name})"
-    README.write_text(f"{before}{BEGIN}{marker}\n{text}\n{picture}\n{END}{after}", encoding="utf-8")
+    pictures = "\n".join(f"![{shows}](benches/{name})" for name, shows in PICTURES.items())
+    readme.write_text(f"{before}{BEGIN}{marker}\n{text}\n{pictures}\n{END}{after}", encoding="utf-8")
+
+
+def plot(folder: Path, measured: Measured) -> None:
+    """Draw both pictures into a folder."""
+    from picture import draw_latency, draw_side_by_side  # noqa: PLC0415 - only a plot needs matplotlib
+
+    side_by_side, single_calls = PICTURES
+    draw_side_by_side(folder / side_by_side, measured.called, measured.awaited, measured.cases)
+    draw_latency(folder / single_calls, measured.latencies)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="tollbar beside plain asyncio limiters, as ratios")
+    parser = argparse.ArgumentParser(description="tollbar beside other limiters, as ratios")
     parser.add_argument(
         "--quick", action="store_true", help="show that everything runs; the numbers are weak"
     )
-    parser.add_argument("--write", action="store_true", help="put table and plot into the README")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG")
+    parser.add_argument("--write", action="store_true", help="put tables and plots into the README")
+    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="write PNGs into it")
     options = parser.parse_args(arguments)
     if options.quick and options.write:
         parser.error("--quick numbers are not worth writing down")
     if options.write:
-        options.plot = options.plot or PICTURE
+        options.plot = options.plot or Path(__file__).parent
     return options
 
 
@@ -134,27 +207,20 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    repeats = QUICK_REPEATS if options.quick else REPEATS
+    left_out = missing()
+    for peer, reason in left_out.items():
+        print(f"left out: {peer.name} ({reason})", file=sys.stderr)
     # The lines are formatted by nobody, but every limiter goes through the logger as it would in a service.
     logging.getLogger("tollbar").addHandler(logging.NullHandler())
     logging.getLogger("tollbar").propagate = False
-    gc.disable()
-    measured = asyncio.run(measure(all_cases(quick=options.quick), repeats))
-    gc.enable()
-    text = f"{table(measured)}\n\n{conditions(repeats, arguments)}\n"
+    extent = QUICK if options.quick else FULL
+    measured = measure(extent, list(left_out))
+    text = report(measured, extent, conditions(extent, arguments, list(left_out)))
     print(text)
     if options.write:
         publish(text)
     if options.plot is not None:
-        from picture import draw  # noqa: PLC0415 - only a plot needs matplotlib
-
-        draw(
-            options.plot,
-            {
-                case: {name: statistics.median(values) for name, values in samples.items()}
-                for case, samples in measured.items()
-            },
-        )
+        plot(options.plot, measured)
     return 0
 
 

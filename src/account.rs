@@ -1,9 +1,8 @@
-//! The state of one key: an atomic word, the number of its policy, and when its denials were last told.
+//! The state of one bucket of its own: an atomic word. And what an account remembers of its denials.
 //!
-//! HOT PATH, stop 1. RUNS PER DECISION: [`Word::charge_now`], one coarse reading of the clock, one load and,
+//! RUNS PER DECISION: [`Word::charge_now`], one coarse reading of the clock, one load and,
 //! when the answer is yes, one compare-and-swap. A "no" reads the clock precisely first, and writes nothing.
 
-use crate::classes::ClassId;
 use crate::clock::Timeline;
 use crate::limit::{TokenBucket, Verdict};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -11,9 +10,8 @@ use crate::ticks::{PER_NANO, Ticks};
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
 ///
-/// Charges only ever raise it. Whatever lowers it (clamp, reset, reconfigure, refund) goes through
-/// [`Word::lower`], which callers in a table reach only with the stripe's lock held for writing, so
-/// that no charge runs beside it.
+/// Charges only ever raise it; [`Word::lower`] is for what must lower it. Accounts in a table have slots instead,
+/// which serve one account after another.
 #[derive(Debug)]
 pub(crate) struct Word(AtomicU64);
 
@@ -77,20 +75,6 @@ impl Word {
     /// Replaces `seen` by a lower word; false if somebody charged in between.
     pub(crate) fn lower(&self, seen: Ticks, to: Ticks) -> bool {
         self.0.compare_exchange(seen, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-    }
-}
-
-/// One account.
-#[derive(Debug)]
-pub(crate) struct Account {
-    pub(crate) word: Word,
-    pub(crate) class: ClassId,
-    pub(crate) notice: Notice,
-}
-
-impl Account {
-    pub(crate) fn new(tat: Ticks, class: ClassId) -> Self {
-        Self { word: Word::new(tat), class, notice: Notice::default() }
     }
 }
 

@@ -16,6 +16,18 @@ use crate::ticks::Ticks;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClassId(u32);
 
+impl ClassId {
+    /// The number itself, at most 24 bits.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The class of a number that [`ClassId::bits`] gave.
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+}
+
 /// The first chunk holds 64 policies, each further one twice as many: 2^24 - 64 in all.
 const FIRST: u32 = 64;
 const CHUNKS: usize = 18;

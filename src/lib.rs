@@ -7,7 +7,7 @@
 //! | [`clock`] | monotonic or moved by hand |
 //! | [`limit`] | pure arithmetic, one rule a file |
 //! | [`policy`], `classes` | checked limits, and the small number that an account stores for them |
-//! | `account` | the state of one key: its atomic word — hot path, stop 1 |
+//! | `account` | the word of a bucket of its own, and when denials were told — hot path, stop 1 |
 //! | `table` | stripes of key -> account, and eviction that does not forgive — hot path, stop 2 |
 //! | [`limiter`], [`bucket`] | the facade, all that the faces see |
 //! | `python` | a thin face: converts, calls the facade, converts back |

@@ -181,7 +181,8 @@ class Limiter:
     make room first; when none has, `when_full` says what becomes of an unknown key: "deny" refuses it,
     "allow" lets it pass unlimited, "evict_least" drops the account nearest to refilled of those it looks at.
 
-    Exactly one `Rate` for now. Making one costs a few microseconds and 8 KiB; an account about 100 bytes.
+    Exactly one `Rate` for now. Making one costs some 30 microseconds and 80 KiB, an account some 75 bytes
+    while its key has at most 40.
     """
 
     def __new__(

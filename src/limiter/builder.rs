@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::policy::Policy;
 use crate::table::{Plan, Table, WhenFull};
 
-/// The largest `max_keys`: 2^31.
-const MAX_KEYS: usize = 1 << 31;
+/// The largest `max_keys`: 2^25. An index entry of 32 bits holds a slot's number, and a few bits of the hash.
+const MAX_KEYS: usize = 1 << 25;
 
 /// How a limiter is to be; made by [`Limiter::builder`].
 #[derive(Debug)]
@@ -70,14 +70,14 @@ impl Builder {
     /// The limiter.
     ///
     /// # Errors
-    /// Refuses `max_keys` of 0 or above 2^31.
+    /// Refuses `max_keys` of 0 or above 2^25.
     pub fn build(self) -> Result<Limiter, Error> {
         let Self { policy, max_keys, when_full, clock, notice_ms, track_created } = self;
         if max_keys == 0 {
             return Err(Error::invalid("max_keys", max_keys, "must be at least 1"));
         }
         if max_keys > MAX_KEYS {
-            return Err(Error::invalid("max_keys", max_keys, "must be at most 2,147,483,648"));
+            return Err(Error::invalid("max_keys", max_keys, "must be at most 33,554,432"));
         }
         let plan = Plan { max_keys, when_full, notice_ms, track_created };
         let table = Table::new(plan, Timeline::starting_now(clock));

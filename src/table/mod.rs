@@ -1,8 +1,11 @@
-//! All accounts: stripes of key -> account, each under its own lock.
+//! All accounts: stripes of key -> account. A known key is found and charged without a lock.
 //!
-//! HOT PATH, stop 2. RUNS PER DECISION: [`Table::charge`] on a known key: hash, the stripe's read
-//! lock, one probe of its index, the coarse clock, one compare-and-swap. Everything else in this room
-//! happens at first sight, at eviction, or on request.
+//! HOT PATH, stop 2. RUNS PER DECISION: [`Table::charge`] on a known key: hash, the stripe's index, and the slot's
+//! own [`Slot::charge`](slab::Slot::charge). Nothing shared is written but the account's word, and that only by a
+//! yes. Everything else in this room happens at first sight, at eviction, or on request, under a stripe's lock.
+//!
+//! `slab` argues why a reader needs no lock. `index` finds, and may miss: then the search is made again under the
+//! lock, where it is exact. Keys longer than 40 bytes always go that way.
 //!
 //! No account leaves this room: callers charge, look, pin, configure, reset and iterate by key, so
 //! that its inside can change. Two stripes are never locked at once, and no caller's code runs under
@@ -12,26 +15,25 @@
 //! fresh one, so it may be dropped. Each stripe remembers the latest reading at which it dropped one,
 //! its *horizon*: an absent key counts as an account whose word is the horizon, which keeps a thread
 //! with an older reading from seeing a fresh bucket where a newer one saw a used one.
-//!
-//! **Lowering a word** (clamp, reset, reconfigure) and evicting an account in debt happen under the
-//! stripe's write lock, where no charge runs beside them.
 
+mod index;
+mod pins;
 mod room;
+mod slab;
 mod stripe;
 
-use crossbeam_utils::CachePadded;
-
-use crate::account::Account;
 use crate::classes::{ClassId, Classes};
 use crate::clock::Timeline;
 use crate::error::Error;
 use crate::limit::{Migration, Verdict};
 use crate::policy::Policy;
-use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, RwLock};
+use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, SLOT_BITS, keyed_hash};
 use crate::ticks::{SKEW, Ticks};
 
+pub(crate) use pins::Pin;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
-use stripe::{Side, Stripe};
+use slab::{Charged, Probe, Slab, Whose};
+use stripe::{Locked, Stripe};
 
 /// The longest key: 1 MiB.
 pub const MAX_KEY_LEN: usize = 1 << 20;
@@ -82,13 +84,6 @@ pub(crate) struct Look {
     pub(crate) class: Option<ClassId>,
 }
 
-/// Keeps one account from being evicted. Given back with [`Table::unpin`].
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Pin {
-    stripe: usize,
-    slot: u32,
-}
-
 /// How a table was asked to be.
 pub(crate) struct Plan {
     pub(crate) max_keys: usize,
@@ -100,7 +95,8 @@ pub(crate) struct Plan {
 }
 
 pub(crate) struct Table {
-    stripes: Box<[CachePadded<RwLock<Stripe>>]>,
+    stripes: Box<[Stripe]>,
+    slab: Slab,
     hasher: ahash::RandomState,
     classes: Classes,
     time: Timeline,
@@ -115,10 +111,12 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(plan: Plan, time: Timeline) -> Self {
         let stripes = (plan.max_keys / STRIPES).next_power_of_two().clamp(1, STRIPES);
+        // Handles may hold accounts beyond the bound: numbers for twice as many slots.
+        let slots = (2 * plan.max_keys + 2).next_power_of_two();
         Self {
-            stripes: (0..stripes).map(|_| CachePadded::new(RwLock::new(Stripe::new()))).collect(),
-            // Keyed from the system's randomness, so that nobody outside can choose colliding keys.
-            hasher: ahash::RandomState::new(),
+            stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS))).collect(),
+            slab: Slab::new(slots - 1),
+            hasher: keyed_hash(),
             classes: Classes::new(),
             time,
             plan,
@@ -133,196 +131,162 @@ impl Table {
     /// Takes `n` tokens from the key's account. `at` is a reading taken before, for a whole batch.
     #[inline]
     pub(crate) fn charge(&self, key: &[u8], n: u64, absent: Absent, at: Option<Ticks>) -> Answer {
-        let hash = self.hash(key);
-        let home = self.home(hash);
-        {
-            let stripe = self.stripes[home].read();
-            if let Some(slot) = stripe.find(hash, key) {
-                let charge = self.charge_account(stripe.account(slot), n, at, self.plan.notice_ms);
-                if !self.is_ahead(&charge) {
-                    return Answer::Charged(charge);
-                }
+        let (probe, home) = self.probe(key);
+        for slot in self.stripes[home].index.candidates(probe.hash) {
+            let charged = self.slab.slot(slot).charge(Whose::Key(&probe), &self.classes, &self.time, at, n);
+            let Ok(charged) = charged else { continue };
+            if let (Verdict::Allow(_), ..) = charged {
+                return Answer::Charged(Charge::of(charged, None));
             }
+            return self.refuse(&probe, home, n, charged);
         }
-        self.charge_slowly(hash, home, key, n, absent)
+        self.charge_slowly(&probe, home, n, absent)
     }
 
-    /// First sight of a key, or a word from before a step of the clock.
+    /// A known account said no: because its word is from before a step of the clock?
+    fn refuse(&self, probe: &Probe<'_>, home: usize, n: u64, charged: Charged) -> Answer {
+        if !self.is_ahead(charged) && self.plan.notice_ms.is_none() {
+            return Answer::Charged(Charge::of(charged, None));
+        }
+        let mut stripe = self.stripes[home].lock(&self.slab);
+        match stripe.find(probe) {
+            Some(slot) if self.is_ahead(charged) => Answer::Charged(self.charge_locked(&mut stripe, slot, n)),
+            Some(slot) => Answer::Charged(Charge::of(charged, self.notice(&mut stripe, slot, charged))),
+            // Evicted meanwhile; the answer was right when it was made.
+            None => Answer::Charged(Charge::of(charged, None)),
+        }
+    }
+
+    /// First sight of a key, a long key, or one whose entry was being moved.
     #[cold]
-    fn charge_slowly(&self, hash: u64, home: usize, key: &[u8], n: u64, absent: Absent) -> Answer {
-        if let Some(charge) = self.charge_clamped(hash, home, key, n) {
-            return Answer::Charged(charge);
+    fn charge_slowly(&self, probe: &Probe<'_>, home: usize, n: u64, absent: Absent) -> Answer {
+        {
+            let mut stripe = self.stripes[home].lock(&self.slab);
+            if let Some(slot) = stripe.find(probe) {
+                return Answer::Charged(self.charge_locked(&mut stripe, slot, n));
+            }
+            stripe.settle_horizon(self.time.now(), self.classes.longest_tolerance() + SKEW);
         }
         let (class, always) = match absent {
             Absent::Tell => return Answer::Unknown,
             Absent::Charge(class) => (class, false),
             Absent::Create(class) => (class, true),
         };
-        let rule = *self.classes.get(class).rule();
         if !always {
             // A request that cannot pass leaves no trace.
             let Look { tat, now, .. } = self.look_absent(home, class);
-            let verdict = rule.decide(tat, now, n);
+            let verdict = self.classes.get(class).rule().decide(tat, now, n);
             if !matches!(verdict, Verdict::Allow(_)) {
                 return Answer::Charged(Charge { verdict, tat, now, class, notice: None });
             }
         }
-        let seat = match self.find_seat(home) {
-            Ok(seat) => seat,
-            Err(wait) => return Answer::Full(wait),
-        };
-        let mut stripe = self.stripes[home].write();
-        let slot = stripe.find(hash, key).unwrap_or_else(|| {
-            seat.take();
-            self.give_birth(&mut stripe, hash, key, class)
-        });
-        Answer::Charged(self.charge_account(stripe.account(slot), n, Some(self.time.now()), self.plan.notice_ms))
-    }
-
-    /// Charges a known account under the write lock, after bringing its word back to where a charge
-    /// could have left it. Clamped by a reading taken here: a thread that slept since its own reading
-    /// must not mistake its sleep for a step of the clock.
-    fn charge_clamped(&self, hash: u64, home: usize, key: &[u8], n: u64) -> Option<Charge> {
-        let mut stripe = self.stripes[home].write();
-        let now = self.time.now();
-        let Some(slot) = stripe.find(hash, key) else {
-            stripe.settle_horizon(now, self.classes.longest_tolerance() + SKEW);
-            return None;
-        };
-        stripe.clamp(slot, now, &self.classes);
-        Some(self.charge_account(stripe.account(slot), n, Some(now), self.plan.notice_ms))
-    }
-
-    /// Takes `n` tokens from a pinned account: no hash and no search.
-    pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Charge {
-        {
-            let stripe = self.stripes[pin.stripe].read();
-            let charge = self.charge_account(stripe.account(pin.slot), n, None, None);
-            if !self.is_ahead(&charge) {
-                return charge;
-            }
+        match self.find_or_create(probe, home, class) {
+            Ok((mut stripe, slot)) => Answer::Charged(self.charge_locked(&mut stripe, slot, n)),
+            Err(wait) => Answer::Full(wait),
         }
-        let mut stripe = self.stripes[pin.stripe].write();
+    }
+
+    /// Charges under the lock, after bringing the word back to where a charge could have left it. Clamped by a reading
+    /// taken here: a thread that slept since its own must not mistake its sleep for a step of the clock.
+    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, n: u64) -> Charge {
         let now = self.time.now();
-        stripe.clamp(pin.slot, now, &self.classes);
-        self.charge_account(stripe.account(pin.slot), n, Some(now), None)
+        stripe.clamp(slot, now, &self.classes);
+        let own = self.slab.slot(slot);
+        let charged =
+            own.charge(Whose::Anybody, &self.classes, &self.time, Some(now), n).expect("no life ends without the lock");
+        Charge::of(charged, self.notice(stripe, slot, charged))
+    }
+
+    /// Whether this denial is to be told.
+    fn notice(&self, stripe: &mut Locked<'_>, slot: u32, (verdict, _, now, _): Charged) -> Option<u32> {
+        match verdict {
+            Verdict::Allow(_) => None,
+            _ => stripe.side_mut(slot).notice.denied(now, self.plan.notice_ms?),
+        }
     }
 
     #[inline]
-    fn charge_account(&self, account: &Account, n: u64, at: Option<Ticks>, tell: Option<u32>) -> Charge {
-        let rule = self.classes.get(account.class).rule();
-        let (verdict, tat, now) = account.word.charge_now(rule, &self.time, at, n);
-        let notice = match (&verdict, tell) {
-            (Verdict::Allow(_), _) | (_, None) => None,
-            (_, Some(every_ms)) => account.notice.denied(now, every_ms),
-        };
-        Charge { verdict, tat, now, class: account.class, notice }
-    }
-
-    #[inline]
-    fn is_ahead(&self, charge: &Charge) -> bool {
-        matches!(charge.verdict, Verdict::Deny(_))
-            && self.classes.get(charge.class).rule().is_ahead(charge.tat, charge.now)
+    fn is_ahead(&self, (verdict, tat, now, class): Charged) -> bool {
+        matches!(verdict, Verdict::Deny(_)) && self.classes.get(class).rule().is_ahead(tat, now)
     }
 
     /// The account as it stands; of an unknown key, as one of `class` would be born.
     pub(crate) fn look(&self, key: &[u8], class: ClassId) -> Look {
-        let hash = self.hash(key);
-        let home = self.home(hash);
-        {
-            let stripe = self.stripes[home].read();
-            if let Some(slot) = stripe.find(hash, key) {
-                let account = stripe.account(slot);
-                return Look { tat: account.word.load(), now: self.time.now(), class: Some(account.class) };
+        let (probe, home) = self.probe(key);
+        for slot in self.stripes[home].index.candidates(probe.hash) {
+            if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(&probe)) {
+                return Look { tat, now: self.time.now(), class: Some(class) };
             }
         }
+        let stripe = self.stripes[home].lock(&self.slab);
+        if let Some(slot) = stripe.find(&probe) {
+            return self.look_locked(slot);
+        }
+        drop(stripe);
         self.look_absent(home, class)
     }
 
-    pub(crate) fn look_pinned(&self, pin: &Pin) -> Look {
-        let stripe = self.stripes[pin.stripe].read();
-        let account = stripe.account(pin.slot);
-        Look { tat: account.word.load(), now: self.time.now(), class: Some(account.class) }
+    /// The caller holds the stripe's lock.
+    fn look_locked(&self, slot: u32) -> Look {
+        let (tat, class) = self.slab.slot(slot).look(Whose::Anybody).expect("no life ends without the lock");
+        Look { tat, now: self.time.now(), class: Some(class) }
     }
 
     fn look_absent(&self, home: usize, class: ClassId) -> Look {
-        let horizon = self.stripes[home].read().horizon();
+        let horizon = self.stripes[home].lock(&self.slab).horizon();
         let now = self.time.now();
         Look { tat: self.classes.get(class).rule().clamp(horizon, now), now, class: None }
     }
 
-    /// Puts a new account into a stripe. The caller holds a seat for it.
-    fn give_birth(&self, stripe: &mut Stripe, hash: u64, key: &[u8], class: ClassId) -> u32 {
-        let now = self.time.now();
-        stripe.settle_horizon(now, self.classes.longest_tolerance() + SKEW);
-        let tat = self.classes.get(class).rule().clamp(stripe.horizon(), now);
-        let slot = stripe.insert(hash, key, Account::new(tat, class));
-        if self.plan.track_created {
-            stripe.side_mut(slot).created_ns = Some(self.time.clock().unix_ns());
-        }
-        slot
-    }
-
-    /// Keeps the key's account from eviction; `absent` says what to do about an unknown key, and
-    /// `Ok(None)` is the answer to [`Absent::Tell`].
-    pub(crate) fn pin(&self, key: &[u8], absent: Absent) -> Result<Option<Pin>, Option<Ticks>> {
-        let hash = self.hash(key);
-        let home = self.home(hash);
-        let pin = |stripe: &mut Stripe, slot| {
-            stripe.side_mut(slot).pins += 1;
-            Ok(Some(Pin { stripe: home, slot }))
-        };
-        {
-            let mut stripe = self.stripes[home].write();
-            if let Some(slot) = stripe.find(hash, key) {
-                return pin(&mut stripe, slot);
+    /// The key's account, made first if there is none, with its stripe locked. No lock is held while a seat is found,
+    /// so the search is made again after it.
+    fn find_or_create(
+        &self,
+        probe: &Probe<'_>,
+        home: usize,
+        class: ClassId,
+    ) -> Result<(Locked<'_>, u32), Option<Ticks>> {
+        loop {
+            let seat = self.find_seat(home)?;
+            let mut stripe = self.stripes[home].lock(&self.slab);
+            if let Some(slot) = stripe.find(probe) {
+                return Ok((stripe, slot));
             }
-        }
-        let (Absent::Charge(class) | Absent::Create(class)) = absent else { return Ok(None) };
-        let seat = self.find_seat(home)?;
-        let mut stripe = self.stripes[home].write();
-        let slot = stripe.find(hash, key).unwrap_or_else(|| {
+            let now = self.time.now();
+            // Born at this reading, or at a later one at which an account was dropped here.
+            let tat = self.classes.get(class).rule().clamp(stripe.horizon(), now).max(now);
+            let place = seat.place();
+            if stripe.insert(probe, class, tat, place) {
+                if self.plan.track_created {
+                    stripe.side_mut(place.0).created_ns = Some(self.time.clock().unix_ns());
+                }
+                seat.take();
+                return Ok((stripe, place.0));
+            }
+            // That slot is spent. Its seat is given back without it.
             seat.take();
-            self.give_birth(&mut stripe, hash, key, class)
-        });
-        pin(&mut stripe, slot)
-    }
-
-    /// A second pin on the same account.
-    pub(crate) fn pin_again(&self, pin: &Pin) -> Pin {
-        self.stripes[pin.stripe].write().side_mut(pin.slot).pins += 1;
-        Pin { stripe: pin.stripe, slot: pin.slot }
-    }
-
-    /// Gives a pin back. Takes it by value: a pin given back cannot be used again.
-    #[allow(clippy::needless_pass_by_value)]
-    pub(crate) fn unpin(&self, pin: Pin) {
-        self.stripes[pin.stripe].write().unpin(pin.slot);
+            self.give_up_seat();
+        }
     }
 
     /// Puts a known account under another policy; false if the key is unknown.
     pub(crate) fn configure(&self, key: &[u8], class: ClassId, how: Migration) -> bool {
-        let hash = self.hash(key);
-        let mut stripe = self.stripes[self.home(hash)].write();
-        let Some(slot) = stripe.find(hash, key) else { return false };
+        let (probe, home) = self.probe(key);
+        let mut stripe = self.stripes[home].lock(&self.slab);
+        let Some(slot) = stripe.find(&probe) else { return false };
         let now = self.time.now();
-        let account = stripe.account_mut(slot);
-        let (old, new) = (self.classes.get(account.class).rule(), self.classes.get(class).rule());
-        let tat = account.word.load();
-        let lowered = account.word.lower(tat, old.migrate(new, tat, now, how));
-        debug_assert!(lowered, "no charge runs beside a write lock");
-        account.class = class;
+        let new = self.classes.get(class).rule();
+        stripe.change(slot, |tat, old| (self.classes.get(old).rule().migrate(new, tat, now, how), class));
         true
     }
 
     /// Makes the key's account as good as new; false if the key is unknown.
     pub(crate) fn reset(&self, key: &[u8]) -> bool {
-        let hash = self.hash(key);
-        let stripe = self.stripes[self.home(hash)].write();
-        let Some(slot) = stripe.find(hash, key) else { return false };
-        let word = &stripe.account(slot).word;
-        let lowered = word.lower(word.load(), self.time.now());
-        debug_assert!(lowered, "no charge runs beside a write lock");
+        let (probe, home) = self.probe(key);
+        let mut stripe = self.stripes[home].lock(&self.slab);
+        let Some(slot) = stripe.find(&probe) else { return false };
+        let now = self.time.now();
+        stripe.change(slot, |_, class| (now, class));
         true
     }
 
@@ -331,16 +295,9 @@ impl Table {
     pub(crate) fn for_each(&self, mut each: impl FnMut(&[u8], Look, Option<u64>)) {
         for stripe in &self.stripes {
             let copies: Vec<_> = {
-                let stripe = stripe.read();
-                let now = self.time.now();
-                let look = |account: &Account| Look { tat: account.word.load(), now, class: Some(account.class) };
-                stripe
-                    .live()
-                    .map(|(slot, key, account)| {
-                        let created = stripe.side(slot).and_then(|side| side.created_ns);
-                        (Box::<[u8]>::from(key), look(account), created)
-                    })
-                    .collect()
+                let stripe = stripe.lock(&self.slab);
+                let created = |slot| stripe.side(slot).and_then(|side| side.created_ns);
+                stripe.slots().map(|slot| (stripe.key(slot), self.look_locked(slot), created(slot))).collect()
             };
             for (key, look, created) in copies {
                 each(&key, look, created);
@@ -350,15 +307,15 @@ impl Table {
 
     /// When the key was first seen, on the wall clock, if that is tracked and it is known.
     pub(crate) fn created_ns(&self, key: &[u8]) -> Option<u64> {
-        let hash = self.hash(key);
-        let stripe = self.stripes[self.home(hash)].read();
-        let slot = stripe.find(hash, key)?;
-        stripe.side(slot).and_then(|side: &Side| side.created_ns)
+        let (probe, home) = self.probe(key);
+        let stripe = self.stripes[home].lock(&self.slab);
+        let slot = stripe.find(&probe)?;
+        stripe.side(slot).and_then(|side| side.created_ns)
     }
 
     pub(crate) fn holds(&self, key: &[u8]) -> bool {
-        let hash = self.hash(key);
-        self.stripes[self.home(hash)].read().find(hash, key).is_some()
+        let (probe, home) = self.probe(key);
+        self.stripes[home].lock(&self.slab).find(&probe).is_some()
     }
 
     pub(crate) fn intern(&self, policy: Policy) -> Result<ClassId, Error> {
@@ -377,16 +334,19 @@ impl Table {
         &self.plan
     }
 
-    #[inline]
-    fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
-    /// The stripe of a hash. The index inside uses the lowest and the highest bits; these are others.
+    /// The key ready to be compared, and its stripe: the hash's upper half chooses that, the index uses the lower.
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
-    fn home(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.stripes.len() - 1)
+    fn probe<'a>(&self, key: &'a [u8]) -> (Probe<'a>, usize) {
+        let hash = self.hasher.hash_one(key);
+        (Probe::new(key, hash as u32), (hash >> 32) as usize & (self.stripes.len() - 1))
+    }
+}
+
+impl Charge {
+    #[inline]
+    fn of((verdict, tat, now, class): Charged, notice: Option<u32>) -> Self {
+        Self { verdict, tat, now, class, notice }
     }
 }
 

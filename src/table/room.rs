@@ -3,7 +3,8 @@
 //! An account that has refilled equals one never seen, so dropping it forgives nobody; such go first.
 //! The search looks at a fixed number of accounts at most, whatever the size of the table.
 
-use super::{Table, stripe::Stripe};
+use super::Table;
+use super::stripe::Locked;
 use crate::sync::Ordering;
 use crate::ticks::Ticks;
 
@@ -19,21 +20,28 @@ pub enum WhenFull {
     EvictLeast,
 }
 
-/// Slots looked at in the key's own stripe, and in each of two others.
-const HOME_LOOKS: u32 = 32;
-const AWAY_LOOKS: u32 = 16;
+/// Accounts looked at in the key's own stripe, and in each of two others.
+const HOME_LOOKS: usize = 16;
+const AWAY_LOOKS: usize = 8;
 const AWAY_STRIPES: usize = 2;
 
-/// No insertion looks at more accounts than this. A round looks for a refilled account; under
-/// [`WhenFull::EvictLeast`] a second takes the one that owes least, and a third works off what the
-/// table holds above its bound.
+/// No insertion looks at more accounts than this: a round for its own place, and one that works off what the table
+/// holds above its bound.
 #[allow(clippy::cast_possible_truncation)]
-pub const LOOKS_PER_INSERTION: u32 = 3 * (HOME_LOOKS + AWAY_STRIPES as u32 * AWAY_LOOKS);
+pub const LOOKS_PER_INSERTION: u32 = 2 * (HOME_LOOKS + AWAY_STRIPES * AWAY_LOOKS) as u32;
 
-/// The right to hold one account. Given back when dropped, unless taken.
-pub(super) struct Seat<'a>(&'a Table);
+/// The right to hold one account, and a dead slot for it. Given back when dropped, unless taken.
+pub(super) struct Seat<'a> {
+    table: &'a Table,
+    place: (u32, bool),
+}
 
 impl Seat<'_> {
+    /// The slot, and whether it was never used.
+    pub(super) fn place(&self) -> (u32, bool) {
+        self.place
+    }
+
     /// An account was put into the table under this right.
     pub(super) fn take(self) {
         std::mem::forget(self);
@@ -42,7 +50,8 @@ impl Seat<'_> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.0.seats.fetch_sub(1, Ordering::SeqCst);
+        self.table.give_up_seat();
+        self.table.slab.give_back_place(self.place);
     }
 }
 
@@ -57,58 +66,89 @@ impl Table {
     pub(super) fn find_seat(&self, home: usize) -> Result<Seat<'_>, Option<Ticks>> {
         let free = |seats| (seats < self.plan.max_keys).then_some(seats + 1);
         if self.seats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).is_ok() {
-            return Ok(Seat(self));
+            return self.seat_with(None);
         }
         let mut looks = 0;
-        let found = self.evict(home, false, &mut looks).or_else(|nearest| match self.plan.when_full {
-            WhenFull::Deny | WhenFull::Allow => Err(nearest),
-            // Where all that was looked at is pinned, the table grows past its bound by what the
-            // caller itself holds.
-            WhenFull::EvictLeast => self.evict(home, true, &mut looks).or_else(|_| {
-                self.seats.fetch_add(1, Ordering::SeqCst);
-                Ok(Seat(self))
-            }),
+        let found = self.evict(home, &mut looks).or_else(|nearest| {
+            if self.plan.when_full != WhenFull::EvictLeast {
+                return Err(nearest);
+            }
+            // All that was looked at is pinned: the table grows past its bound by what the caller itself holds.
+            self.seats.fetch_add(1, Ordering::SeqCst);
+            self.seat_with(None)
         });
         if self.len() > self.plan.max_keys {
             // Dropping the seat gives it back.
-            drop(self.evict(home, self.plan.when_full == WhenFull::EvictLeast, &mut looks));
+            drop(self.evict(home, &mut looks));
         }
         self.most_looks.fetch_max(looks, Ordering::SeqCst);
         found
     }
 
-    /// Drops a refilled account, or if `in_debt` the one that owes least of those looked at in one
-    /// stripe, and hands on its seat.
-    fn evict(&self, home: usize, in_debt: bool, looks: &mut u32) -> Result<Seat<'_>, Option<Ticks>> {
+    /// The seat that the caller has counted, with this slot or another. `Err` if there is none, which takes twice as
+    /// many accounts held by handles as the table may hold.
+    fn seat_with(&self, slot: Option<u32>) -> Result<Seat<'_>, Option<Ticks>> {
+        let Some(place) = slot.map(|slot| (slot, false)).or_else(|| self.slab.take()) else {
+            self.give_up_seat();
+            return Err(None);
+        };
+        Ok(Seat { table: self, place })
+    }
+
+    pub(super) fn give_up_seat(&self) {
+        self.seats.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Drops a refilled account and hands on its seat; under [`WhenFull::EvictLeast`], where none was met, the one that
+    /// owes least of those in the key's own stripe. `Err` if none could go: how far the nearest is from refilled.
+    fn evict(&self, home: usize, looks: &mut u32) -> Result<Seat<'_>, Option<Ticks>> {
         let turn = self.rotor.fetch_add(1, Ordering::SeqCst);
         let others = self.stripes.len() - 1;
         let away = (0..AWAY_STRIPES.min(others)).map(|i| (home + 1 + (turn + i) % others) % self.stripes.len());
         let route = std::iter::once((home, HOME_LOOKS)).chain(away.map(|at| (at, AWAY_LOOKS)));
+        let mut least: Option<(usize, u32)> = None;
         let mut nearest: Option<Ticks> = None;
         for (at, budget) in route {
-            let mut stripe = self.stripes[at].write();
+            let mut stripe = self.stripes[at].lock(&self.slab);
             let now = self.time.now();
             let seen = stripe.sweep(now, &self.classes, budget);
             *looks += seen.looks;
-            if let Some(slot) = seen.refilled {
-                return Ok(self.hand_over(&mut stripe, slot, now));
+            // Charged since it was seen: then it has not refilled, and the search goes on.
+            if let Some((slot, tat)) = seen.refilled
+                && let Some(seat) = self.hand_over(&mut stripe, slot, Some(tat), now)
+            {
+                return seat;
             }
-            match seen.least {
-                Some((slot, _)) if in_debt => {
-                    self.forgiven.fetch_add(1, Ordering::SeqCst);
-                    return Ok(self.hand_over(&mut stripe, slot, now));
-                }
-                Some((_, owed)) => nearest = Some(nearest.map_or(owed, |least| least.min(owed))),
-                None => {}
+            if let Some((slot, owed)) = seen.least {
+                // Others' stripes give a debtor only where the key's own has nobody.
+                least = least.or(Some((at, slot)));
+                nearest = Some(nearest.map_or(owed, |nearest| nearest.min(owed)));
+            }
+        }
+        if let (WhenFull::EvictLeast, Some((at, slot))) = (self.plan.when_full, least) {
+            let mut stripe = self.stripes[at].lock(&self.slab);
+            // It may have gone meanwhile, or been pinned.
+            if stripe.may_go(slot)
+                && let Some(seat) = self.hand_over(&mut stripe, slot, None, self.time.now())
+            {
+                self.forgiven.fetch_add(1, Ordering::SeqCst);
+                return seat;
             }
         }
         Err(nearest)
     }
 
-    fn hand_over(&self, stripe: &mut Stripe, slot: u32, now: Ticks) -> Seat<'_> {
-        stripe.remove(slot, now);
+    /// Evicts one account and hands on its seat and its slot.
+    fn hand_over(
+        &self,
+        stripe: &mut Locked<'_>,
+        slot: u32,
+        seen: Option<Ticks>,
+        now: Ticks,
+    ) -> Option<Result<Seat<'_>, Option<Ticks>>> {
+        let slot = stripe.evict(slot, seen, now).ok()?;
         self.evicted.fetch_add(1, Ordering::SeqCst);
-        Seat(self)
+        Some(self.seat_with(slot))
     }
 
     /// Accounts dropped for others, how many of them owed something, and the most accounts that any

@@ -90,6 +90,40 @@ fn a_pinned_account_stays_and_the_table_comes_back_to_its_bound() {
     assert!(!bench.table.holds(b"a"));
 }
 
+// HAZARD keys-distinct: by their bytes, even where every hash is the same.
+#[test]
+fn keys_whose_hashes_are_all_the_same_are_told_apart_through_evictions() {
+    let (slab, stripe) = (Slab::new(1000), Stripe::new(16));
+    let mut locked = stripe.lock(&slab);
+    let class = ClassId::from_bits(0);
+    let lengths = [0, 1, 5, 8, 31, 32, 33, 39, 40, 41, 64, 256, 261, 300, 5000];
+    let mut keys: Vec<Vec<u8>> = lengths.iter().flat_map(|&len| [vec![0; len], vec![b'x'; len]]).collect();
+    keys.dedup();
+    let probes: Vec<Probe<'_>> = keys.iter().map(|key| Probe::new(key, 5)).collect();
+    let mut slots: Vec<Option<u32>> = vec![None; probes.len()];
+    let mut state = 1_usize;
+    for step in 0..3000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let which = (state >> 33) % probes.len();
+        if let Some(slot) = slots[which].take() {
+            let freed = locked.evict(slot, None, 0).unwrap().expect("not lifted far");
+            slab.give_back_place((freed, false));
+        } else {
+            let place = slab.take().unwrap();
+            // Time stands still: every further life of a slot needs a lift.
+            assert!(locked.insert(&probes[which], class, 1000, place));
+            slots[which] = Some(place.0);
+        }
+        if step % 10 == 0 {
+            for ((probe, slot), key) in probes.iter().zip(&slots).zip(&keys) {
+                assert_eq!(locked.find(probe), *slot, "{} bytes", key.len());
+                assert!(slot.is_none_or(|slot| locked.key(slot) == *key));
+            }
+            assert_eq!(locked.slots().count(), slots.iter().flatten().count());
+        }
+    }
+}
+
 // HAZARD cost-above-capacity
 #[test]
 fn a_request_that_cannot_pass_creates_nothing() {
@@ -211,7 +245,7 @@ fn iteration_sees_every_account_once() {
 #[test]
 fn keys_that_meet_in_one_table_part_in_the_next() {
     let tables = [0, 1].map(|_| bench(100_000, WhenFull::Deny, Rate::new(10, 10 * SECOND)).table);
-    let homes = |table: &Table, key: &String| table.home(table.hash(key.as_bytes()));
+    let homes = |table: &Table, key: &String| table.probe(key.as_bytes()).1;
     let keys = (0..64_000).map(|i| i.to_string());
     let meeting: Vec<String> = keys.filter(|key| homes(&tables[0], key) == 0).collect();
     assert!(meeting.len() > 500);

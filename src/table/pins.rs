@@ -1,0 +1,68 @@
+//! Pins: whoever holds one keeps its account in the table, and charges it without a search.
+//!
+//! RUNS PER DECISION: [`Table::charge_pinned`], the slot's own charge and nothing else.
+
+use super::slab::Whose;
+use super::{Absent, Charge, Look, Table};
+use crate::ticks::Ticks;
+
+/// Keeps one account from being evicted. Given back with [`Table::unpin`].
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Pin {
+    stripe: usize,
+    slot: u32,
+}
+
+impl Table {
+    /// Takes `n` tokens from a pinned account: no hash and no search.
+    pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Charge {
+        let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, &self.time, None, n);
+        if let Ok(charged) = charged
+            && !self.is_ahead(charged)
+        {
+            return Charge::of(charged, None);
+        }
+        // Being changed just now, or from before a step of the clock.
+        let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
+        Charge { notice: None, ..self.charge_locked(&mut stripe, pin.slot, n) }
+    }
+
+    pub(crate) fn look_pinned(&self, pin: &Pin) -> Look {
+        if let Ok((tat, class)) = self.slab.slot(pin.slot).look(Whose::Anybody) {
+            return Look { tat, now: self.time.now(), class: Some(class) };
+        }
+        let _stripe = self.stripes[pin.stripe].lock(&self.slab);
+        self.look_locked(pin.slot)
+    }
+
+    /// Keeps the key's account from eviction; `absent` says what to do about an unknown key, and
+    /// `Ok(None)` is the answer to [`Absent::Tell`].
+    pub(crate) fn pin(&self, key: &[u8], absent: Absent) -> Result<Option<Pin>, Option<Ticks>> {
+        let (probe, home) = self.probe(key);
+        let mut stripe = self.stripes[home].lock(&self.slab);
+        let slot = match (stripe.find(&probe), absent) {
+            (Some(slot), _) => slot,
+            (None, Absent::Tell) => return Ok(None),
+            (None, Absent::Charge(class) | Absent::Create(class)) => {
+                drop(stripe);
+                let slot;
+                (stripe, slot) = self.find_or_create(&probe, home, class)?;
+                slot
+            }
+        };
+        stripe.side_mut(slot).pins += 1;
+        Ok(Some(Pin { stripe: home, slot }))
+    }
+
+    /// A second pin on the same account.
+    pub(crate) fn pin_again(&self, pin: &Pin) -> Pin {
+        self.stripes[pin.stripe].lock(&self.slab).side_mut(pin.slot).pins += 1;
+        Pin { stripe: pin.stripe, slot: pin.slot }
+    }
+
+    /// Gives a pin back. Takes it by value: a pin given back cannot be used again.
+    #[allow(clippy::needless_pass_by_value)]
+    pub(crate) fn unpin(&self, pin: Pin) {
+        self.stripes[pin.stripe].lock(&self.slab).side_mut(pin.slot).pins -= 1;
+    }
+}
