@@ -87,6 +87,12 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
+    /// Whether no denial was ever told.
+    pub(crate) fn is_new(&self) -> bool {
+        // ORDERING: Relaxed, as in `denied`.
+        self.told_at.load(Ordering::Relaxed) == 0
+    }
+
     /// A denial happened at `now`. `Some(n)` if it is this caller's to tell, with the number of those
     /// before it that nobody told; at most one caller an interval gets it.
     pub(crate) fn denied(&self, now: Ticks, every_ms: u32) -> Option<u32> {

@@ -63,6 +63,6 @@ impl Table {
     /// Gives a pin back. Takes it by value: a pin given back cannot be used again.
     #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn unpin(&self, pin: Pin) {
-        self.stripes[pin.stripe].lock(&self.slab).side_mut(pin.slot).pins -= 1;
+        self.stripes[pin.stripe].lock(&self.slab).unpin(pin.slot);
     }
 }

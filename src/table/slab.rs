@@ -266,7 +266,8 @@ impl Slot {
             let is_shift = kind & SHIFTED != 0 && at == KEY_WORDS - 1;
             word.store(if is_shift { shift } else { probe.words[at] }, Ordering::Relaxed);
         }
-        self.word.store(tat + shift, Ordering::Release);
+        // A word in the last moments before time wraps must not look dead.
+        self.word.store((tat + shift).min(DEAD - 1), Ordering::Release);
         Ok(kind == LONG)
     }
 }

@@ -29,6 +29,12 @@ pub(super) struct Side {
     spent: bool,
 }
 
+impl Side {
+    fn says_nothing(&self) -> bool {
+        self.pins == 0 && self.created_ns.is_none() && !self.spent && self.notice.is_new()
+    }
+}
+
 /// The most accounts that one sweep looks at.
 const MOST_BUDGET: usize = 16;
 
@@ -150,9 +156,10 @@ impl Locked<'_> {
     pub(super) fn sweep(&mut self, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
         // Copied out first: looking may clamp, which needs the stripe whole.
         let mut met = [(0, 0); MOST_BUDGET];
-        let mut count = 0;
+        let (mut count, mut steps) = (0, 0);
         // Entries are at least three eighths full when an array is new; so few steps rarely meet too few.
         for (step, slot) in self.index.from(self.inner.hand).enumerate().take(8 * MOST_BUDGET) {
+            steps = step + 1;
             if let Some(slot) = slot {
                 met[count] = (step, slot);
                 count += 1;
@@ -162,16 +169,15 @@ impl Locked<'_> {
             }
         }
         let mut seen = Sweep::default();
-        let mut steps = 0;
         for &(step, slot) in &met[..count] {
             seen.looks += 1;
-            steps = step + 1;
             if self.is_pinned(slot) {
                 continue;
             }
             let Some(tat) = self.clamp(slot, now, classes) else { continue };
             if tat <= now {
                 seen.refilled = Some((slot, tat));
+                steps = step + 1;
                 break;
             }
             if seen.least.is_none_or(|(_, least)| tat - now < least) {
@@ -208,6 +214,14 @@ impl Locked<'_> {
 
     pub(super) fn side_mut(&mut self, slot: u32) -> &mut Side {
         self.inner.side.entry(slot).or_default()
+    }
+
+    pub(super) fn unpin(&mut self, slot: u32) {
+        let side = self.side_mut(slot);
+        side.pins -= 1;
+        if side.says_nothing() {
+            self.inner.side.remove(&slot);
+        }
     }
 
     pub(super) fn key(&self, slot: u32) -> Vec<u8> {

@@ -186,6 +186,44 @@ fn a_leap_of_a_hundred_years_admits_a_burst_and_locks_nobody_out() {
     }
 }
 
+// HAZARD clock-forward: eighteen years of uptime, to the tick where the count starts again.
+#[test]
+fn where_time_wraps_nothing_breaks_and_nobody_is_locked_out_for_long() {
+    let wrap = crate::ticks::RANGE / crate::ticks::PER_NANO;
+    for before in [0, 1, SECOND, 5 * SECOND, 9 * SECOND, 11 * SECOND] {
+        let bench = bench(4, WhenFull::EvictLeast, Rate::new(10, 10 * SECOND));
+        bench.exhaust("a");
+        bench.advance(wrap - before);
+        let mut admitted = bench.exhaust("a") + bench.exhaust("b");
+        bench.table.configure(b"b", bench.class, Migration::AsIs);
+        bench.back(before.min(SECOND));
+        (0..9).for_each(|i| admitted += u64::from(bench.passes(&format!("stranger{i}"))));
+        bench.table.reset(b"a");
+        for _ in 0..30 {
+            bench.advance(SECOND);
+            admitted += bench.exhaust("a") + bench.exhaust("b");
+        }
+        assert!(admitted <= 20 + 9 + 2 * (10 + 31), "{before}: {admitted}");
+        bench.advance(10 * SECOND);
+        assert_eq!((bench.exhaust("a"), bench.exhaust("b")), (10, 10), "{before}");
+    }
+}
+
+#[test]
+fn a_sweep_gets_past_a_desert() {
+    // A stripe that has grown large and lost nearly everybody: whoever is left is found in the end.
+    let bench = bench(100_000, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    (0..100_000).for_each(|i| assert!(bench.passes(&i.to_string())));
+    let mut stripe = bench.table.stripes[0].lock(&bench.table.slab);
+    let slots: Vec<u32> = stripe.slots().collect();
+    for &slot in &slots[1..] {
+        let freed = stripe.evict(slot, None, 0).unwrap().unwrap();
+        bench.table.slab.give_back_place((freed, false));
+    }
+    let found = (0..1000).any(|_| stripe.sweep(1 << 60, &bench.table.classes, 16).refilled.is_some());
+    assert!(found);
+}
+
 // HAZARD clock-skew, HAZARD race-frozen-thread
 #[test]
 fn a_thread_whose_reading_is_late_mints_nothing() {
