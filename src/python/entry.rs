@@ -173,6 +173,19 @@ unsafe fn only_account(keywords: Object) -> bool {
     }
 }
 
+/// The key and the tokens of a well-formed call about an account: its name, and `account` and `tokens` in either order.
+#[inline]
+unsafe fn account_call<'a>(args: &[Object], keywords: Object, tokens_at: usize) -> Option<(&'a [u8], u64)> {
+    // SAFETY: as promised by the callers: live objects, and the keywords' names.
+    unsafe {
+        let well_formed = keywords.is_null() || args.len() == 1 && only_account(keywords);
+        if !well_formed || args.is_empty() || args.len() > 3 {
+            return None;
+        }
+        Some((key(args[0])?, cost(args.get(tokens_at))?))
+    }
+}
+
 /// `RateLimiter.acquire(account_email, account=None, tokens=1)`
 struct AcquireAccount;
 
@@ -188,12 +201,7 @@ impl Method for AcquireAccount {
     #[inline]
     unsafe fn fast(py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
-        let well_formed = unsafe { keywords.is_null() || args.len() == 1 && only_account(keywords) };
-        if !well_formed || args.is_empty() || args.len() > 3 {
-            return None;
-        }
-        // SAFETY: as promised by the caller.
-        let (name, tokens) = unsafe { (key(args[0])?, cost(args.get(2))?) };
+        let (name, tokens) = unsafe { account_call(args, keywords, 2)? };
         match this.known(name, tokens)? {
             Outcome::Allowed => Some(granted::raw(py)),
             Outcome::Unknown => None,
@@ -221,12 +229,7 @@ impl Method for TryAcquireAccount {
     #[inline]
     unsafe fn fast(_py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
-        let well_formed = unsafe { keywords.is_null() || args.len() == 1 && only_account(keywords) };
-        if !well_formed || args.is_empty() || args.len() > 3 {
-            return None;
-        }
-        // SAFETY: as promised by the caller.
-        let (name, tokens) = unsafe { (key(args[0])?, cost(args.get(1))?) };
+        let (name, tokens) = unsafe { account_call(args, keywords, 1)? };
         match this.known(name, tokens)? {
             Outcome::Allowed => Some(truth(true)),
             Outcome::Unknown => None,

@@ -160,26 +160,21 @@ impl Table {
     /// First sight of a key, a long key, or one whose entry was being moved.
     #[cold]
     fn charge_slowly(&self, probe: &Probe<'_>, home: usize, n: u64, absent: Absent) -> Answer {
-        {
-            let mut stripe = self.stripes[home].lock(&self.slab);
-            if let Some(slot) = stripe.find(probe) {
-                return Answer::Charged(self.charge_locked(&mut stripe, slot, n));
-            }
-            stripe.settle_horizon(self.time.now(), self.classes.longest_tolerance() + SKEW);
+        let mut stripe = self.stripes[home].lock(&self.slab);
+        if let Some(slot) = stripe.find(probe) {
+            return Answer::Charged(self.charge_locked(&mut stripe, slot, n));
         }
-        let (class, always) = match absent {
-            Absent::Tell => return Answer::Unknown,
-            Absent::Charge(class) => (class, false),
-            Absent::Create(class) => (class, true),
-        };
-        if !always {
+        stripe.settle_horizon(self.time.now(), self.classes.longest_tolerance() + SKEW);
+        let (Absent::Charge(class) | Absent::Create(class)) = absent else { return Answer::Unknown };
+        if matches!(absent, Absent::Charge(_)) {
             // A request that cannot pass leaves no trace.
-            let Look { tat, now, .. } = self.look_absent(home, class);
+            let Look { tat, now, .. } = self.look_absent(&stripe, class);
             let verdict = self.classes.get(class).rule().decide(tat, now, n);
             if !matches!(verdict, Verdict::Allow(_)) {
                 return Answer::Charged(Charge { verdict, tat, now, class, notice: None });
             }
         }
+        drop(stripe);
         match self.find_or_create(probe, home, class) {
             Ok((mut stripe, slot)) => Answer::Charged(self.charge_locked(&mut stripe, slot, n)),
             Err(wait) => Answer::Full(wait),
@@ -222,8 +217,7 @@ impl Table {
         if let Some(slot) = stripe.find(&probe) {
             return self.look_locked(slot);
         }
-        drop(stripe);
-        self.look_absent(home, class)
+        self.look_absent(&stripe, class)
     }
 
     /// The caller holds the stripe's lock.
@@ -232,10 +226,9 @@ impl Table {
         Look { tat, now: self.time.now(), class: Some(class) }
     }
 
-    fn look_absent(&self, home: usize, class: ClassId) -> Look {
-        let horizon = self.stripes[home].lock(&self.slab).horizon();
+    fn look_absent(&self, stripe: &Locked<'_>, class: ClassId) -> Look {
         let now = self.time.now();
-        Look { tat: self.classes.get(class).rule().clamp(horizon, now), now, class: None }
+        Look { tat: self.classes.get(class).rule().clamp(stripe.horizon(), now), now, class: None }
     }
 
     /// The key's account, made first if there is none, with its stripe locked. No lock is held while a seat is found,

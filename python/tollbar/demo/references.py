@@ -88,6 +88,10 @@ class _BucketTable:
         self.exception = exception
         self.buckets: dict[str, TokenBucket] = {}
         self.bucket_created_at: dict[str, datetime] = {}
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        raise NotImplementedError
 
     def _drop(self, account_email: str) -> None:
         del self.buckets[account_email]
@@ -119,14 +123,7 @@ class _BucketTable:
 class GlobalLockLimiter(_BucketTable):
     """One asyncio lock around finding or creating any bucket, then the bucket's own lock."""
 
-    def __init__(
-        self,
-        messages_per_hour: int = 10000,
-        max_buckets: int = 10000,
-        *,
-        exception: type[Exception] = LimitReachedError,
-    ) -> None:
-        super().__init__(messages_per_hour, max_buckets, exception=exception)
+    def _make_locks(self) -> None:
         self.lock = asyncio.Lock()
 
     async def get_or_create_bucket(self, account_email: str, account: Account | None = None) -> TokenBucket:
@@ -140,14 +137,7 @@ class GlobalLockLimiter(_BucketTable):
 class AccountLockLimiter(_BucketTable):
     """A lock per account around finding or creating that account's bucket, then the bucket's own lock."""
 
-    def __init__(
-        self,
-        messages_per_hour: int = 10000,
-        max_buckets: int = 10000,
-        *,
-        exception: type[Exception] = LimitReachedError,
-    ) -> None:
-        super().__init__(messages_per_hour, max_buckets, exception=exception)
+    def _make_locks(self) -> None:
         self.locks: dict[str, asyncio.Lock] = {}
 
     def _drop(self, account_email: str) -> None:
