@@ -1,17 +1,26 @@
 //! Runs one kind of decision a given number of times, for a tool that counts instructions.
 //!
-//! `instructions allowed|denied|first-sight COUNT`
+//! `instructions allowed|denied|first-sight|full COUNT`
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use tollbar::{Clock, Limiter, ManualClock, Policy, Rate};
+use tollbar::{Clock, Limiter, ManualClock, Policy, Rate, WhenFull};
 
 const HOUR: u64 = 3_600_000_000_000;
 
 fn limiter(burst: u64, clock: Clock) -> Limiter {
     let policy = Policy::rate(Rate::new(1_000_000, HOUR).burst(burst)).expect("a rate");
     Limiter::builder(policy).clock(clock).build().expect("a limiter")
+}
+
+fn first_sights(limiter: &Limiter, numbers: std::ops::Range<u64>) {
+    let mut key = *b"someone-0000000@example.org";
+    for number in numbers {
+        let digits = number.to_le_bytes();
+        key[8..15].copy_from_slice(&digits[..7]);
+        assert!(limiter.try_acquire(black_box(&key), 1).expect("a key"));
+    }
 }
 
 fn main() {
@@ -23,24 +32,28 @@ fn main() {
         "allowed" => {
             let limiter = limiter(10_000_000, Clock::Monotonic);
             for _ in 0..count {
-                black_box(limiter.try_acquire(black_box(key), 1)).expect("a key");
+                black_box(limiter.try_acquire(black_box(key), 1).expect("a key"));
             }
         }
         "denied" => {
             let limiter = limiter(1, Clock::Monotonic);
             for _ in 0..count {
-                black_box(limiter.try_acquire(black_box(key), 1)).expect("a key");
+                black_box(limiter.try_acquire(black_box(key), 1).expect("a key"));
             }
         }
         "first-sight" => {
             // A clock of its own: under the counting tool, time runs so slowly that accounts would refill.
             let limiter = limiter(10, Clock::Manual(Arc::new(ManualClock::new(0, 0))));
-            let mut key = *b"someone-0000000@example.org";
-            for number in 0..count {
-                let digits = number.to_le_bytes();
-                key[8..15].copy_from_slice(&digits[..7]);
-                black_box(limiter.try_acquire(black_box(&key), 1)).expect("a key");
-            }
+            first_sights(&limiter, 0..count);
+        }
+        "full" => {
+            // Nobody has refilled, so the one that owes least of those looked at must go.
+            let policy = Policy::rate(Rate::new(10, HOUR)).expect("a rate");
+            let clock = Clock::Manual(Arc::new(ManualClock::new(0, 0)));
+            let builder = Limiter::builder(policy).max_keys(10_000).when_full(WhenFull::EvictLeast).clock(clock);
+            let limiter = builder.build().expect("a limiter");
+            first_sights(&limiter, 0..10_000);
+            first_sights(&limiter, 10_000..10_000 + count);
         }
         other => panic!("no such case: {other}"),
     }

@@ -1,6 +1,6 @@
 //! The policies of one limiter, each under a small number: an account stores the number.
 //!
-//! RUNS PER DECISION: [`Classes::get`], two loads without a lock. Policies are never removed, so a
+//! RUNS PER DECISION: [`Classes::get`], a look into an array. Policies are never removed, so a
 //! number stays valid for as long as the limiter lives; a limiter sees as many as there are different
 //! limits in its accounts' configuration.
 
@@ -35,7 +35,9 @@ const CHUNKS: usize = 18;
 type Chunk = Box<[OnceLock<Policy>]>;
 
 pub(crate) struct Classes {
-    chunks: [OnceLock<Chunk>; CHUNKS],
+    /// The first chunk, all that most limiters ever need.
+    first: Box<[OnceLock<Policy>; FIRST as usize]>,
+    further: [OnceLock<Chunk>; CHUNKS - 1],
     numbers: Mutex<HashMap<Policy, ClassId>>,
     longest: AtomicU64,
 }
@@ -43,7 +45,8 @@ pub(crate) struct Classes {
 impl Classes {
     pub(crate) fn new() -> Self {
         Self {
-            chunks: [const { OnceLock::new() }; CHUNKS],
+            first: Box::new([const { OnceLock::new() }; FIRST as usize]),
+            further: [const { OnceLock::new() }; CHUNKS - 1],
             numbers: Mutex::new(HashMap::new()),
             longest: AtomicU64::new(0),
         }
@@ -57,8 +60,13 @@ impl Classes {
         }
         let next = u32::try_from(numbers.len()).map_err(|_| Error::TooManyPolicies)?;
         let (chunk, offset) = place(next);
-        let chunk = self.chunks.get(chunk).ok_or(Error::TooManyPolicies)?;
-        let room = chunk.get_or_init(|| (0..FIRST as usize + next as usize).map(|_| OnceLock::new()).collect());
+        let room = match chunk.checked_sub(1) {
+            None => &self.first[..],
+            Some(further) => {
+                let chunk = self.further.get(further).ok_or(Error::TooManyPolicies)?;
+                chunk.get_or_init(|| (0..FIRST as usize + next as usize).map(|_| OnceLock::new()).collect())
+            }
+        };
         // ORDERING: Relaxed; only ever read under a stripe's lock, as a bound that may lag by one policy.
         self.longest.fetch_max(policy.rule().tolerance(), Ordering::Relaxed);
         let _ = room[offset].set(policy.clone());
@@ -69,11 +77,17 @@ impl Classes {
     /// The policy of a number that [`Classes::intern`] gave out.
     #[inline]
     pub(crate) fn get(&self, class: ClassId) -> &Policy {
+        let policy = match self.first.get(class.0 as usize) {
+            Some(policy) => policy.get(),
+            None => self.get_further(class),
+        };
+        policy.expect("a class number is given out after its policy is in place")
+    }
+
+    #[cold]
+    fn get_further(&self, class: ClassId) -> Option<&Policy> {
         let (chunk, offset) = place(class.0);
-        self.chunks[chunk]
-            .get()
-            .and_then(|chunk| chunk[offset].get())
-            .expect("a class number is given out after its policy is in place")
+        self.further[chunk - 1].get()?[offset].get()
     }
 
     /// The longest time that any bucket of this limiter takes to refill.

@@ -24,36 +24,47 @@ pub(crate) enum Event {
 const EVENTS: usize = 4;
 
 pub(crate) struct Counters {
-    lanes: Box<[CachePadded<[AtomicU64; EVENTS]>]>,
+    /// One lane a thread, and one that the others share.
+    lanes: Box<[Lane; LANES + 1]>,
 }
+
+type Lane = CachePadded<[AtomicU64; EVENTS]>;
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        Self { lanes: (0..=LANES).map(|_| CachePadded::default()).collect() }
+        Self { lanes: Box::new(std::array::from_fn(|_| Lane::default())) }
     }
 
     #[inline]
     pub(crate) fn count(&self, event: Event) {
-        let lane = MINE.try_with(|lane| lane.number.get()).unwrap_or(LANES);
-        let cell = &self.lanes[lane][event as usize];
-        // ORDERING: Relaxed; a lane has one writer at a time (the mutex in `Lane` orders an owner
-        // before the next), the shared lane adds atomically, and readers want no more than a sum.
+        self.add(event, 1);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, event: Event, more: u64) {
+        let lane = MINE.try_with(Cell::get).unwrap_or(LANES);
         if lane < LANES {
-            cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let cell = &self.lanes[lane][event as usize];
+            // ORDERING: Relaxed; a lane has one writer at a time (the mutex of `FREE` orders an owner before the
+            // next), and readers want no more than a sum.
+            cell.store(cell.load(Ordering::Relaxed) + more, Ordering::Relaxed);
         } else {
-            cell.fetch_add(1, Ordering::Relaxed);
+            self.add_elsewhere(event, more);
         }
     }
 
+    /// A thread's first count, or one of a thread without a lane.
+    #[cold]
+    fn add_elsewhere(&self, event: Event, more: u64) {
+        let lane = Owned::mine();
+        // ORDERING: Relaxed; the shared lane has many writers and adds atomically, and so it does for a first count.
+        self.lanes[lane][event as usize].fetch_add(more, Ordering::Relaxed);
+    }
+
     pub(crate) fn total(&self, event: Event) -> u64 {
-        // ORDERING: Relaxed; see `count`.
+        // ORDERING: Relaxed; see `add`.
         self.lanes.iter().map(|lane| lane[event as usize].load(Ordering::Relaxed)).sum()
     }
-}
-
-/// A thread's lane, taken at its first decision and given back when it ends.
-struct Lane {
-    number: Cell<usize>,
 }
 
 /// Lanes that no thread owns.
@@ -62,25 +73,37 @@ static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 static GIVEN: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static MINE: Lane = Lane::take();
+    /// The number of the thread's lane, or that of the shared one; beside `OWNED`, for it needs no destructor and so is
+    /// read without asking whether it still exists.
+    static MINE: Cell<usize> = const { Cell::new(LANES) };
+    static OWNED: Owned = Owned::take();
 }
 
-impl Lane {
+/// A thread's right to its lane, given back when the thread ends.
+struct Owned(usize);
+
+impl Owned {
     fn take() -> Self {
         let returned = FREE.lock().ok().and_then(|mut free| free.pop());
-        let fresh = || GIVEN.fetch_add(1, Ordering::SeqCst).min(LANES);
-        Self { number: Cell::new(returned.unwrap_or_else(fresh)) }
+        Self(returned.unwrap_or_else(|| GIVEN.fetch_add(1, Ordering::SeqCst).min(LANES)))
+    }
+
+    /// This thread's lane, taken if it has none yet. A thread that is ending has none any more.
+    fn mine() -> usize {
+        let lane = OWNED.try_with(|owned| owned.0).unwrap_or(LANES);
+        let _ = MINE.try_with(|mine| mine.set(lane));
+        lane
     }
 }
 
-impl Drop for Lane {
+impl Drop for Owned {
     fn drop(&mut self) {
         // Another thread-local's destructor may still decide something: let it use the shared lane.
-        let number = self.number.replace(LANES);
-        if number < LANES
+        let _ = MINE.try_with(|mine| mine.set(LANES));
+        if self.0 < LANES
             && let Ok(mut free) = FREE.lock()
         {
-            free.push(number);
+            free.push(self.0);
         }
     }
 }

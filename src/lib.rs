@@ -16,8 +16,9 @@
 //! Rooms call only downwards; a test reads the `use` lines.
 //!
 //! # Unsafe code
-//! Denied throughout, but for `clock::system` (one system call) and three files of the Python face that say so: `interpreter`, calls that pyo3 has no
-//! safe form of; `entry`, the raw entries of the hot methods; `granted`, the awaitable that they answer with.
+//! Denied throughout, but for `clock::system` (one system call), `table::memory` (one prefetch, which reads nothing) and
+//! files of the Python face that say so: `interpreter`, calls that pyo3 has no safe form of; `entry`, the raw entries of
+//! the hot methods; `granted`, the awaitable that they answer with.
 //!
 //! # Example
 //! ```

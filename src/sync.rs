@@ -12,26 +12,59 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering,
 #[cfg(loom)]
 pub(crate) use modelled::Mutex;
 
-/// Slots in the first and in the last chunk of a table, entries in the first array of an index: large enough to be
-/// rare in production, small enough to be met by the model checker.
+/// A value of zeros, made without touching its memory: pages that nobody uses yet cost nothing.
 #[cfg(not(loom))]
-pub(crate) const FIRST_CHUNK: usize = 64;
+#[allow(clippy::unnecessary_box_returns)] // a chunk does not fit the stack
+pub(crate) fn zeroed<T: Zeroed>() -> Box<T> {
+    T::new_box_zeroed().unwrap_or_else(|_| std::alloc::handle_alloc_error(std::alloc::Layout::new::<T>()))
+}
+/// What [`zeroed`] can make: zero bytes are a value of it.
 #[cfg(not(loom))]
-pub(crate) const LAST_CHUNK: usize = 4096;
+pub(crate) use zerocopy::FromZeros as Zeroed;
+
+/// The checker's atomics are more than bytes.
+#[cfg(loom)]
+pub(crate) fn zeroed<T: Zeroed>() -> Box<T> {
+    Box::new(T::zero())
+}
+#[cfg(loom)]
+pub(crate) trait Zeroed {
+    fn zero() -> Self;
+}
+#[cfg(loom)]
+impl<T: Zeroed, const N: usize> Zeroed for [T; N] {
+    fn zero() -> Self {
+        std::array::from_fn(|_| T::zero())
+    }
+}
+
+/// Sizes that are large enough to be rare in production, small enough to be met by the model checker.
+pub(crate) use sizes::*;
+
 #[cfg(not(loom))]
-pub(crate) const FIRST_INDEX: usize = 16;
-/// The fewest bits of an index entry that hold a slot's number; the rest tell hashes apart.
-#[cfg(not(loom))]
-pub(crate) const SLOT_BITS: u32 = 2;
-/// One bit to tell hashes apart by: half of all keys look alike.
+mod sizes {
+    /// Slots, and segments of the index, in a chunk.
+    pub(crate) const SLOTS_IN_CHUNK: usize = 4096;
+    pub(crate) const SEGMENTS_IN_CHUNK: usize = 1024;
+    /// Entries of a segment of the index: three cache lines; and how many it has before it is split.
+    pub(crate) const SEGMENT_ENTRIES: usize = 46;
+    pub(crate) const SPLIT_ABOVE: usize = 40;
+    /// Upper bits of a hash that choose the place in a segment.
+    pub(crate) const HOME_BITS: u32 = 6;
+    /// The fewest bits of an index entry that hold a slot's number; the rest tell hashes apart.
+    pub(crate) const SLOT_BITS: u32 = 2;
+}
+
 #[cfg(loom)]
-pub(crate) const SLOT_BITS: u32 = 31;
-#[cfg(loom)]
-pub(crate) const FIRST_CHUNK: usize = 1;
-#[cfg(loom)]
-pub(crate) const LAST_CHUNK: usize = 2;
-#[cfg(loom)]
-pub(crate) const FIRST_INDEX: usize = 2;
+mod sizes {
+    pub(crate) const SLOTS_IN_CHUNK: usize = 2;
+    pub(crate) const SEGMENTS_IN_CHUNK: usize = 2;
+    pub(crate) const SEGMENT_ENTRIES: usize = 3;
+    pub(crate) const SPLIT_ABOVE: usize = 2;
+    pub(crate) const HOME_BITS: u32 = 1;
+    /// One bit to tell hashes apart by: half of all keys look alike.
+    pub(crate) const SLOT_BITS: u32 = 31;
+}
 
 /// A hash keyed from the system's randomness, so that nobody outside can choose colliding keys.
 #[cfg(not(loom))]

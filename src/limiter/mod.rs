@@ -49,8 +49,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`]; nothing is charged then.
     #[inline]
     pub fn try_acquire(&self, key: &[u8], cost: u64) -> Result<bool, Error> {
-        let answer = self.table.charge(check(key)?, cost, Absent::Charge(self.default), None);
-        Ok(self.outcome(answer).passes())
+        Ok(self.ask(key, cost, Absent::Charge(self.default))?.passes())
     }
 
     /// [`Limiter::try_acquire`] with a full answer.
@@ -58,7 +57,10 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
-        let answer = self.table.charge(check(key)?, cost, Absent::Charge(self.default), None);
+        let key = check(key)?;
+        let hash = self.table.hash(key);
+        let taken = self.table.take(key, hash, cost).map(Answer::Charged);
+        let answer = taken.unwrap_or_else(|| self.table.charge(key, hash, cost, Absent::Charge(self.default)));
         let outcome = self.outcome(answer);
         Ok(match answer {
             Answer::Charged(Charge { verdict, tat, now, class, .. }) => {
@@ -87,9 +89,15 @@ impl Limiter {
         for key in keys {
             check(key.as_ref())?;
         }
+        let (mut answers, mut allowances) = (Vec::with_capacity(keys.len()), 0);
         let (now, absent) = (self.table.time().now(), Absent::Charge(self.default));
-        let one = |key: &K| self.outcome(self.table.charge(key.as_ref(), cost, absent, Some(now))).passes();
-        Ok(keys.iter().map(one).collect())
+        self.table.charge_each(keys.iter().map(AsRef::as_ref), cost, absent, now, |answer| {
+            let passes = answer.is_allowance();
+            allowances += u64::from(passes);
+            answers.push(passes || self.outcome(answer).passes());
+        });
+        self.counters.add(Event::Allowed, allowances);
+        Ok(answers)
     }
 
     /// Takes `cost` tokens if the key is known, else answers [`Outcome::Unknown`] and does nothing.
@@ -98,7 +106,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     #[inline]
     pub fn charge_known(&self, key: &[u8], cost: u64) -> Result<Outcome<'_>, Error> {
-        Ok(self.outcome(self.table.charge(check(key)?, cost, Absent::Tell, None)))
+        self.ask(key, cost, Absent::Tell)
     }
 
     /// Takes `cost` tokens; an unknown key gets an account of this class first, whatever the answer.
@@ -106,7 +114,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn charge_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Outcome<'_>, Error> {
-        Ok(self.outcome(self.table.charge(check(key)?, cost, Absent::Create(class), None)))
+        self.ask(key, cost, Absent::Create(class))
     }
 
     /// A handle to the key's account, which keeps it from eviction; `None` if the key is unknown.
@@ -263,10 +271,22 @@ impl Limiter {
         self.table.policy(look.class.unwrap_or(self.default))
     }
 
-    /// Counts an answer and puts it into words.
+    /// Charges: the usual yes here and now, everything else elsewhere.
     #[inline]
+    fn ask(&self, key: &[u8], cost: u64, absent: Absent) -> Result<Outcome<'_>, Error> {
+        let key = check(key)?;
+        let hash = self.table.hash(key);
+        if self.table.take(key, hash, cost).is_some() {
+            self.counters.count(Event::Allowed);
+            return Ok(Outcome::Allowed);
+        }
+        Ok(self.outcome(self.table.charge(key, hash, cost, absent)))
+    }
+
+    /// Counts an answer and puts it into words.
+    #[inline(never)]
     fn outcome(&self, answer: Answer) -> Outcome<'_> {
-        if let Answer::Charged(Charge { verdict: Verdict::Allow(_), .. }) = answer {
+        if answer.is_allowance() {
             self.counters.count(Event::Allowed);
             return Outcome::Allowed;
         }
@@ -319,5 +339,10 @@ impl std::fmt::Debug for Limiter {
 
 #[inline]
 fn check(key: &[u8]) -> Result<&[u8], Error> {
-    if key.len() > MAX_KEY_LEN { Err(Error::KeyTooLong(key.len())) } else { Ok(key) }
+    if key.len() > MAX_KEY_LEN { Err(too_long(key)) } else { Ok(key) }
+}
+
+#[cold]
+fn too_long(key: &[u8]) -> Error {
+    Error::KeyTooLong(key.len())
 }

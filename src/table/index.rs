@@ -1,23 +1,32 @@
-//! Which slot holds a hash: open addressing over 32-bit entries, read without a lock.
+//! Which slot holds a hash: a directory of segments that are split when they are crowded, read without a lock.
 //!
-//! RUNS PER DECISION: [`Index::candidates`], usually one or two entries.
+//! RUNS PER DECISION: [`Index::candidates`]: which directory, its entry for the hash, and the segment.
 //!
-//! An entry is tag | slot number + 1, the tag being the hash's upper bits; 0 is empty. Writers hold the stripe's
-//! lock. **A miss without the lock proves nothing** (entries move when others are removed, and when the array
-//! grows); a candidate proves nothing either, the slot's key does. So writers owe readers no protocol.
+//! The hash's lower bits choose the segment, its upper ones the place within. A segment that shares `depth` bits of
+//! the hash stands in each entry of the directory that has those bits; splitting it adds a bit. So growth costs an
+//! insertion at most one segment, never the table (extendible hashing: Fagin et al., 1979).
+//!
+//! Writers hold the stripe's lock. **A miss without the lock proves nothing** (entries move when others are removed
+//! and when a segment is split); a candidate proves nothing either, the slot's key does. So writers owe
+//! readers no protocol. Segments are never freed and outgrown directories are kept, so whatever a reader holds is
+//! there.
 
 use std::sync::OnceLock;
 
-use crate::sync::{AtomicU32, FIRST_INDEX, Ordering};
+use super::memory::Chunks;
+use super::segment::{Candidates, Segment};
+use crate::sync::{AtomicU32, Ordering, SEGMENT_ENTRIES, SEGMENTS_IN_CHUNK};
 
-/// Arrays of twice the size each; an outgrown one is kept until the end, for who still reads it. All of those
-/// together are smaller than the one in use.
-const LEVELS: usize = 28;
+/// The segments of all stripes of a table.
+pub(super) type Segments = Chunks<Segment, SEGMENTS_IN_CHUNK>;
+
+/// Directories of 1, 2, 4 ... entries. All outgrown ones together are smaller than the one in use.
+const DEPTHS: usize = 22;
 
 pub(super) struct Index {
-    arrays: [OnceLock<Box<[AtomicU32]>>; LEVELS],
-    /// The array in use, from 1 on; 0 is none yet.
-    level: AtomicU32,
+    directories: [OnceLock<Box<[AtomicU32]>>; DEPTHS],
+    /// How many directories were made; the last one is in use.
+    made: AtomicU32,
     slot_mask: u32,
 }
 
@@ -25,125 +34,152 @@ impl Index {
     /// An index for slot numbers below 2^`slot_bits` - 1.
     pub(super) fn new(slot_bits: u32) -> Self {
         let slot_mask = (1 << slot_bits) - 1;
-        Self { arrays: [const { OnceLock::new() }; LEVELS], level: AtomicU32::new(0), slot_mask }
+        Self { directories: [const { OnceLock::new() }; DEPTHS], made: AtomicU32::new(0), slot_mask }
+    }
+
+    /// `None` before the first insertion.
+    #[inline]
+    fn directory(&self) -> Option<&[AtomicU32]> {
+        // ORDERING: Acquire pairs with the Release store in `publish`: the directory is there, and so are its entries.
+        let last = (self.made.load(Ordering::Acquire) as usize).checked_sub(1)?;
+        self.directories[last].get().map(|directory| &**directory)
     }
 
     #[inline]
-    fn array(&self) -> &[AtomicU32] {
-        // ORDERING: Acquire pairs with the Release store in `grow`: the array is there, and so are its entries.
-        let level = self.level.load(Ordering::Acquire) as usize;
-        if level == 0 {
-            return &[];
-        }
-        self.arrays[level - 1].get().expect("a level is published after its array is made")
+    fn segment<'a>(&self, segments: &'a Segments, hash: u32) -> Option<(u32, &'a Segment)> {
+        let directory = self.directory()?;
+        // ORDERING: Acquire pairs with the Release store in `split`: the segment is there.
+        let number = directory[hash as usize & (directory.len() - 1)].load(Ordering::Acquire);
+        Some((number, segments.get(number)))
     }
 
     /// Slots whose entry looks like this hash.
     #[inline]
-    pub(super) fn candidates(&self, hash: u32) -> Candidates<'_> {
-        let array = self.array();
-        Candidates { array, at: hash as usize, left: array.len(), hash, slot_mask: self.slot_mask }
-    }
-
-    /// Every slot in the index, in the order of its entries, from position `from` on. With the lock held.
-    pub(super) fn from(&self, from: usize) -> impl Iterator<Item = Option<u32>> {
-        let array = self.array();
-        // ORDERING: Relaxed; entries are written under the lock that the caller holds.
-        let entry = move |at: usize| array[at & (array.len() - 1)].load(Ordering::Relaxed);
-        (from..from + array.len()).map(move |at| self.slot_of(entry(at)))
-    }
-
-    fn slot_of(&self, entry: u32) -> Option<u32> {
-        (entry & self.slot_mask).checked_sub(1)
-    }
-
-    /// Puts a slot in. `len` is how many there are before; `hash_of` tells the hash of any of them. With the lock held.
-    pub(super) fn insert(&self, hash: u32, slot: u32, len: usize, hash_of: impl Fn(u32) -> u32) {
-        if (len + 1) * 4 > self.array().len() * 3 {
-            self.grow(hash_of);
+    pub(super) fn candidates<'a>(&self, segments: &'a Segments, hash: u32) -> Candidates<'a> {
+        match self.segment(segments, hash) {
+            Some((_, segment)) => segment.candidates(hash, self.slot_mask),
+            None => Candidates { segment: None, at: 0, left: 0, hash, slot_mask: 0 },
         }
-        put(self.array(), hash, hash & !self.slot_mask | (slot + 1));
     }
 
-    fn grow(&self, hash_of: impl Fn(u32) -> u32) {
-        let old = self.array();
-        let new: Box<[AtomicU32]> = (0..(2 * old.len()).max(FIRST_INDEX)).map(|_| AtomicU32::new(0)).collect();
-        for entry in old {
-            // ORDERING: Relaxed; under the lock.
-            let entry = entry.load(Ordering::Relaxed);
-            if let Some(slot) = self.slot_of(entry) {
-                put(&new, hash_of(slot), entry);
-            }
-        }
-        // ORDERING: Relaxed load under the lock; the Release store pairs with the load in `array`.
-        let level = self.level.load(Ordering::Relaxed);
-        let _ = self.arrays[level as usize].set(new);
-        self.level.store(level + 1, Ordering::Release);
-    }
-
-    /// Takes a slot out, and moves those behind it up. With the lock held.
-    pub(super) fn remove(&self, hash: u32, slot: u32, hash_of: impl Fn(u32) -> u32) {
-        let array = self.array();
-        let mask = array.len() - 1;
-        // ORDERING: Relaxed; entries are written under the lock.
-        let entry = |at: usize| array[at & mask].load(Ordering::Relaxed);
-        let mut hole = hash as usize & mask;
-        while self.slot_of(entry(hole)) != Some(slot) {
-            hole = (hole + 1) & mask;
-        }
-        let mut next = (hole + 1) & mask;
-        while let Some(other) = self.slot_of(entry(next)) {
-            let wanted = hash_of(other) as usize & mask;
-            let distance = |to: usize, from: usize| to.wrapping_sub(from) & mask;
-            // ORDERING: Release, here and below, pairs with the Acquire load in `Candidates`.
-            if distance(next, wanted) >= distance(next, hole) {
-                array[hole].store(entry(next), Ordering::Release);
-                hole = next;
-            }
-            next = (next + 1) & mask;
-        }
-        array[hole].store(0, Ordering::Release);
-    }
-}
-
-fn put(array: &[AtomicU32], hash: u32, entry: u32) {
-    let mask = array.len() - 1;
-    let mut at = hash as usize & mask;
-    // ORDERING: Relaxed load under the lock; the Release store pairs with the load in `Candidates`: who finds the slot
-    // finds its chunk.
-    while array[at].load(Ordering::Relaxed) != 0 {
-        at = (at + 1) & mask;
-    }
-    array[at].store(entry, Ordering::Release);
-}
-
-/// See [`Index::candidates`].
-pub(super) struct Candidates<'a> {
-    array: &'a [AtomicU32],
-    at: usize,
-    left: usize,
-    hash: u32,
-    slot_mask: u32,
-}
-
-impl Iterator for Candidates<'_> {
-    type Item = u32;
-
+    /// Asks for the memory that [`Index::candidates`] will read.
     #[inline]
-    fn next(&mut self) -> Option<u32> {
-        while self.left > 0 {
-            // ORDERING: Acquire pairs with the Release stores of the writers.
-            let entry = self.array[self.at & (self.array.len() - 1)].load(Ordering::Acquire);
-            self.at = self.at.wrapping_add(1);
-            self.left -= 1;
-            if entry == 0 {
-                return None;
-            }
-            if (entry ^ self.hash) & !self.slot_mask == 0 {
-                return Some((entry & self.slot_mask) - 1);
+    pub(super) fn prefetch(&self, segments: &Segments, hash: u32) {
+        if let Some((_, segment)) = self.segment(segments, hash) {
+            segment.prefetch(hash);
+        }
+    }
+
+    // All that follows needs the stripe's lock.
+
+    /// Every slot in the index. Those of a segment that several entries of the directory name come once.
+    pub(super) fn all<'a>(&'a self, segments: &'a Segments) -> impl Iterator<Item = u32> + 'a {
+        let numbers = self.directory().unwrap_or_default().iter().enumerate();
+        let own = numbers.filter_map(|(at, number)| {
+            // ORDERING: Relaxed; written under the lock that the caller holds.
+            let segment = segments.get(number.load(Ordering::Relaxed));
+            (at >> segment.depth() == 0).then_some(segment)
+        });
+        own.flat_map(|segment| (0..SEGMENT_ENTRIES).filter_map(|at| segment.slot_at(at, self.slot_mask)))
+    }
+
+    /// What is in the positions from `from` on, segment by segment and position after position, round and round:
+    /// neighbours in this order share no segment, so nobody who evicts along it empties one.
+    pub(super) fn from<'a>(&'a self, segments: &'a Segments, from: usize) -> impl Iterator<Item = Option<u32>> + 'a {
+        let directory = self.directory().unwrap_or_default();
+        let (all, depth) = (directory.len() * SEGMENT_ENTRIES, directory.len().max(1).ilog2());
+        (from..from + all).map(move |at| {
+            // ORDERING: Relaxed; written under the lock that the caller holds.
+            let number = directory[at & (directory.len() - 1)].load(Ordering::Relaxed);
+            let position = (at >> depth) % SEGMENT_ENTRIES;
+            segments.get(number).slot_at(position, self.slot_mask)
+        })
+    }
+
+    /// Whether it has not been split yet.
+    pub(super) fn is_single(&self) -> bool {
+        self.directory().is_none_or(|directory| directory.len() == 1)
+    }
+
+    /// The slots in the segment where this hash belongs, from position `from` on, once round.
+    pub(super) fn around<'a>(
+        &'a self,
+        segments: &'a Segments,
+        hash: u32,
+        from: usize,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let segment = self.segment(segments, hash).map(|(_, segment)| segment);
+        let positions = (from..from + SEGMENT_ENTRIES).map(|at| at % SEGMENT_ENTRIES);
+        segment
+            .into_iter()
+            .flat_map(move |segment| positions.clone().filter_map(move |at| segment.slot_at(at, self.slot_mask)))
+    }
+
+    /// Puts a slot in; `hash_of` tells the hash of any slot that is in. False if there is no room: for that, more
+    /// than [`SEGMENT_ENTRIES`] hashes must agree in all bits that a directory can have.
+    pub(super) fn insert(&self, segments: &Segments, hash: u32, slot: u32, hash_of: impl Fn(u32) -> u32) -> bool {
+        if self.directory().is_none() && !self.begin(segments) {
+            return false;
+        }
+        loop {
+            let Some((number, segment)) = self.segment(segments, hash) else { return false };
+            if !segment.is_crowded() || !self.split(segments, number, hash, &hash_of) {
+                return segment.put(hash & !self.slot_mask | (slot + 1));
             }
         }
-        None
+    }
+
+    fn begin(&self, segments: &Segments) -> bool {
+        let Some(first) = segments.add() else { return false };
+        self.publish(0, Box::new([AtomicU32::new(first)]));
+        true
+    }
+
+    fn publish(&self, depth: usize, directory: Box<[AtomicU32]>) {
+        let _ = self.directories[depth].set(directory);
+        // ORDERING: the Release store pairs with the Acquire load in `directory`.
+        self.made.store(u32::try_from(depth + 1).expect("few"), Ordering::Release);
+    }
+
+    /// Makes two segments of one; false if the hash has no further bit to tell them apart by, or there are no more
+    /// segments.
+    fn split(&self, segments: &Segments, number: u32, hash: u32, hash_of: impl Fn(u32) -> u32) -> bool {
+        let old = segments.get(number);
+        let bit = old.depth();
+        if 1 << bit == self.directory().unwrap_or_default().len() && !self.double() {
+            return false;
+        }
+        let Some(other) = segments.add() else { return false };
+        let new = segments.get(other);
+        old.part(new, |entry| hash_of((entry & self.slot_mask) - 1) >> bit & 1 == 1);
+        old.set_depth(bit + 1);
+        new.set_depth(bit + 1);
+        let first = (hash as usize & ((1 << bit) - 1)) | (1 << bit);
+        for entry in self.directory().unwrap_or_default().iter().skip(first).step_by(2 << bit) {
+            // ORDERING: Release pairs with the Acquire load in `segment`.
+            entry.store(other, Ordering::Release);
+        }
+        true
+    }
+
+    /// A directory of twice the size, each half a copy of the one in use.
+    fn double(&self) -> bool {
+        let old = self.directory().unwrap_or_default();
+        let depth = old.len().ilog2() as usize + 1;
+        if depth == DEPTHS {
+            return false;
+        }
+        // ORDERING: Relaxed; under the lock.
+        let copy = |entry: &AtomicU32| AtomicU32::new(entry.load(Ordering::Relaxed));
+        self.publish(depth, old.iter().chain(old).map(copy).collect());
+        true
+    }
+
+    /// Takes a slot out.
+    pub(super) fn remove(&self, segments: &Segments, hash: u32, slot: u32) {
+        if let Some((_, segment)) = self.segment(segments, hash) {
+            segment.remove(hash, slot, self.slot_mask);
+        }
     }
 }
 
@@ -153,10 +189,11 @@ mod tests {
 
     #[test]
     fn it_finds_what_was_put_in_and_not_what_was_taken_out() {
-        let index = Index::new(16);
-        // Few homes, so that long runs form, wrap around the end and are mended when one leaves.
-        let hash_of = |slot: u32| (slot % 7).wrapping_sub(3) | (slot * 0x9e37) << 16;
-        let holds = |slot| index.candidates(hash_of(slot)).any(|found| found == slot);
+        let (index, segments) = (Index::new(16), Segments::new(10_000));
+        // Few homes, so that long runs form, wrap around the end and are mended when one leaves; few hashes that part
+        // late, so that directories grow.
+        let hash_of = |slot: u32| (slot % 7).wrapping_mul(0x2491_1000) | ((slot / 7 % 16) << 6) | (slot % 64);
+        let holds = |slot| index.candidates(&segments, hash_of(slot)).any(|found| found == slot);
         let mut live: Vec<u32> = Vec::new();
         let mut state = 1_u32;
         for step in 0..20_000 {
@@ -165,21 +202,46 @@ mod tests {
             let most = if step < 10_000 { 9 } else { 600 };
             if live.is_empty() || state >> 30 != 0 && live.len() < most {
                 let slot = step % 60_000;
-                index.insert(hash_of(slot), slot, live.len(), hash_of);
+                assert!(index.insert(&segments, hash_of(slot), slot, hash_of));
                 live.push(slot);
             } else {
                 let slot = live.swap_remove(state as usize % live.len());
-                index.remove(hash_of(slot), slot, hash_of);
+                index.remove(&segments, hash_of(slot), slot);
                 assert!(!holds(slot));
             }
             if live.len() < 10 || step % 500 == 0 {
                 assert!(live.iter().all(|&slot| holds(slot)));
-                let mut all: Vec<u32> = index.from(state as usize % 100).flatten().collect();
+                let mut all: Vec<u32> = index.all(&segments).collect();
                 all.sort_unstable();
                 live.sort_unstable();
                 assert_eq!(all, live);
+                let mut met: Vec<u32> = index.from(&segments, state as usize % 100).flatten().collect();
+                met.sort_unstable();
+                met.dedup();
+                assert_eq!(met, live);
             }
         }
-        assert!(live.iter().all(|&slot| holds(slot)));
+        assert!(index.directory().unwrap().len() >= 16, "it was split often");
+        assert!(live.iter().all(|&slot| holds(slot) && index.around(&segments, hash_of(slot), 5).any(|s| s == slot)));
+    }
+
+    #[test]
+    fn hashes_that_never_part_fill_one_segment_and_no_more() {
+        let (index, segments) = (Index::new(16), Segments::new(10_000));
+        let most = u32::try_from(SEGMENT_ENTRIES).unwrap();
+        assert!((0..most).all(|slot| index.insert(&segments, 5, slot, |_| 5)));
+        assert!(!index.insert(&segments, 5, most, |_| 5));
+        assert!(index.insert(&segments, 4, most, |slot| if slot == most { 4 } else { 5 }));
+        index.remove(&segments, 5, 7);
+        assert!(index.insert(&segments, 5, 7, |slot| if slot == most { 4 } else { 5 }));
+    }
+
+    #[test]
+    fn a_table_without_further_segments_says_so() {
+        let (index, segments) = (Index::new(16), Segments::new(1));
+        let hash_of = |slot: u32| slot.wrapping_mul(0x9e37_79b9);
+        let most = u32::try_from(SEGMENT_ENTRIES).unwrap();
+        assert!((0..most).all(|slot| index.insert(&segments, hash_of(slot), slot, hash_of)));
+        assert!(!index.insert(&segments, hash_of(most), most, hash_of));
     }
 }

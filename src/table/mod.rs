@@ -1,10 +1,10 @@
 //! All accounts: stripes of key -> account. A known key is found and charged without a lock.
 //!
-//! HOT PATH, stop 2. RUNS PER DECISION: [`Table::charge`] on a known key: hash, the stripe's index, and the slot's
-//! own [`Slot::charge`](slab::Slot::charge). Nothing shared is written but the account's word, and that only by a
+//! HOT PATH, stop 2. RUNS PER DECISION: [`Table::take`] on a known key: hash, the stripe's index, and the slot's
+//! own [`Slot::take`](slot::Slot::take). Nothing shared is written but the account's word, and that only by a
 //! yes. Everything else in this room happens at first sight, at eviction, or on request, under a stripe's lock.
 //!
-//! `slab` argues why a reader needs no lock. `index` finds, and may miss: then the search is made again under the
+//! `slot` argues why a reader needs no lock. `index` finds, and may miss: then the search is made again under the
 //! lock, where it is exact. Keys longer than 40 bytes always go that way.
 //!
 //! No account leaves this room: callers charge, look, pin, configure, reset and iterate by key, so
@@ -16,24 +16,34 @@
 //! its *horizon*: an absent key counts as an account whose word is the horizon, which keeps a thread
 //! with an older reading from seeing a fresh bucket where a newer one saw a used one.
 
+mod batch;
 mod index;
+mod manage;
+mod memory;
 mod pins;
+mod probe;
 mod room;
-mod slab;
+mod segment;
+mod slot;
 mod stripe;
 
 use crate::classes::{ClassId, Classes};
 use crate::clock::Timeline;
 use crate::error::Error;
-use crate::limit::{Migration, Verdict};
+use crate::limit::Verdict;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, SLOT_BITS, keyed_hash};
 use crate::ticks::{SKEW, Ticks};
 
+use std::hash::{BuildHasher, Hasher};
+
+use memory::{Slab, prefetch};
 pub(crate) use pins::Pin;
+use probe::Probe;
+use room::Seat;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
-use slab::{Charged, Probe, Slab, Whose};
-use stripe::{Locked, Stripe};
+use slot::{Charged, Slot, Whose};
+use stripe::{Locked, NotIn, Stripe};
 
 /// The longest key: 1 MiB.
 pub const MAX_KEY_LEN: usize = 1 << 20;
@@ -61,6 +71,13 @@ pub(crate) enum Answer {
     Unknown,
     /// No account could go; the nearest to going is this far from it (`None`: all are pinned).
     Full(Option<Ticks>),
+}
+
+impl Answer {
+    #[inline]
+    pub(crate) fn is_allowance(&self) -> bool {
+        matches!(self, Self::Charged(Charge { verdict: Verdict::Allow(_), .. }))
+    }
 }
 
 /// One account's answer.
@@ -92,6 +109,13 @@ pub(crate) struct Plan {
     pub(crate) notice_ms: Option<u32>,
     /// Remember the wall clock of each account's first sight.
     pub(crate) track_created: bool,
+}
+
+/// A key, and where to look for it.
+#[derive(Clone, Copy)]
+struct Sought<'a> {
+    probe: Probe<'a>,
+    home: usize,
 }
 
 pub(crate) struct Table {
@@ -128,187 +152,188 @@ impl Table {
         }
     }
 
-    /// Takes `n` tokens from the key's account. `at` is a reading taken before, for a whole batch.
+    /// A key's hash, by which all of this table finds it.
     #[inline]
-    pub(crate) fn charge(&self, key: &[u8], n: u64, absent: Absent, at: Option<Ticks>) -> Answer {
-        let (probe, home) = self.probe(key);
-        for slot in self.stripes[home].index.candidates(probe.hash) {
-            let charged = self.slab.slot(slot).charge(Whose::Key(&probe), &self.classes, &self.time, at, n);
-            let Ok(charged) = charged else { continue };
-            if let (Verdict::Allow(_), ..) = charged {
-                return Answer::Charged(Charge::of(charged, None));
-            }
-            return self.refuse(&probe, home, n, charged);
-        }
-        self.charge_slowly(&probe, home, n, absent)
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key);
+        hasher.finish()
     }
 
-    /// A known account said no: because its word is from before a step of the clock?
-    fn refuse(&self, probe: &Probe<'_>, home: usize, n: u64, charged: Charged) -> Answer {
-        if !self.is_ahead(charged) && self.plan.notice_ms.is_none() {
-            return Answer::Charged(Charge::of(charged, None));
+    /// Where to look for a key: the hash's upper half chooses the stripe, the index uses the lower.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    fn sought<'a>(&self, key: &'a [u8], hash: u64) -> Sought<'a> {
+        Sought { probe: Probe::new(key, hash as u32), home: (hash >> 32) as usize & (self.stripes.len() - 1) }
+    }
+
+    #[inline]
+    fn seek<'a>(&self, key: &'a [u8]) -> Sought<'a> {
+        self.sought(key, self.hash(key))
+    }
+
+    /// The slot that most likely holds the key.
+    #[inline]
+    fn likely(&self, sought: &Sought<'_>) -> Option<&Slot> {
+        let index = &self.stripes[sought.home].index;
+        let number = index.candidates(&self.slab.segments, sought.probe.hash).next()?;
+        Some(self.slab.slot(number))
+    }
+
+    /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. `None` is
+    /// no answer: [`Table::charge`] gives it.
+    #[inline]
+    pub(crate) fn take(&self, key: &[u8], hash: u64, n: u64) -> Option<Charge> {
+        let sought = self.sought(key, hash);
+        let slot = self.likely(&sought)?;
+        // The slot is fetched while the clock is read.
+        prefetch(slot);
+        let taken = slot.take(Whose::Key(&sought.probe), &self.classes, self.time.coarse(), n)?;
+        Some(Charge::of(taken, None))
+    }
+
+    /// Takes `n` tokens from the key's account, whatever that takes. Not inlined, so that the usual yes is short.
+    #[inline(never)]
+    pub(crate) fn charge(&self, key: &[u8], hash: u64, n: u64, absent: Absent) -> Answer {
+        let sought = self.sought(key, hash);
+        let mut now = None;
+        for slot in self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash) {
+            // The slot is fetched while the clock is read.
+            let slot = self.slab.slot(slot);
+            prefetch(slot);
+            let now = *now.get_or_insert_with(|| self.time.now());
+            let charged = slot.charge(Whose::Key(&sought.probe), &self.classes, now, n);
+            let Ok(charged) = charged else { continue };
+            let charge = Charge::of(charged, None);
+            return match charge.verdict {
+                Verdict::Allow(_) => Answer::Charged(charge),
+                _ => self.refuse(&sought, n, charge),
+            };
         }
-        let mut stripe = self.stripes[home].lock(&self.slab);
-        match stripe.find(probe) {
-            Some(slot) if self.is_ahead(charged) => Answer::Charged(self.charge_locked(&mut stripe, slot, n)),
-            Some(slot) => Answer::Charged(Charge::of(charged, self.notice(&mut stripe, slot, charged))),
-            // Evicted meanwhile; the answer was right when it was made.
-            None => Answer::Charged(Charge::of(charged, None)),
+        self.charge_slowly(&sought, n, absent)
+    }
+
+    /// A known account said no: because its word is from before a step of the clock? And is it to be told?
+    #[inline]
+    fn refuse(&self, sought: &Sought<'_>, n: u64, charge: Charge) -> Answer {
+        let is_ahead = self.is_ahead(&charge);
+        if is_ahead || self.plan.notice_ms.is_some() {
+            let mut stripe = self.stripes[sought.home].lock(&self.slab);
+            // Evicted meanwhile? The answer was right when it was made.
+            if let Some(slot) = stripe.find(&sought.probe) {
+                return Answer::Charged(if is_ahead {
+                    self.charge_locked(&mut stripe, slot, self.time.now(), n)
+                } else {
+                    Charge { notice: self.notice(&mut stripe, slot, &charge), ..charge }
+                });
+            }
         }
+        Answer::Charged(charge)
     }
 
     /// First sight of a key, a long key, or one whose entry was being moved.
     #[cold]
-    fn charge_slowly(&self, probe: &Probe<'_>, home: usize, n: u64, absent: Absent) -> Answer {
-        let mut stripe = self.stripes[home].lock(&self.slab);
-        if let Some(slot) = stripe.find(probe) {
-            return Answer::Charged(self.charge_locked(&mut stripe, slot, n));
+    fn charge_slowly(&self, sought: &Sought<'_>, n: u64, absent: Absent) -> Answer {
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        let now = self.time.now();
+        if let Some(slot) = stripe.find(&sought.probe) {
+            return Answer::Charged(self.charge_locked(&mut stripe, slot, now, n));
         }
-        stripe.settle_horizon(self.time.now(), self.classes.longest_tolerance() + SKEW);
         let (Absent::Charge(class) | Absent::Create(class)) = absent else { return Answer::Unknown };
+        stripe.settle_horizon(now, self.classes.longest_tolerance() + SKEW);
         if matches!(absent, Absent::Charge(_)) {
             // A request that cannot pass leaves no trace.
-            let Look { tat, now, .. } = self.look_absent(&stripe, class);
-            let verdict = self.classes.get(class).rule().decide(tat, now, n);
+            let rule = self.classes.get(class).rule();
+            let tat = rule.clamp(stripe.horizon(), now);
+            let verdict = rule.decide(tat, now, n);
             if !matches!(verdict, Verdict::Allow(_)) {
                 return Answer::Charged(Charge { verdict, tat, now, class, notice: None });
             }
         }
-        drop(stripe);
-        match self.find_or_create(probe, home, class) {
-            Ok((mut stripe, slot)) => Answer::Charged(self.charge_locked(&mut stripe, slot, n)),
+        match self.create(stripe, sought, class, now) {
+            Ok((mut stripe, slot, now)) => Answer::Charged(self.charge_locked(&mut stripe, slot, now, n)),
             Err(wait) => Answer::Full(wait),
         }
     }
 
     /// Charges under the lock, after bringing the word back to where a charge could have left it. Clamped by a reading
-    /// taken here: a thread that slept since its own must not mistake its sleep for a step of the clock.
-    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, n: u64) -> Charge {
-        let now = self.time.now();
+    /// taken under this lock: a thread that slept since its own must not mistake its sleep for a step of the clock.
+    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Charge {
         stripe.clamp(slot, now, &self.classes);
         let own = self.slab.slot(slot);
-        let charged =
-            own.charge(Whose::Anybody, &self.classes, &self.time, Some(now), n).expect("no life ends without the lock");
-        Charge::of(charged, self.notice(stripe, slot, charged))
+        let charged = own.charge(Whose::Anybody, &self.classes, now, n).expect("no life ends without the lock");
+        let charge = Charge::of(charged, None);
+        Charge { notice: self.notice(stripe, slot, &charge), ..charge }
     }
 
     /// Whether this denial is to be told.
-    fn notice(&self, stripe: &mut Locked<'_>, slot: u32, (verdict, _, now, _): Charged) -> Option<u32> {
-        match verdict {
+    fn notice(&self, stripe: &mut Locked<'_>, slot: u32, charge: &Charge) -> Option<u32> {
+        match charge.verdict {
             Verdict::Allow(_) => None,
-            _ => stripe.side_mut(slot).notice.denied(now, self.plan.notice_ms?),
+            _ => stripe.side_mut(slot).notice.denied(charge.now, self.plan.notice_ms?),
         }
     }
 
     #[inline]
-    fn is_ahead(&self, (verdict, tat, now, class): Charged) -> bool {
-        matches!(verdict, Verdict::Deny(_)) && self.classes.get(class).rule().is_ahead(tat, now)
+    fn is_ahead(&self, charge: &Charge) -> bool {
+        matches!(charge.verdict, Verdict::Deny(_))
+            && self.classes.get(charge.class).rule().is_ahead(charge.tat, charge.now)
     }
 
-    /// The account as it stands; of an unknown key, as one of `class` would be born.
-    pub(crate) fn look(&self, key: &[u8], class: ClassId) -> Look {
-        let (probe, home) = self.probe(key);
-        for slot in self.stripes[home].index.candidates(probe.hash) {
-            if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(&probe)) {
-                return Look { tat, now: self.time.now(), class: Some(class) };
-            }
-        }
-        let stripe = self.stripes[home].lock(&self.slab);
-        if let Some(slot) = stripe.find(&probe) {
-            return self.look_locked(slot);
-        }
-        self.look_absent(&stripe, class)
-    }
-
-    /// The caller holds the stripe's lock.
-    fn look_locked(&self, slot: u32) -> Look {
-        let (tat, class) = self.slab.slot(slot).look(Whose::Anybody).expect("no life ends without the lock");
-        Look { tat, now: self.time.now(), class: Some(class) }
-    }
-
-    fn look_absent(&self, stripe: &Locked<'_>, class: ClassId) -> Look {
-        let now = self.time.now();
-        Look { tat: self.classes.get(class).rule().clamp(stripe.horizon(), now), now, class: None }
-    }
-
-    /// The key's account, made first if there is none, with its stripe locked. No lock is held while a seat is found,
-    /// so the search is made again after it.
-    fn find_or_create(
-        &self,
-        probe: &Probe<'_>,
-        home: usize,
+    /// Makes an account for a key that the stripe does not hold, and returns its slot with the stripe locked, and the
+    /// reading at which it was born. `now` was taken under this lock.
+    fn create<'a>(
+        &'a self,
+        mut stripe: Locked<'a>,
+        sought: &Sought<'_>,
         class: ClassId,
-    ) -> Result<(Locked<'_>, u32), Option<Ticks>> {
+        mut now: Ticks,
+    ) -> Result<(Locked<'a>, u32, Ticks), Option<Ticks>> {
+        let mut seat = self.free_seat();
         loop {
-            let seat = self.find_seat(home)?;
-            let mut stripe = self.stripes[home].lock(&self.slab);
-            if let Some(slot) = stripe.find(probe) {
-                return Ok((stripe, slot));
-            }
-            let now = self.time.now();
-            // Born at this reading, or at a later one at which an account was dropped here.
-            let tat = self.classes.get(class).rule().clamp(stripe.horizon(), now).max(now);
-            let place = seat.place();
-            if stripe.insert(probe, class, tat, place) {
-                if self.plan.track_created {
-                    stripe.side_mut(place.0).created_ns = Some(self.time.clock().unix_ns());
+            if seat.is_none() {
+                // Somebody must go, perhaps from another stripe, and two are never locked at once. So the search is
+                // made again afterwards.
+                drop(stripe);
+                seat = Some(self.find_seat(sought)?);
+                stripe = self.stripes[sought.home].lock(&self.slab);
+                now = self.time.now();
+                if let Some(slot) = stripe.find(&sought.probe) {
+                    return Ok((stripe, slot, now));
                 }
+            }
+            match self.move_in(&mut stripe, sought, class, now, seat.take().expect("found above")) {
+                Ok(slot) => return Ok((stripe, slot, now)),
+                Err(NotIn::SlotIsSpent) => {}
+                Err(NotIn::NoRoom) => return Err(None),
+            }
+        }
+    }
+
+    fn move_in(
+        &self,
+        stripe: &mut Locked<'_>,
+        sought: &Sought<'_>,
+        class: ClassId,
+        now: Ticks,
+        seat: Seat<'_>,
+    ) -> Result<u32, NotIn> {
+        // Born at this reading, or at a later one at which an account was dropped here.
+        let tat = self.classes.get(class).rule().clamp(stripe.horizon(), now).max(now);
+        let place = seat.place();
+        match stripe.insert(&sought.probe, class, tat, place) {
+            Ok(()) => seat.take(),
+            Err(NotIn::SlotIsSpent) => {
                 seat.take();
-                return Ok((stripe, place.0));
+                self.give_up_seat();
+                return Err(NotIn::SlotIsSpent);
             }
-            // That slot is spent. Its seat is given back without it.
-            seat.take();
-            self.give_up_seat();
+            Err(NotIn::NoRoom) => return Err(NotIn::NoRoom), // dropping the seat gives it and its slot back
         }
-    }
-
-    /// Puts a known account under another policy; false if the key is unknown.
-    pub(crate) fn configure(&self, key: &[u8], class: ClassId, how: Migration) -> bool {
-        let (probe, home) = self.probe(key);
-        let mut stripe = self.stripes[home].lock(&self.slab);
-        let Some(slot) = stripe.find(&probe) else { return false };
-        let now = self.time.now();
-        let new = self.classes.get(class).rule();
-        stripe.change(slot, |tat, old| (self.classes.get(old).rule().migrate(new, tat, now, how), class));
-        true
-    }
-
-    /// Makes the key's account as good as new; false if the key is unknown.
-    pub(crate) fn reset(&self, key: &[u8]) -> bool {
-        let (probe, home) = self.probe(key);
-        let mut stripe = self.stripes[home].lock(&self.slab);
-        let Some(slot) = stripe.find(&probe) else { return false };
-        let now = self.time.now();
-        stripe.change(slot, |_, class| (now, class));
-        true
-    }
-
-    /// Calls `each` with every account, stripe by stripe, after the stripe's lock is let go. There is no
-    /// moment at which all of it is true: accounts come and go while it runs.
-    pub(crate) fn for_each(&self, mut each: impl FnMut(&[u8], Look, Option<u64>)) {
-        for stripe in &self.stripes {
-            let copies: Vec<_> = {
-                let stripe = stripe.lock(&self.slab);
-                let created = |slot| stripe.side(slot).and_then(|side| side.created_ns);
-                stripe.slots().map(|slot| (stripe.key(slot), self.look_locked(slot), created(slot))).collect()
-            };
-            for (key, look, created) in copies {
-                each(&key, look, created);
-            }
+        if self.plan.track_created {
+            stripe.side_mut(place.0).created_ns = Some(self.time.clock().unix_ns());
         }
-    }
-
-    /// When the key was first seen, on the wall clock, if that is tracked and it is known.
-    pub(crate) fn created_ns(&self, key: &[u8]) -> Option<u64> {
-        let (probe, home) = self.probe(key);
-        let stripe = self.stripes[home].lock(&self.slab);
-        let slot = stripe.find(&probe)?;
-        stripe.side(slot).and_then(|side| side.created_ns)
-    }
-
-    pub(crate) fn holds(&self, key: &[u8]) -> bool {
-        let (probe, home) = self.probe(key);
-        self.stripes[home].lock(&self.slab).find(&probe).is_some()
+        Ok(place.0)
     }
 
     pub(crate) fn intern(&self, policy: Policy) -> Result<ClassId, Error> {
@@ -325,14 +350,6 @@ impl Table {
 
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
-    }
-
-    /// The key ready to be compared, and its stripe: the hash's upper half chooses that, the index uses the lower.
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)]
-    fn probe<'a>(&self, key: &'a [u8]) -> (Probe<'a>, usize) {
-        let hash = self.hasher.hash_one(key);
-        (Probe::new(key, hash as u32), (hash >> 32) as usize & (self.stripes.len() - 1))
     }
 }
 

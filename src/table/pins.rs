@@ -2,7 +2,7 @@
 //!
 //! RUNS PER DECISION: [`Table::charge_pinned`], the slot's own charge and nothing else.
 
-use super::slab::Whose;
+use super::slot::Whose;
 use super::{Absent, Charge, Look, Table};
 use crate::ticks::Ticks;
 
@@ -15,16 +15,26 @@ pub(crate) struct Pin {
 
 impl Table {
     /// Takes `n` tokens from a pinned account: no hash and no search.
+    #[inline]
     pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Charge {
-        let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, &self.time, None, n);
-        if let Ok(charged) = charged
-            && !self.is_ahead(charged)
-        {
-            return Charge::of(charged, None);
+        let slot = self.slab.slot(pin.slot);
+        match slot.take(Whose::Anybody, &self.classes, self.time.coarse(), n) {
+            Some(taken) => Charge::of(taken, None),
+            None => self.charge_pinned_precisely(pin, n),
         }
-        // Being changed just now, or from before a step of the clock.
-        let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
-        Charge { notice: None, ..self.charge_locked(&mut stripe, pin.slot, n) }
+    }
+
+    #[inline(never)]
+    fn charge_pinned_precisely(&self, pin: &Pin, n: u64) -> Charge {
+        let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, self.time.now(), n);
+        match charged.map(|charged| Charge::of(charged, None)) {
+            Ok(charge) if !self.is_ahead(&charge) => charge,
+            _ => {
+                // It is being changed just now, or its word is from before a step of the clock.
+                let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
+                Charge { notice: None, ..self.charge_locked(&mut stripe, pin.slot, self.time.now(), n) }
+            }
+        }
     }
 
     pub(crate) fn look_pinned(&self, pin: &Pin) -> Look {
@@ -38,15 +48,16 @@ impl Table {
     /// Keeps the key's account from eviction; `absent` says what to do about an unknown key, and
     /// `Ok(None)` is the answer to [`Absent::Tell`].
     pub(crate) fn pin(&self, key: &[u8], absent: Absent) -> Result<Option<Pin>, Option<Ticks>> {
-        let (probe, home) = self.probe(key);
+        let sought = self.seek(key);
+        let home = sought.home;
         let mut stripe = self.stripes[home].lock(&self.slab);
-        let slot = match (stripe.find(&probe), absent) {
+        let slot = match (stripe.find(&sought.probe), absent) {
             (Some(slot), _) => slot,
             (None, Absent::Tell) => return Ok(None),
             (None, Absent::Charge(class) | Absent::Create(class)) => {
-                drop(stripe);
+                let now = self.time.now();
                 let slot;
-                (stripe, slot) = self.find_or_create(&probe, home, class)?;
+                (stripe, slot, _) = self.create(stripe, &sought, class, now)?;
                 slot
             }
         };

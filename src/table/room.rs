@@ -3,8 +3,8 @@
 //! An account that has refilled equals one never seen, so dropping it forgives nobody; such go first.
 //! The search looks at a fixed number of accounts at most, whatever the size of the table.
 
-use super::Table;
 use super::stripe::Locked;
+use super::{Sought, Table};
 use crate::sync::Ordering;
 use crate::ticks::Ticks;
 
@@ -61,15 +61,21 @@ impl Table {
         self.seats.load(Ordering::SeqCst)
     }
 
+    /// A seat that nobody has to leave. May be called with a stripe locked.
+    pub(super) fn free_seat(&self) -> Option<Seat<'_>> {
+        let free = |seats| (seats < self.plan.max_keys).then_some(seats + 1);
+        self.seats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok()?;
+        self.seat_with(None).ok()
+    }
+
     /// A seat for one more account, by eviction if need be. No lock is held on return. `Err` if no
     /// account could go: how far the nearest is from refilled.
-    pub(super) fn find_seat(&self, home: usize) -> Result<Seat<'_>, Option<Ticks>> {
-        let free = |seats| (seats < self.plan.max_keys).then_some(seats + 1);
-        if self.seats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).is_ok() {
-            return self.seat_with(None);
+    pub(super) fn find_seat(&self, sought: &Sought<'_>) -> Result<Seat<'_>, Option<Ticks>> {
+        if let Some(seat) = self.free_seat() {
+            return Ok(seat);
         }
         let mut looks = 0;
-        let found = self.evict(home, &mut looks).or_else(|nearest| {
+        let found = self.evict(sought, &mut looks).or_else(|nearest| {
             if self.plan.when_full != WhenFull::EvictLeast {
                 return Err(nearest);
             }
@@ -79,7 +85,7 @@ impl Table {
         });
         if self.len() > self.plan.max_keys {
             // Dropping the seat gives it back.
-            drop(self.evict(home, &mut looks));
+            drop(self.evict(sought, &mut looks));
         }
         self.most_looks.fetch_max(looks, Ordering::SeqCst);
         found
@@ -101,17 +107,21 @@ impl Table {
 
     /// Drops a refilled account and hands on its seat; under [`WhenFull::EvictLeast`], where none was met, the one that
     /// owes least of those in the key's own stripe. `Err` if none could go: how far the nearest is from refilled.
-    fn evict(&self, home: usize, looks: &mut u32) -> Result<Seat<'_>, Option<Ticks>> {
+    fn evict(&self, sought: &Sought<'_>, looks: &mut u32) -> Result<Seat<'_>, Option<Ticks>> {
+        let home = sought.home;
         let turn = self.rotor.fetch_add(1, Ordering::SeqCst);
         let others = self.stripes.len() - 1;
         let away = (0..AWAY_STRIPES.min(others)).map(|i| (home + 1 + (turn + i) % others) % self.stripes.len());
-        let route = std::iter::once((home, HOME_LOOKS)).chain(away.map(|at| (at, AWAY_LOOKS)));
         let mut least: Option<(usize, u32)> = None;
         let mut nearest: Option<Ticks> = None;
-        for (at, budget) in route {
+        for at in std::iter::once(home).chain(away) {
             let mut stripe = self.stripes[at].lock(&self.slab);
-            let now = self.time.now();
-            let seen = stripe.sweep(now, &self.classes, budget);
+            let now = self.time.coarse();
+            let seen = if at == home {
+                stripe.sweep_for(sought.probe.hash, now, &self.classes, HOME_LOOKS)
+            } else {
+                stripe.sweep(now, &self.classes, AWAY_LOOKS)
+            };
             *looks += seen.looks;
             // Charged since it was seen: then it has not refilled, and the search goes on.
             if let Some((slot, tat)) = seen.refilled
@@ -129,7 +139,7 @@ impl Table {
             let mut stripe = self.stripes[at].lock(&self.slab);
             // It may have gone meanwhile, or been pinned.
             if stripe.may_go(slot)
-                && let Some(seat) = self.hand_over(&mut stripe, slot, None, self.time.now())
+                && let Some(seat) = self.hand_over(&mut stripe, slot, None, self.time.coarse())
             {
                 self.forgiven.fetch_add(1, Ordering::SeqCst);
                 return seat;

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use crossbeam_utils::CachePadded;
 
 use super::index::Index;
-use super::slab::{Lost, Probe, Slab, Whose};
+use super::memory::Slab;
+use super::probe::Probe;
+use super::slot::{Lost, Slot, Whose};
 use crate::account::Notice;
 use crate::classes::{ClassId, Classes};
 use crate::sync::Mutex;
@@ -35,8 +37,33 @@ impl Side {
     }
 }
 
+/// Why an account could not be put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotIn {
+    /// The slot must not be used again.
+    SlotIsSpent,
+    /// The index cannot tell more than a segment of such hashes apart.
+    NoRoom,
+}
+
 /// The most accounts that one sweep looks at.
 const MOST_BUDGET: usize = 16;
+
+/// Accounts to look at. Copied out first: looking may clamp, which needs the stripe whole; and their cache misses overlap.
+#[derive(Default)]
+struct Met<'a> {
+    slots: [Option<(u32, &'a Slot)>; MOST_BUDGET],
+    count: usize,
+}
+
+impl<'a> Met<'a> {
+    fn add(&mut self, slab: &'a Slab, number: u32) {
+        let slot = slab.slot(number);
+        slot.prefetch_word();
+        self.slots[self.count] = Some((number, slot));
+        self.count += 1;
+    }
+}
 
 /// What a sweep saw.
 #[derive(Debug, Default)]
@@ -51,7 +78,6 @@ pub(super) struct Sweep {
 
 /// Protected by the stripe's lock.
 pub(super) struct Inner {
-    len: usize,
     hand: usize,
     horizon: Ticks,
     side: HashMap<u32, Side>,
@@ -60,7 +86,7 @@ pub(super) struct Inner {
 
 impl Stripe {
     pub(super) fn new(slot_bits: u32) -> Self {
-        let inner = Inner { len: 0, hand: 0, horizon: 0, side: HashMap::new(), long: HashMap::new() };
+        let inner = Inner { hand: 0, horizon: 0, side: HashMap::new(), long: HashMap::new() };
         Self { index: Index::new(slot_bits), inner: CachePadded::new(Mutex::new(inner)) }
     }
 
@@ -85,33 +111,41 @@ pub(super) struct Locked<'a> {
 impl Locked<'_> {
     /// The slot of a key. With the lock held, a miss is one.
     pub(super) fn find(&self, probe: &Probe<'_>) -> Option<u32> {
-        self.index.candidates(probe.hash).find(|&slot| match self.slab.slot(slot).look(Whose::Key(probe)) {
-            Ok(_) => true,
-            Err(Lost::Dead) => false,
-            Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),
+        self.index.candidates(&self.slab.segments, probe.hash).find(|&slot| {
+            match self.slab.slot(slot).look(Whose::Key(probe)) {
+                Ok(_) => true,
+                Err(Lost::Dead) => false,
+                Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),
+            }
         })
     }
 
-    /// Puts an account into a dead slot. False if the slot must not be used again.
-    pub(super) fn insert(&mut self, probe: &Probe<'_>, class: ClassId, tat: Ticks, (slot, first): (u32, bool)) -> bool {
-        let Ok(is_long) = self.slab.slot(slot).be_born(probe, class, tat, first) else { return false };
+    /// Puts an account into a dead slot.
+    pub(super) fn insert(
+        &mut self,
+        probe: &Probe<'_>,
+        class: ClassId,
+        tat: Ticks,
+        (slot, first): (u32, bool),
+    ) -> Result<(), NotIn> {
+        let is_long = self.slab.slot(slot).be_born(probe, class, tat, first).map_err(|()| NotIn::SlotIsSpent)?;
         if is_long {
             self.inner.long.insert(slot, probe.key.into());
         }
         let slab = self.slab;
-        self.index.insert(probe.hash, slot, self.inner.len, |slot| slab.slot(slot).hash());
-        self.inner.len += 1;
-        true
+        if self.index.insert(&slab.segments, probe.hash, slot, |slot| slab.slot(slot).hash()) {
+            return Ok(());
+        }
+        self.slab.slot(slot).die(None);
+        self.inner.long.remove(&slot);
+        Err(NotIn::NoRoom)
     }
 
     /// Drops an account whose word is `seen` (or whatever it is) at the reading `now`, and hands its dead slot on.
     /// `Err` if somebody charged it; `Ok(None)` if the slot must not be used again.
     pub(super) fn evict(&mut self, slot: u32, seen: Option<Ticks>, now: Ticks) -> Result<Option<u32>, ()> {
         self.slab.slot(slot).die(seen).ok_or(())?;
-        let slab = self.slab;
-        let hash_of = |slot| slab.slot(slot).hash();
-        self.index.remove(hash_of(slot), slot, hash_of);
-        self.inner.len -= 1;
+        self.index.remove(&self.slab.segments, self.slab.slot(slot).hash(), slot);
         self.inner.long.remove(&slot);
         self.inner.horizon = self.inner.horizon.max(now);
         let spent = self.inner.side.remove(&slot).is_some_and(|side| side.spent);
@@ -141,56 +175,77 @@ impl Locked<'_> {
 
     /// Brings a word from before a step of the clock back to where a charge could have left it.
     /// Returns the word.
-    pub(super) fn clamp(&mut self, slot: u32, now: Ticks, classes: &Classes) -> Option<Ticks> {
-        let (tat, class) = self.slab.slot(slot).look(Whose::Anybody).ok()?;
+    pub(super) fn clamp(&mut self, slot: u32, now: Ticks, classes: &Classes) -> Ticks {
+        let (tat, class) = self.slab.slot(slot).look_locked();
         let rule = classes.get(class).rule();
         if !rule.is_ahead(tat, now) {
-            return Some(tat);
+            return tat;
         }
         self.change(slot, |tat, class| (rule.clamp(tat, now), class));
-        Some(rule.clamp(tat, now))
+        rule.clamp(tat, now)
     }
 
-    /// Looks at up to `budget` accounts from the hand on, and stops at the first refilled one. Pinned accounts are
-    /// passed over; words from before a step of the clock are clamped.
+    /// Looks for room for a hash: at up to `budget` accounts, half of them in the segment where it belongs, and stops at
+    /// the first refilled one. Whoever goes there makes room in the segment that needs it. The hash chooses where to
+    /// begin, too, so that no position is worked off before the others.
+    pub(super) fn sweep_for(&mut self, hash: u32, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
+        let is_all = self.index.is_single();
+        let (mut met, from) = (Met::default(), hash as usize >> 8);
+        let near = if is_all { budget } else { budget / 2 };
+        for slot in self.index.around(&self.slab.segments, hash, from).take(near.min(MOST_BUDGET)) {
+            met.add(self.slab, slot);
+        }
+        let near = self.judge(&met, now, classes);
+        if is_all || near.refilled.is_some() {
+            return near;
+        }
+        let far = self.sweep(now, classes, budget - near.looks as usize);
+        let least = [near.least, far.least].into_iter().flatten().min_by_key(|&(_, owed)| owed);
+        Sweep { looks: near.looks + far.looks, refilled: far.refilled, least }
+    }
+
+    /// Looks at up to `budget` accounts from the hand on, wherever they are, and stops at the first refilled one.
     pub(super) fn sweep(&mut self, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
-        // Copied out first: looking may clamp, which needs the stripe whole.
-        let mut met = [(0, 0); MOST_BUDGET];
-        let (mut count, mut steps) = (0, 0);
-        // Entries are at least three eighths full when an array is new; so few steps rarely meet too few.
-        for (step, slot) in self.index.from(self.inner.hand).enumerate().take(8 * MOST_BUDGET) {
-            steps = step + 1;
-            if let Some(slot) = slot {
-                met[count] = (step, slot);
-                count += 1;
-            }
-            if count == budget.min(MOST_BUDGET) {
+        let mut met = Met::default();
+        // Segments are more than half full as a rule; so few steps rarely meet too few.
+        for slot in self.index.from(&self.slab.segments, self.inner.hand).take(8 * MOST_BUDGET) {
+            if met.count == budget.min(MOST_BUDGET) {
                 break;
             }
+            self.inner.hand = self.inner.hand.wrapping_add(1);
+            if let Some(slot) = slot {
+                met.add(self.slab, slot);
+            }
         }
+        self.judge(&met, now, classes)
+    }
+
+    /// Pinned accounts are passed over; words from before a step of the clock are clamped.
+    fn judge(&mut self, met: &Met<'_>, now: Ticks, classes: &Classes) -> Sweep {
         let mut seen = Sweep::default();
-        for &(step, slot) in &met[..count] {
+        for &(slot, own) in met.slots.iter().flatten() {
             seen.looks += 1;
             if self.is_pinned(slot) {
                 continue;
             }
-            let Some(tat) = self.clamp(slot, now, classes) else { continue };
+            let (mut tat, class) = own.look_locked();
+            if classes.get(class).rule().is_ahead(tat, now) {
+                tat = self.clamp(slot, now, classes);
+            }
             if tat <= now {
                 seen.refilled = Some((slot, tat));
-                steps = step + 1;
                 break;
             }
             if seen.least.is_none_or(|(_, least)| tat - now < least) {
                 seen.least = Some((slot, tat - now));
             }
         }
-        self.inner.hand = self.inner.hand.wrapping_add(steps);
         seen
     }
 
     /// Whether the slot holds an account of this stripe that nobody has pinned.
     pub(super) fn may_go(&self, slot: u32) -> bool {
-        let mut same = self.index.candidates(self.slab.slot(slot).hash());
+        let mut same = self.index.candidates(&self.slab.segments, self.slab.slot(slot).hash());
         same.any(|other| other == slot) && !self.is_pinned(slot)
     }
 
@@ -231,6 +286,6 @@ impl Locked<'_> {
 
     /// Every account's slot.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        self.index.from(0).flatten()
+        self.index.all(&self.slab.segments)
     }
 }

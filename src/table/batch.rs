@@ -1,0 +1,53 @@
+//! Many keys by one reading of the clock, their cache misses overlapped.
+//!
+//! RUNS PER BATCH: [`Table::charge_each`]. Keys are taken in groups: for all of a group first the segments of the index
+//! are asked for, then the slots, and only then is the first of them charged. In a large table nearly all of a
+//! decision is waiting for memory, and so the waits of a group are one.
+
+use super::memory::prefetch;
+use super::slot::Whose;
+use super::{Absent, Answer, Charge, Sought, Table};
+use crate::ticks::Ticks;
+
+/// As many as a processor can wait for at once, and some more.
+const GROUP: usize = 32;
+
+impl Table {
+    /// Takes `n` tokens of each key in turn, as [`Table::take`] and [`Table::charge`] would. Only a denial reads the clock again.
+    pub(crate) fn charge_each<'k>(
+        &self,
+        mut keys: impl Iterator<Item = &'k [u8]>,
+        n: u64,
+        absent: Absent,
+        now: Ticks,
+        mut each: impl FnMut(Answer),
+    ) {
+        let mut group: [(&[u8], u64); GROUP] = [(&[], 0); GROUP];
+        loop {
+            let mut count = 0;
+            for (place, key) in group.iter_mut().zip(&mut keys) {
+                *place = (key, self.hash(key));
+                count += 1;
+            }
+            let group = &group[..count];
+            let sought = || group.iter().map(|&(key, hash)| self.sought(key, hash));
+            for Sought { probe, home } in sought() {
+                self.stripes[home].index.prefetch(&self.slab.segments, probe.hash);
+            }
+            for slot in sought().filter_map(|sought| self.likely(&sought)) {
+                prefetch(slot);
+            }
+            for (&(key, hash), sought) in group.iter().zip(sought()) {
+                let slot = self.likely(&sought);
+                let taken = slot.and_then(|slot| slot.take(Whose::Key(&sought.probe), &self.classes, now, n));
+                each(match taken {
+                    Some(taken) => Answer::Charged(Charge::of(taken, None)),
+                    None => self.charge(key, hash, n, absent),
+                });
+            }
+            if count < GROUP {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One segment of an index: up to 46 entries of 32 bits in three cache lines, open addressing within.
+//!
+//! RUNS PER DECISION: [`Segment::candidates`], usually one or two entries.
+//!
+//! An entry is tag | slot number + 1, the tag being the hash's upper bits; 0 is empty. The position where a search
+//! begins follows from the tag alone, so an entry can be moved without asking its slot for the hash.
+//! Writers hold the stripe's lock; `index` tells why readers need none.
+
+use super::memory::prefetch;
+use crate::sync::{AtomicU32, HOME_BITS, Ordering, SEGMENT_ENTRIES, SPLIT_ABOVE};
+
+/// New, it is empty: all zeros.
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
+#[repr(C)]
+pub(super) struct Segment {
+    entries: [AtomicU32; SEGMENT_ENTRIES],
+    /// How many bits of the hash all of its entries share.
+    depth: AtomicU32,
+    len: AtomicU32,
+}
+
+/// Where the search for a hash, or for the tag of an entry, begins.
+#[inline]
+#[allow(clippy::cast_possible_truncation)]
+const fn home(hash: u32) -> usize {
+    ((hash >> (32 - HOME_BITS)) as usize * SEGMENT_ENTRIES) >> HOME_BITS
+}
+
+#[inline]
+const fn after(at: usize) -> usize {
+    if at + 1 == SEGMENT_ENTRIES { 0 } else { at + 1 }
+}
+
+impl Segment {
+    #[inline]
+    fn entry(&self, at: usize) -> u32 {
+        // ORDERING: Acquire pairs with the Release stores in `set`: who finds a slot finds its chunk.
+        self.entries[at].load(Ordering::Acquire)
+    }
+
+    /// Slots whose entry looks like this hash.
+    #[inline]
+    pub(super) fn candidates(&self, hash: u32, slot_mask: u32) -> Candidates<'_> {
+        Candidates { segment: Some(self), at: home(hash), left: SEGMENT_ENTRIES, hash, slot_mask }
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u32) {
+        prefetch(&self.entries[home(hash)]);
+    }
+
+    // All that follows needs the stripe's lock.
+
+    /// The slot at a position, if there is one.
+    pub(super) fn slot_at(&self, at: usize, slot_mask: u32) -> Option<u32> {
+        (self.entry(at) & slot_mask).checked_sub(1)
+    }
+
+    fn set(&self, at: usize, entry: u32) {
+        // ORDERING: Release pairs with the Acquire load in `entry`.
+        self.entries[at].store(entry, Ordering::Release);
+    }
+
+    pub(super) fn depth(&self) -> u32 {
+        // ORDERING: Relaxed, here and below: written and read under the stripe's lock.
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_depth(&self, depth: u32) {
+        self.depth.store(depth, Ordering::Relaxed);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed) as usize
+    }
+
+    fn add_len(&self, more: u32) {
+        // ORDERING: Relaxed; under the lock. Wraps for a subtraction.
+        self.len.store(self.len.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// Whether it should be split before it takes another entry.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.len() >= SPLIT_ABOVE
+    }
+
+    /// Puts an entry in; false if there is no room.
+    pub(super) fn put(&self, entry: u32) -> bool {
+        if self.len() == SEGMENT_ENTRIES {
+            return false;
+        }
+        let mut at = home(entry);
+        while self.entry(at) != 0 {
+            at = after(at);
+        }
+        self.set(at, entry);
+        self.add_len(1);
+        true
+    }
+
+    /// Takes a slot's entry out, and moves those behind it up.
+    pub(super) fn remove(&self, hash: u32, slot: u32, slot_mask: u32) {
+        let mut hole = home(hash);
+        while self.slot_at(hole, slot_mask) != Some(slot) {
+            hole = after(hole);
+        }
+        let mut next = after(hole);
+        // A full segment has no end but where it began.
+        for _ in 1..SEGMENT_ENTRIES {
+            let entry = self.entry(next);
+            if entry == 0 {
+                break;
+            }
+            let distance = |to: usize, from: usize| (to + SEGMENT_ENTRIES - from) % SEGMENT_ENTRIES;
+            if distance(next, home(entry)) >= distance(next, hole) {
+                self.set(hole, entry);
+                hole = next;
+            }
+            next = after(next);
+        }
+        self.set(hole, 0);
+        self.add_len(1_u32.wrapping_neg());
+    }
+
+    /// Moves the entries that `leaves` names into `other`, which is new, and closes the gaps.
+    pub(super) fn part(&self, other: &Self, leaves: impl Fn(u32) -> bool) {
+        let all: [u32; SEGMENT_ENTRIES] = std::array::from_fn(|at| self.entry(at));
+        let mut stay = [0; SEGMENT_ENTRIES];
+        let mut left = 0;
+        for &entry in all.iter().filter(|&&entry| entry != 0) {
+            if leaves(entry) {
+                other.put(entry);
+                left += 1;
+                continue;
+            }
+            let mut at = home(entry);
+            while stay[at] != 0 {
+                at = after(at);
+            }
+            stay[at] = entry;
+        }
+        for (at, &entry) in stay.iter().enumerate() {
+            self.set(at, entry);
+        }
+        self.add_len(u32::wrapping_neg(left));
+    }
+}
+
+/// See [`Segment::candidates`].
+pub(super) struct Candidates<'a> {
+    pub(super) segment: Option<&'a Segment>,
+    pub(super) at: usize,
+    pub(super) left: usize,
+    pub(super) hash: u32,
+    pub(super) slot_mask: u32,
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let segment = self.segment?;
+        while self.left > 0 {
+            let entry = segment.entry(self.at);
+            self.at = after(self.at);
+            self.left -= 1;
+            if entry == 0 {
+                return None;
+            }
+            if (entry ^ self.hash) & !self.slot_mask == 0 {
+                return Some((entry & self.slot_mask) - 1);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(loom)]
+impl crate::sync::Zeroed for Segment {
+    fn zero() -> Self {
+        let entries = std::array::from_fn(|_| AtomicU32::new(0));
+        Self { entries, depth: AtomicU32::new(0), len: AtomicU32::new(0) }
+    }
+}
