@@ -21,6 +21,8 @@ lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	cargo clippy --quiet --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
 	PYO3_PYTHON=$(abspath $(TOOLS)/bin/python) cargo clippy --quiet --lib --features python -- -D warnings
+	cargo fmt --check --manifest-path benches/governor/Cargo.toml
+	cargo clippy --quiet --manifest-path benches/governor/Cargo.toml -- -D warnings
 	$(TOOLS)/bin/ruff check --quiet .
 	$(TOOLS)/bin/ruff format --check --quiet .
 	$(TOOLS)/bin/mypy python benches

@@ -6,16 +6,14 @@ has the cost of its own bare loop taken off.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import statistics
-import sys
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import tollbar
-from measuring import PLENTY, Samples, bare_loop_ns, markdown, names, ratio, rotated, shown_ratio
+from measuring import PLENTY, Samples, bare_loop_ns, markdown, names, progress, ratio, rotated, shown_ratio
 from tollbar.demo.contenders import ACCOUNT_LOCK, GLOBAL_LOCK, NONE, TOLLBAR, Contender
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from tollbar.demo.references import Account, Limiter
 
 FULL_TABLE = 10_000
+DENIAL = "denial, with except"
 
 
 class AlwaysDenies:
@@ -51,7 +50,8 @@ class Case:
     sample: Callable[[Contender], Awaitable[float]]
 
 
-async def _acquire_ns(limiter: Limiter, keys: Sequence[str]) -> float:
+async def acquire_ns(limiter: Limiter, keys: Sequence[str]) -> float:
+    """Await an acquire of each key in turn."""
     acquire = limiter.acquire
     started = perf_counter_ns()
     for key in keys:
@@ -85,7 +85,7 @@ def denial(operations: int) -> Case:
         # The first denial of an account is the one that tollbar logs; it belongs to the sample.
         return await _denial_ns(limiter, [key] * operations)
 
-    return Case("denial, with except", sample)
+    return Case(DENIAL, sample)
 
 
 def first_sight(operations: int, *, full: bool) -> Case:
@@ -96,42 +96,27 @@ def first_sight(operations: int, *, full: bool) -> Case:
         limiter = contender.make(PLENTY if not full else 1_000, FULL_TABLE)
         if full:
             # Everybody has just spent a token, so nobody can be dropped for having refilled.
-            await _acquire_ns(limiter, residents)
+            await acquire_ns(limiter, residents)
             # tollbar warns once in its life that the table is full; that line would weigh on so few calls.
             await limiter.acquire("the first newcomer")
-        return await _acquire_ns(limiter, newcomers)
+        return await acquire_ns(limiter, newcomers)
 
     return Case(f"first sight, {'full' if full else 'empty'} table", sample)
 
 
-def gathered(tasks: int) -> Case:
-    """`asyncio.gather` of many acquires, from making the awaitables to the last result."""
-    order = (names(1_000) * (tasks // 1_000 + 1))[:tasks]
-
-    async def sample(contender: Contender) -> float:
-        limiter = contender.make(PLENTY, FULL_TABLE)
-        await _acquire_ns(limiter, order)
-        started = perf_counter_ns()
-        await asyncio.gather(*[limiter.acquire(key) for key in order])
-        return (perf_counter_ns() - started) / tasks
-
-    return Case(f"gather of {tasks:,}", sample)
-
-
 def all_cases(*, quick: bool) -> list[Case]:
-    """Every case; the quick ones only show that everything runs."""
+    """Every case of one task; the quick ones only show that everything runs."""
     few = 10 if quick else 1
     return [
         denial(20_000 // few),
         first_sight(5_000 // few, full=False),
         first_sight(300 // few, full=True),
-        gathered(10_000 // few),
     ]
 
 
 async def measure(cases: Sequence[Case], repeats: int) -> dict[str, Samples]:
     """Sample every case and contender once a repeat, beginning with another contender each time."""
-    print("denials, first sights, gather", file=sys.stderr)
+    progress("denials, first sights, tasks")
     samples: dict[str, Samples] = {case.name: {one.name: [] for one in CONTENDERS} for case in cases}
     for repeat in range(repeats):
         for case in cases:

@@ -1,11 +1,12 @@
-"""What all measurements here share: names of accounts, samples in rotating order, ratios, Markdown."""
+"""What all measurements here share: account names, samples in rotating order, ratios, Markdown, progress."""
 
 from __future__ import annotations
 
 import gc
 import random
 import statistics
-from time import perf_counter_ns
+import sys
+from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ PLENTY = 100_000_000
 Samples: TypeAlias = "dict[str, list[float]]"
 
 _T = TypeVar("_T")
+_STARTED = monotonic()
+
+
+def progress(what: str) -> None:
+    """Tell whoever waits what is measured next, and how long all has taken so far."""
+    print(f"{monotonic() - _STARTED:4.0f} s  {what}", file=sys.stderr, flush=True)
 
 
 def names(count: int, what: str = "account") -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from adapters import run
-from measuring import PLENTY, markdown, shown_ratio
+from measuring import PLENTY, markdown, progress, shown_ratio
 from ours import ASYNC, SYNC, AccountLock, GlobalLock, Limiter, PurePython, RateLimiter
 from peers import PEERS
 
@@ -66,7 +66,7 @@ def measure(peers: Sequence[type[Adapter]], keys: int, many: int, repeats: int) 
     if not _STATM.exists():
         return {}
     measured: Bytes = {}
-    print("bytes per key", file=sys.stderr)
+    progress("bytes per key")
     for contender, count in [(one, keys) for one in (*CONTENDERS, *peers)] + [(Limiter, many)]:
         sizes = [_in_a_process(contender.name, count) for _ in range(repeats)]
         told = [size for size in sizes if size is not None]

@@ -18,6 +18,9 @@ from adapters import PER, Adapter, AsyncAdapter, SyncAdapter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# For those that would need ten seconds and more, or a gigabyte, to get to know a million keys.
+_NO_MILLION = 100_000
+
 
 class _Limits(SyncAdapter):
     """limits: `strategy.hit(item, key)` of a strategy over a `MemoryStorage`, as its quick start does.
@@ -26,6 +29,7 @@ class _Limits(SyncAdapter):
     """
 
     distribution = "limits"
+    keys_at_most = _NO_MILLION
     strategy: ClassVar[str]
 
     def __init__(self, limit: int, keys: int) -> None:  # noqa: ARG002 - its storage has no bound
@@ -122,6 +126,7 @@ class Pyrate(SyncAdapter):
 
     name = "pyrate-limiter, GCRA"
     distribution = "pyrate-limiter"
+    keys_at_most = _NO_MILLION
     operations = 5_000
 
     def __init__(self, limit: int, keys: int) -> None:  # noqa: ARG002 - a dict of buckets has no bound
@@ -194,6 +199,7 @@ class AsyncioLimiter(_DictOfObjects):
 
     name = "asynciolimiter in a dict"
     distribution = "asynciolimiter"
+    keys_at_most = _NO_MILLION
 
     def __init__(self, limit: int, keys: int) -> None:  # noqa: ARG002 - a dict has no bound
         leaky = import_module("asynciolimiter").LeakyBucketLimiter

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from decisions import Decisions
     from latency import Latencies
     from measuring import Samples
+    from visits import Keys
 
-_BY_KEYS = ("#9ecae1", "#4292c6", "#084594")
+_BY_KEYS = ("#c6dbef", "#6baed6", "#2171b5", "#08306b", "#009e73")
 _BY_LIMITER = ("#999999", "#d55e00", "#e69f00", "#0072b2")
-_GROUP = 0.8
+_GROUP = 0.85
 # Of each curve at most so many points are drawn; the slowest calls are always among them.
 _POINTS = 400
+_BY_CALL = ("#999999", "#9ecae1", "#08306b", "#a1d99b", "#238b45", "#d94801")
 
 
 def _bars(
@@ -43,18 +45,19 @@ def _bars(
             color=colour,
             label=one,
         )
-        axes.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=6)
     axes.set_yticks(range(len(rows)), list(rows))
     for label in axes.get_yticklabels():
         label.set_fontweight("bold" if "tollbar" in label.get_text() else "normal")
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.margins(y=0.02)
-    axes.set_title(title, loc="left", fontsize=10)
-    # Above the axes, at the end of the title's line: nowhere else is there room for sure.
+    # Title and legend above the axes, one over the other: nowhere else is there room for sure.
+    axes.set_title(title, loc="left", fontsize=10, pad=20)
     legend = axes.legend(
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0,
         ncols=len(series),
         fontsize=8,
         handlelength=1,
@@ -64,20 +67,22 @@ def _bars(
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _drawn(measured: Decisions) -> list[Keys]:
+    """Choose what is drawn: every number of keys, and the largest one by Zipf's law, too."""
+    most = max(keys.count for keys in measured)
+    return [keys for keys in measured if not keys.zipf or keys.count == most]
+
+
 def _by_contender(measured: Decisions) -> dict[str, dict[str, float]]:
-    """Turn the samples round: contender, then number of keys."""
+    """Turn the samples round: contender, then what keys there are."""
     return {
         name: {
-            _keys(count): statistics.median(samples[name])
-            for count, samples in measured.items()
-            if name in samples
+            str(keys): statistics.median(measured[keys][name])
+            for keys in _drawn(measured)
+            if name in measured[keys]
         }
         for name in next(iter(measured.values()))
     }
-
-
-def _keys(count: int) -> str:
-    return f"{count:,} {'key' if count == 1 else 'keys'}"
 
 
 def draw_side_by_side(
@@ -89,14 +94,19 @@ def draw_side_by_side(
         for case, samples in cases.items()
     }
     panels = (_by_contender(called), _by_contender(awaited), by_case)
-    sizes = [len(panel) for panel in panels]
-    figure = Figure(figsize=(9, 2 + 0.42 * sum(sizes)), layout="constrained")
+    populations = [str(keys) for keys in _drawn(called)]
+    limiters = list(next(iter(by_case.values())))
+    # A panel is as high as its bars are many, so that all bars are alike and have room for their numbers.
+    sizes = [
+        len(panel) * len(series)
+        for panel, series in zip(panels, (populations, populations, limiters), strict=True)
+    ]
+    figure = Figure(figsize=(9, 2.5 + 0.115 * sum(sizes)), layout="constrained")
     FigureCanvasAgg(figure)
     above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=sizes)
-    counts = [_keys(count) for count in called]
-    _bars(above, "one decision about a known key, called", panels[0], counts, _BY_KEYS)
-    _bars(middle, "one decision about a known key, awaited", panels[1], counts, _BY_KEYS)
-    _bars(below, "other cases, awaited", by_case, list(next(iter(by_case.values()))), _BY_LIMITER)
+    _bars(above, "one decision about a known key, called", panels[0], populations, _BY_KEYS)
+    _bars(middle, "one decision about a known key, awaited", panels[1], populations, _BY_KEYS)
+    _bars(below, "other cases, awaited", by_case, limiters, _BY_LIMITER)
     # Room for the number beside the longest bar.
     longest = max(max(row.values()) for panel in panels for row in panel.values())
     below.set_xlim(5, 2.5 * longest)
@@ -117,7 +127,7 @@ def draw_latency(path: Path, measured: Latencies) -> None:
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for (name, repeats), colour in zip(measured.items(), ("#999999", *_BY_KEYS), strict=True):
+    for (name, repeats), colour in zip(measured.items(), _BY_CALL, strict=True):
         times, shares = _curve(repeats)
         axes.plot(times, shares, color=colour, label=name)
     axes.set_xscale("log")

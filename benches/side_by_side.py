@@ -10,168 +10,71 @@ minute of the machine meets both sides. Limiters from PyPI that are not installe
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
 import logging
-import os
-import platform
 import sys
-from dataclasses import dataclass
-from importlib.metadata import version
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bars
+import batches
 import cases
 import decisions
+import free_threading
+import importing
 import latency
 import memory
+import occasions
 import ours
+import refusals
+import rust_peers
+import threads
 import tollbar
-from peers import ASYNC_PEERS, PEERS, SYNC_PEERS, missing
+from everything import FULL, QUICK, Measured, measure
+from notes import conditions
+from occasions import Run
+from peers import missing
+from readme import PICTURES, publish
+from rust_bars import RUST_BARS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from adapters import Adapter
-    from decisions import Decisions
-    from latency import Latencies
-    from measuring import Samples
-    from memory import Bytes
-
-README = Path(__file__).parent.parent / "README.md"
-# The part of the README that belongs to this program.
-BEGIN, END = "<!-- measured:", "<!-- end of measured -->"
-# What each picture shows, by the name of its file in this folder.
-PICTURES = {
-    "side_by_side.png": "Time per operation, side by side",
-    "latency.png": "How many calls took longer than a given time",
-}
+BARS = (*bars.PYTHON_BARS, *RUST_BARS)
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How much is measured."""
-
-    quick: bool
-    repeats: int
-    counts: tuple[int, ...]
-    growth: int
-    keys: int
-    many_keys: int
-    processes: int
-
-
-FULL = Extent(
-    quick=False,
-    repeats=9,
-    counts=(1, 1_000, 100_000),
-    growth=200_000,
-    keys=memory.KEYS,
-    many_keys=memory.MANY_KEYS,
-    processes=3,
-)
-QUICK = Extent(
-    quick=True, repeats=2, counts=(1, 1_000), growth=5_000, keys=20_000, many_keys=50_000, processes=1
-)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """All numbers of one run."""
-
-    called: Decisions
-    awaited: Decisions
-    cases: dict[str, Samples]
-    latencies: Latencies
-    sizes: Bytes
-
-
-def measure(extent: Extent, left_out: Sequence[type[Adapter]]) -> Measured:
-    """Run everything, without the peers that are left out."""
-    called: list[type[Adapter]] = [*ours.SYNC, *(one for one in SYNC_PEERS if one not in left_out)]
-    awaited: list[type[Adapter]] = [*ours.ASYNC, *(one for one in ASYNC_PEERS if one not in left_out)]
-    peers = [peer for peer in PEERS if peer not in left_out]
-    gc.disable()
-    measured = Measured(
-        decisions.measure(called, extent.counts, extent.repeats, quick=extent.quick),
-        decisions.measure(awaited, extent.counts, extent.repeats, quick=extent.quick),
-        asyncio.run(cases.measure(cases.all_cases(quick=extent.quick), extent.repeats)),
-        latency.measure(extent.growth, extent.repeats),
-        memory.measure(peers, extent.keys, extent.many_keys, extent.processes),
-    )
-    gc.enable()
-    return measured
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
-
-
-def _about_gather() -> str:
-    """Say so when tollbar's awaitables are one object: then `gather` has only one thing to await."""
-    limiter = tollbar.RateLimiter()
-    if limiter.acquire("one") is not limiter.acquire("another"):
-        return ""
-    return " Admitted acquires of tollbar are one and the same awaitable, for which gather makes one task."
-
-
-def _about_peers(left_out: Sequence[type[Adapter]]) -> str:
-    here = {peer.distribution for peer in PEERS if peer not in left_out}
-    absent = {peer.distribution for peer in left_out} - here
-    said = [", ".join(f"{name} {version(name)}" for name in sorted(here))] if here else []
-    if absent:
-        said.append(f"not measured, for they are not here: {', '.join(sorted(absent))}")
-    return f"Peers: {'; '.join(said)}."
-
-
-def conditions(extent: Extent, arguments: Sequence[str], left_out: Sequence[type[Adapter]]) -> str:
-    """Say where and how it was measured."""
-    command = " ".join(("python", "benches/side_by_side.py", *arguments))
-    return (
-        f"Measured with `{command}`: medians of {extent.repeats} interleaved repeats in one process, "
-        f"garbage collection off, the cost of the bare loop taken off. {_processor()}, {os.cpu_count()} "
-        f"processors, {platform.system()}, {platform.python_implementation()} {platform.python_version()}, "
-        f"tollbar {tollbar.__version__} ({tollbar.build_profile}). {_about_peers(left_out)}\n\n"
-        "Ratios are to the row in bold type, and for bytes to the first row. Known keys are the same string "
-        "objects each time, whose hash Python remembers, which favours dictionaries. limits' moving window "
-        "keeps each hit and becomes slower with them; its samples are the shortest. In the row of denials "
-        f"the empty async def raises; log lines go to a handler that drops them.{_about_gather()} Single "
-        "calls are timed with `perf_counter_ns` around each, whose own cost is the first row and in all "
-        "others; quantiles are medians over the repeats, max is the slowest call of all repeats. Bytes are "
-        f"the growth of the resident size of a fresh process (median of {extent.processes}) by so many keys "
-        f"of {memory.KEY_LENGTH} bytes, each a new string that stays only if the limiter keeps it."
-    )
-
-
-def report(measured: Measured, extent: Extent, notes: str) -> str:
-    """Write all tables and what is to be said about them."""
-    tables = (
+def report(measured: Measured, runs: Sequence[Run], keys: int, notes: str) -> str:
+    """Write all tables and what is to be said about them; the bars come first."""
+    parts = [
+        "**Where tollbar has to be**: ratios, this run's in the last column; bold: above the bar",
+        bars.table(BARS, bars.interpreter(), runs),
         "**Called**, a limit for each key that is never reached",
         decisions.table(measured.called, ours.Limiter.name),
         "**Awaited**, the same",
         decisions.table(measured.awaited, ours.RateLimiter.name),
         "**Other cases**",
         cases.table(measured.cases),
+        "**Batches, denials, imports**",
+        batches.table(measured.batches),
+        refusals.table(measured.refusals),
+        importing.table(measured.imports),
+        "**Threads**",
+        threads.table(measured.threaded),
+        free_threading.table(measured.free_threaded),
         "**Single calls**",
         latency.table(measured.latencies),
         "**Memory**",
-        memory.table(measured.sizes, extent.keys),
-    )
-    return "\n\n".join((*tables, notes)) + "\n"
+        memory.table(measured.sizes, keys),
+    ]
+    if measured.rust is not None:
+        parts += ["**In Rust**, beside the crate governor", rust_peers.table(measured.rust)]
+    return "\n\n".join((*parts, notes)) + "\n"
 
 
-def publish(text: str, readme: Path = README) -> None:
-    """Replace what an earlier run put between the README's two markers."""
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    marker, rest = rest.split("\n", 1)
-    _, after = rest.split(END)
-    pictures = "\n".join(f"![{shows}](benches/{name})" for name, shows in PICTURES.items())
-    readme.write_text(f"{before}{BEGIN}{marker}\n{text}\n{pictures}\n{END}{after}", encoding="utf-8")
+def occasion(measured: Measured, *, quick: bool) -> Run:
+    """Take the bars' ratios out of a run, under today's date."""
+    today = datetime.now(timezone.utc).date().isoformat()
+    return Run(f"{today}, quick" if quick else today, bars.values(BARS, bars.interpreter(), measured))
 
 
 def plot(folder: Path, measured: Measured) -> None:
@@ -215,9 +118,14 @@ def main(arguments: Sequence[str]) -> int:
     logging.getLogger("tollbar").propagate = False
     extent = QUICK if options.quick else FULL
     measured = measure(extent, list(left_out))
-    text = report(measured, extent, conditions(extent, arguments, list(left_out)))
+    run = occasion(measured, quick=options.quick)
+    kept = occasions.added(occasions.load(), bars.interpreter(), run)
+    text = report(
+        measured, kept[bars.interpreter()], extent.keys, conditions(extent, arguments, list(left_out))
+    )
     print(text)
     if options.write:
+        occasions.save(kept)
         publish(text)
     if options.plot is not None:
         plot(options.plot, measured)
