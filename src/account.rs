@@ -5,7 +5,7 @@
 
 use crate::clock::Timeline;
 use crate::limit::{TokenBucket, Verdict};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, pause};
 use crate::ticks::{PER_NANO, Ticks};
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
@@ -44,8 +44,9 @@ impl Word {
             // chain, each admission built on the one before.
             match self.0.compare_exchange_weak(tat, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return (verdict, new),
-                Err(seen) => tat = seen,
+                Err(_) => pause(),
             }
+            tat = self.load();
         }
     }
 

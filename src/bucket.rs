@@ -49,6 +49,7 @@ impl Bucket {
     }
 
     /// Takes `cost` tokens if they are there; says why not.
+    #[inline]
     #[must_use]
     pub fn charge(&self, cost: u64) -> Outcome<'_> {
         match &self.0 {

@@ -12,6 +12,17 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering,
 #[cfg(loom)]
 pub(crate) use modelled::Mutex;
 
+/// Waits for about as long as a few decisions take: two threads that charge one account hand its memory to and fro, and
+/// get twice as much done if whoever came too late lets the other one work on.
+#[cfg(not(loom))]
+pub(crate) fn pause() {
+    (0..10).for_each(|_| std::hint::spin_loop());
+}
+
+/// The checker tries every order by itself.
+#[cfg(loom)]
+pub(crate) fn pause() {}
+
 /// A value of zeros, made without touching its memory: pages that nobody uses yet cost nothing.
 #[cfg(not(loom))]
 #[allow(clippy::unnecessary_box_returns)] // a chunk does not fit the stack
@@ -48,7 +59,7 @@ mod sizes {
     pub(crate) const SEGMENTS_IN_CHUNK: usize = 1024;
     /// Entries of a segment of the index: three cache lines; and how many it has before it is split.
     pub(crate) const SEGMENT_ENTRIES: usize = 46;
-    pub(crate) const SPLIT_ABOVE: usize = 40;
+    pub(crate) const SPLIT_ABOVE: usize = 32;
     /// Upper bits of a hash that choose the place in a segment.
     pub(crate) const HOME_BITS: u32 = 6;
     /// The fewest bits of an index entry that hold a slot's number; the rest tell hashes apart.

@@ -237,7 +237,12 @@ impl Limiter {
         self.table.time().clock()
     }
 
+    #[inline]
     pub(crate) fn charge_pinned(&self, pin: &Pin, cost: u64) -> Outcome<'_> {
+        if self.table.take_pinned(pin, cost).is_some() {
+            self.counters.count(Event::Allowed);
+            return Outcome::Allowed;
+        }
         self.outcome(Answer::Charged(self.table.charge_pinned(pin, cost)))
     }
 

@@ -23,26 +23,34 @@ pub(super) type Segments = Chunks<Segment, SEGMENTS_IN_CHUNK>;
 /// Directories of 1, 2, 4 ... entries. All outgrown ones together are smaller than the one in use.
 const DEPTHS: usize = 22;
 
+#[repr(C)] // what every search reads comes first, in one cache line
 pub(super) struct Index {
-    directories: [OnceLock<Box<[AtomicU32]>>; DEPTHS],
     /// How many directories were made; the last one is in use.
     made: AtomicU32,
+    /// The first directory, which has one entry and stays the only one in a small stripe.
+    first: AtomicU32,
     slot_mask: u32,
+    /// Those after the first.
+    further: [OnceLock<Box<[AtomicU32]>>; DEPTHS - 1],
 }
 
 impl Index {
     /// An index for slot numbers below 2^`slot_bits` - 1.
     pub(super) fn new(slot_bits: u32) -> Self {
         let slot_mask = (1 << slot_bits) - 1;
-        Self { directories: [const { OnceLock::new() }; DEPTHS], made: AtomicU32::new(0), slot_mask }
+        let further = [const { OnceLock::new() }; DEPTHS - 1];
+        Self { made: AtomicU32::new(0), first: AtomicU32::new(0), slot_mask, further }
     }
 
     /// `None` before the first insertion.
     #[inline]
     fn directory(&self) -> Option<&[AtomicU32]> {
         // ORDERING: Acquire pairs with the Release store in `publish`: the directory is there, and so are its entries.
-        let last = (self.made.load(Ordering::Acquire) as usize).checked_sub(1)?;
-        self.directories[last].get().map(|directory| &**directory)
+        match self.made.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(std::slice::from_ref(&self.first)),
+            made => self.further[made as usize - 2].get().map(|directory| &**directory),
+        }
     }
 
     #[inline]
@@ -131,14 +139,15 @@ impl Index {
 
     fn begin(&self, segments: &Segments) -> bool {
         let Some(first) = segments.add() else { return false };
-        self.publish(0, Box::new([AtomicU32::new(first)]));
+        // ORDERING: Relaxed; the store in `publish` tells of it.
+        self.first.store(first, Ordering::Relaxed);
+        self.publish(1);
         true
     }
 
-    fn publish(&self, depth: usize, directory: Box<[AtomicU32]>) {
-        let _ = self.directories[depth].set(directory);
+    fn publish(&self, made: usize) {
         // ORDERING: the Release store pairs with the Acquire load in `directory`.
-        self.made.store(u32::try_from(depth + 1).expect("few"), Ordering::Release);
+        self.made.store(u32::try_from(made).expect("few"), Ordering::Release);
     }
 
     /// Makes two segments of one; false if the hash has no further bit to tell them apart by, or there are no more
@@ -171,7 +180,8 @@ impl Index {
         }
         // ORDERING: Relaxed; under the lock.
         let copy = |entry: &AtomicU32| AtomicU32::new(entry.load(Ordering::Relaxed));
-        self.publish(depth, old.iter().chain(old).map(copy).collect());
+        let _ = self.further[depth - 1].set(old.iter().chain(old).map(copy).collect());
+        self.publish(depth + 1);
         true
     }
 

@@ -50,7 +50,7 @@ pub(super) struct Slab {
 
 impl Slab {
     pub(super) fn new(capacity: usize) -> Self {
-        // A segment is split at 40 entries and rarely loses half of what is left.
+        // A segment is split at 32 entries and rarely loses half of what is left.
         let segments = Segments::new(STRIPES + capacity / 8);
         Self { slots: Chunks::new(capacity), segments, free: Mutex::new(Vec::new()) }
     }

@@ -1,6 +1,6 @@
 //! Pins: whoever holds one keeps its account in the table, and charges it without a search.
 //!
-//! RUNS PER DECISION: [`Table::charge_pinned`], the slot's own charge and nothing else.
+//! RUNS PER DECISION: [`Table::take_pinned`], the slot's own charge and nothing else.
 
 use super::slot::Whose;
 use super::{Absent, Charge, Look, Table};
@@ -14,18 +14,18 @@ pub(crate) struct Pin {
 }
 
 impl Table {
-    /// Takes `n` tokens from a pinned account: no hash and no search.
+    /// Takes `n` tokens from a pinned account that has them by the coarse clock: no hash and no search. `None` is no
+    /// answer: [`Table::charge_pinned`] gives it.
     #[inline]
-    pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Charge {
+    pub(crate) fn take_pinned(&self, pin: &Pin, n: u64) -> Option<Charge> {
         let slot = self.slab.slot(pin.slot);
-        match slot.take(Whose::Anybody, &self.classes, self.time.coarse(), n) {
-            Some(taken) => Charge::of(taken, None),
-            None => self.charge_pinned_precisely(pin, n),
-        }
+        let taken = slot.take(Whose::Anybody, &self.classes, self.time.coarse(), n)?;
+        Some(Charge::of(taken, None))
     }
 
+    /// The same, whatever that takes.
     #[inline(never)]
-    fn charge_pinned_precisely(&self, pin: &Pin, n: u64) -> Charge {
+    pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Charge {
         let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, self.time.now(), n);
         match charged.map(|charged| Charge::of(charged, None)) {
             Ok(charge) if !self.is_ahead(&charge) => charge,

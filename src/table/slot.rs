@@ -24,7 +24,7 @@ use super::memory::prefetch;
 use super::probe::Probe;
 use crate::classes::{ClassId, Classes};
 use crate::limit::Verdict;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence, pause};
 use crate::ticks::{RANGE, Ticks};
 
 /// Set in a word that belongs to an account. Without it the slot is new or between two lives, and the rest is the last
@@ -137,6 +137,7 @@ impl Slot {
             if self.swap(&life, new) {
                 return Some((verdict, new, now, life.class));
             }
+            pause();
         }
     }
 
@@ -162,7 +163,7 @@ impl Slot {
                 Verdict::Allow(new) if new != tat && self.swap(&life, new) => {
                     return Ok((verdict, new, now, life.class));
                 }
-                Verdict::Allow(new) if new != tat => {}
+                Verdict::Allow(new) if new != tat => pause(),
                 _ if self.still(&life) => return Ok((verdict, tat, now, life.class)),
                 _ => {}
             }
