@@ -81,6 +81,7 @@ impl Word {
 
 /// Remembers when an account's denials were last told, so that a log has a line an interval and not
 /// a line a message. Milliseconds and one, modulo 2^32 (49 days); 0 means never.
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
 #[derive(Debug, Default)]
 pub(crate) struct Notice {
     told_at: AtomicU32,
@@ -88,10 +89,13 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// Whether no denial was ever told.
-    pub(crate) fn is_new(&self) -> bool {
-        // ORDERING: Relaxed, as in `denied`.
-        self.told_at.load(Ordering::Relaxed) == 0
+    /// Another account begins.
+    pub(crate) fn forget(&self) {
+        // ORDERING: Relaxed, as in `denied`. Written only where something is, to leave untouched memory untouched.
+        if self.told_at.load(Ordering::Relaxed) != 0 {
+            self.told_at.store(0, Ordering::Relaxed);
+            self.untold.store(0, Ordering::Relaxed);
+        }
     }
 
     /// A denial happened at `now`. `Some(n)` if it is this caller's to tell, with the number of those
@@ -109,6 +113,13 @@ impl Notice {
         }
         self.untold.fetch_add(1, Ordering::Relaxed);
         None
+    }
+}
+
+#[cfg(loom)]
+impl crate::sync::Zeroed for Notice {
+    fn zero() -> Self {
+        Self::default()
     }
 }
 
@@ -159,6 +170,9 @@ mod tests {
         assert_eq!(notice.denied(59 * SECOND, 60_000), None);
         assert_eq!(notice.denied(60 * SECOND, 60_000), Some(2));
         assert_eq!(notice.denied(62 * SECOND, 0), Some(0), "an interval of 0 tells every denial");
+        notice.denied(63 * SECOND, 60_000);
+        notice.forget();
+        assert_eq!(notice.denied(64 * SECOND, 60_000), Some(0), "another account's first denial is told");
     }
 
     #[test]

@@ -99,6 +99,12 @@ impl Policy {
         &self.name
     }
 
+    /// The name as this policy holds it, for who wants to keep it.
+    #[cfg(feature = "python")]
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     fn identity(&self) -> (&TokenBucket, u64, u64, bool, &str) {
         (&self.rule, self.capacity, self.refill_per_second.to_bits(), self.shadow, &self.name)
     }

@@ -9,7 +9,6 @@ use pyo3::exceptions::{PyBaseException, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::denial::Refused;
 use super::granted;
 
 /// Answers an `await` at once.
@@ -18,8 +17,6 @@ pub(super) struct Ready(Answer);
 
 enum Answer {
     Value(Py<PyAny>),
-    /// The exception is made anew at each `await`, with a traceback of its own.
-    Refused(Refused),
     Failed(PyErr),
 }
 
@@ -41,10 +38,6 @@ impl Ready {
         Self(Answer::Value(value)).object(py)
     }
 
-    pub(super) fn refused(py: Python<'_>, refused: Refused) -> PyResult<Py<PyAny>> {
-        Self(Answer::Refused(refused)).object(py)
-    }
-
     /// An error met on the way to the answer; `await` raises it.
     pub(super) fn failed(py: Python<'_>, error: PyErr) -> PyResult<Py<PyAny>> {
         Self(Answer::Failed(error)).object(py)
@@ -58,7 +51,6 @@ impl Ready {
     fn finish(&self, py: Python<'_>) -> PyErr {
         match &self.0 {
             Answer::Value(value) => PyStopIteration::new_err((value.clone_ref(py),)),
-            Answer::Refused(refused) => refused.exception(py),
             Answer::Failed(error) => error.clone_ref(py),
         }
     }

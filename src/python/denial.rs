@@ -1,74 +1,96 @@
 //! A denial as Python sees it: the exception that `acquire` raises, and the line in the log.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
 
 use super::convert::seconds_up;
+use super::exceeded::RateLimitExceeded;
 use super::interpreter;
 use crate::decision::Reason;
 use crate::limiter::Denial;
 
-pyo3::create_exception!(
-    tollbar,
-    RateLimitExceeded,
-    PyException,
-    "Raised by RateLimiter.acquire when an account may not send now.\n\n\
-     `account_email` is the account, `retry_after` the seconds until the same request would pass\n\
-     (infinity: never). Both are None on an exception that tollbar did not raise."
-);
-
-pub(super) fn add_exception(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let class = module.py().get_type::<RateLimitExceeded>();
-    class.setattr("account_email", module.py().None())?;
-    class.setattr("retry_after", module.py().None())?;
-    module.add("RateLimitExceeded", class)
-}
-
-/// The class to raise, checked when the limiter is made.
-pub(super) fn exception_class(given: Option<&Bound<'_, PyAny>>, py: Python<'_>) -> PyResult<Py<PyType>> {
-    let Some(given) = given else { return Ok(py.get_type::<RateLimitExceeded>().unbind()) };
+/// The class to raise, checked when the limiter is made; `None` is our own.
+pub(super) fn exception_class(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Py<PyType>>> {
+    let Some(given) = given else { return Ok(None) };
     match given.cast::<PyType>() {
-        Ok(class) if class.is_subclass_of::<PyException>()? => Ok(class.clone().unbind()),
+        Ok(class) if class.is(given.py().get_type::<RateLimitExceeded>()) => Ok(None),
+        Ok(class) if class.is_subclass_of::<PyException>()? => Ok(Some(class.clone().unbind())),
         _ => Err(PyTypeError::new_err(format!("exception must be a subclass of Exception, not {}", given.repr()?))),
     }
 }
 
-/// Everything needed to raise a denial later.
+/// Everything needed to raise a denial later. Cheap to make: it is put into words only when somebody reads them.
 pub(super) struct Refused {
-    class: Py<PyType>,
-    message: String,
-    account_email: Py<PyString>,
-    retry_after_ns: u64,
+    /// `None`: our own class.
+    class: Option<Py<PyType>>,
+    pub(super) account_email: Py<PyString>,
+    pub(super) retry_after_ns: u64,
+    tokens: u64,
+    reason: Reason,
+    limit: Option<Arc<str>>,
+    /// The account may send something, if not this.
+    is_open: bool,
 }
 
 impl Refused {
+    #[inline]
     pub(super) fn new(
-        class: &Py<PyType>,
+        class: Option<&Py<PyType>>,
         account_email: &Bound<'_, PyString>,
         tokens: u64,
         denial: &Denial<'_>,
     ) -> Self {
-        let py = account_email.py();
         Self {
-            class: class.clone_ref(py),
-            message: message(account_email, tokens, denial),
+            class: class.map(|class| class.clone_ref(account_email.py())),
             account_email: account_email.clone().unbind(),
             retry_after_ns: denial.retry_after_ns,
+            tokens,
+            reason: denial.reason,
+            limit: denial.policy.map(|policy| policy.shared_name().clone()),
+            is_open: denial.policy.is_some_and(|policy| policy.capacity() > 0),
         }
     }
 
     /// There is no bucket to give out: the table is full.
-    pub(super) fn table_full(class: &Py<PyType>, account_email: &Bound<'_, PyString>) -> Self {
+    pub(super) fn table_full(class: Option<&Py<PyType>>, account_email: &Bound<'_, PyString>) -> Self {
         let denial =
             Denial { reason: Reason::Full, retry_after_ns: crate::NEVER, policy: None, tell: None, shadow: false };
         Self::new(class, account_email, 0, &denial)
     }
 
-    /// The exception, constructed with a readable message alone, as callers' own classes expect.
-    pub(super) fn exception(&self, py: Python<'_>) -> PyErr {
-        match self.class.bind(py).call1((self.message.as_str(),)) {
+    fn again(&self, py: Python<'_>) -> Self {
+        Self { class: None, account_email: self.account_email.clone_ref(py), limit: self.limit.clone(), ..*self }
+    }
+
+    /// Gives its references back here and now. Dropped outside of pyo3's own calls, they would wait for the next of them.
+    pub(super) fn release(self, _py: Python<'_>) {
+        interpreter::give_back(self.account_email.into_any());
+        if let Some(class) = self.class {
+            interpreter::give_back(class.into_any());
+        }
+    }
+
+    /// Raises the exception, made anew.
+    #[inline]
+    pub(super) fn raise(&self, py: Python<'_>) {
+        let Some(class) = &self.class else {
+            match Py::new(py, RateLimitExceeded::of(self.again(py))) {
+                Ok(exception) => interpreter::raise_now(exception.into_bound(py).into_any()),
+                Err(error) => error.restore(py),
+            }
+            return;
+        };
+        Python::attach(|py| self.of_class(class.bind(py)).restore(py));
+    }
+
+    /// A caller's own exception, constructed with a readable message alone.
+    fn of_class(&self, class: &Bound<'_, PyType>) -> PyErr {
+        let py = class.py();
+        match class.call1((self.message(py),)) {
             Ok(exception) => {
                 // A class may refuse attributes; the message says the same.
                 let _ = exception.setattr("account_email", self.account_email.bind(py));
@@ -78,20 +100,18 @@ impl Refused {
             Err(error) => error,
         }
     }
-}
 
-/// "Rate limit exceeded for a@example.org (100 per 3600 s): retry in 36.0 s"
-fn message(account_email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) -> String {
-    let limit = denial.policy.map_or_else(|| "table full".into(), |policy| format!("{policy}"));
-    let when = match denial.reason {
-        Reason::Never if denial.policy.is_some_and(|policy| policy.capacity() > 0) => {
-            format!("{tokens} tokens are more than a full bucket holds")
-        }
-        Reason::Never => "this account may not send".into(),
-        _ if denial.retry_after_ns == crate::NEVER => "no account can make room".into(),
-        _ => format!("retry in {:.1} s", (seconds_up(denial.retry_after_ns) * 10.0).ceil() / 10.0),
-    };
-    format!("Rate limit exceeded for {} ({limit}): {when}", account_email.to_string_lossy())
+    /// "Rate limit exceeded for a@example.org (100 per 3600 s): retry in 36.0 s"
+    pub(super) fn message(&self, py: Python<'_>) -> String {
+        let limit = self.limit.as_deref().unwrap_or("table full");
+        let when = match self.reason {
+            Reason::Never if self.is_open => format!("{} tokens are more than a full bucket holds", self.tokens),
+            Reason::Never => "this account may not send".into(),
+            _ if self.retry_after_ns == crate::NEVER => "no account can make room".into(),
+            _ => format!("retry in {:.1} s", (seconds_up(self.retry_after_ns) * 10.0).ceil() / 10.0),
+        };
+        format!("Rate limit exceeded for {} ({limit}): {when}", self.account_email.bind(py).to_string_lossy())
+    }
 }
 
 /// Writes a line for the one denial in its interval that is to be told.
@@ -100,7 +120,7 @@ fn message(account_email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>
 /// errors that nobody can catch, and does not change the decision.
 pub(super) fn log(account_email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) {
     let Some(untold) = denial.tell else { return };
-    let mut line = message(account_email, tokens, denial);
+    let mut line = Refused::new(None, account_email, tokens, denial).message(account_email.py());
     if denial.shadow {
         line.insert_str(0, "Shadow limit, let through: ");
     }

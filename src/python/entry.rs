@@ -29,6 +29,7 @@ use pyo3::types::PyString;
 use super::granted;
 use super::limiter::Limiter;
 use super::rate_limiter::RateLimiter;
+use super::refused;
 use super::token_bucket::TokenBucket;
 use crate::limiter::Outcome;
 
@@ -205,11 +206,15 @@ impl Method for AcquireAccount {
         match this.known(name, tokens)? {
             Outcome::Allowed => Some(granted::raw(py)),
             Outcome::Unknown => None,
-            Outcome::Denied(denial) => Some(Python::attach(|py| {
+            Outcome::Denied(denial) => {
                 // SAFETY: exactly a str, as `key` has seen; borrowed for this call.
-                let email = unsafe { Bound::from_borrowed_ptr(py, args[0]).cast_into_unchecked::<PyString>() };
-                hand_back(py, this.denied(&email, tokens, &denial))
-            })),
+                let email = unsafe { Borrowed::from_ptr(py, args[0]).cast_unchecked::<PyString>() };
+                Some(if denial.tell.is_none() && !denial.shadow {
+                    refused::raw(py, this.refusal(&email, tokens, &denial))
+                } else {
+                    Python::attach(|py| hand_back(py, this.denied(&email.to_owned(), tokens, &denial)))
+                })
+            }
         }
     }
 }

@@ -12,40 +12,31 @@
 //!
 //! SAFETY, for the whole file: every function is called by the interpreter, or by code that holds a
 //! `Python` token, with an attached thread and valid objects. The type has no instance data and cannot be
-//! instantiated from Python; its one method table and its specification are static.
+//! instantiated from Python.
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_void};
-use std::ptr::{self, null_mut};
+use std::ffi::c_void;
+#[cfg(Py_3_12)]
+use std::ptr;
+use std::ptr::null_mut;
 use std::sync::OnceLock;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
-use super::awaitable::thrown;
+use super::raw_type::{self, RawType};
 
-/// A pointer to the type, which lives as long as the process.
-struct Type(*mut ffi::PyTypeObject);
-
-// SAFETY: a type object may be used by any attached thread, and this one is never freed.
-unsafe impl Send for Type {}
-// SAFETY: as above.
-unsafe impl Sync for Type {}
-
-static TYPE: OnceLock<Type> = OnceLock::new();
+static TYPE: OnceLock<RawType> = OnceLock::new();
 
 /// Makes the type, once in the life of the process.
 pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
-    if TYPE.get().is_some() {
-        return Ok(());
-    }
-    // SAFETY: the specification and all it points to are static, or copied by the call; a NULL result
-    // comes with an error set, which `from_owned_ptr_or_err` fetches.
-    let made = unsafe { Bound::from_owned_ptr_or_err(py, new_type()) }?;
-    let _ = TYPE.set(Type(made.into_ptr().cast()));
-    Ok(())
+    let slots = [
+        (ffi::Py_am_send, answer as *mut c_void),
+        (ffi::Py_tp_iternext, next as *mut c_void),
+        (ffi::Py_tp_doc, c"The awaitable for \"allowed\".".as_ptr().cast_mut().cast()),
+    ];
+    raw_type::prepare(py, &TYPE, c"tollbar._tollbar.Granted", size_of::<ffi::PyObject>(), send, &slots)
 }
 
 /// A new reference to this thread's awaitable, or NULL with an exception set.
@@ -61,9 +52,7 @@ pub(super) fn granted(py: Python<'_>) -> PyResult<Py<PyAny>> {
 }
 
 fn new_instance() -> *mut ffi::PyObject {
-    let class = TYPE.get().expect("made when the module is imported").0;
-    // SAFETY: the type is complete and has no fields beyond the object header.
-    unsafe { ffi::PyType_GenericAlloc(class, 0) }
+    raw_type::instance(&TYPE)
 }
 
 #[cfg(not(Py_GIL_DISABLED))]
@@ -169,11 +158,6 @@ mod mine {
     }
 }
 
-unsafe extern "C" fn itself(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: see the head of the file.
-    unsafe { ffi::Py_NewRef(this) }
-}
-
 /// `am_send`: the result is True, whatever is sent.
 unsafe extern "C" fn answer(
     _this: *mut ffi::PyObject,
@@ -240,67 +224,4 @@ unsafe extern "C" fn send(_this: *mut ffi::PyObject, _value: *mut ffi::PyObject)
     // SAFETY: see the head of the file.
     unsafe { ffi::PyErr_SetObject(ffi::PyExc_StopIteration, ffi::Py_True()) };
     null_mut()
-}
-
-/// `throw`: raises what is thrown in.
-unsafe extern "C" fn throw(_this: *mut ffi::PyObject, args: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    Python::attach(|py| {
-        // SAFETY: METH_VARARGS passes a tuple, borrowed for the call.
-        let args = unsafe { Bound::from_borrowed_ptr(py, args).cast_into_unchecked::<PyTuple>() };
-        let raise = || match args.as_slice() {
-            [typ] => thrown(typ, None),
-            [typ, val] | [typ, val, _] => thrown(typ, (!val.is_none()).then_some(val)),
-            _ => pyo3::exceptions::PyTypeError::new_err("throw takes from 1 to 3 arguments"),
-        };
-        raise().restore(py);
-        null_mut()
-    })
-}
-
-unsafe extern "C" fn close(_this: *mut ffi::PyObject, _none: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: None lives for ever.
-    unsafe { ffi::Py_NewRef(ffi::Py_None()) }
-}
-
-fn new_type() -> *mut ffi::PyObject {
-    struct Table([ffi::PyMethodDef; 4]);
-    // SAFETY: the table is never written to, and its pointers are to static data.
-    unsafe impl Sync for Table {}
-    static METHODS: Table = Table([
-        method(c"send", send, ffi::METH_O),
-        method(c"throw", throw, ffi::METH_VARARGS),
-        method(c"close", close, ffi::METH_NOARGS),
-        ffi::PyMethodDef::zeroed(),
-    ]);
-    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
-    let mut slots = [
-        slot(ffi::Py_am_await, itself as *mut c_void),
-        slot(ffi::Py_am_send, answer as *mut c_void),
-        slot(ffi::Py_tp_iter, itself as *mut c_void),
-        slot(ffi::Py_tp_iternext, next as *mut c_void),
-        slot(ffi::Py_tp_methods, ptr::from_ref(&METHODS.0).cast_mut().cast()),
-        slot(ffi::Py_tp_doc, c"The awaitable for \"allowed\".".as_ptr().cast_mut().cast()),
-        slot(0, null_mut()),
-    ];
-    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_IMMUTABLETYPE;
-    let mut spec = ffi::PyType_Spec {
-        name: c"tollbar._tollbar.Granted".as_ptr(),
-        basicsize: c_int::try_from(size_of::<ffi::PyObject>()).expect("an object header is small"),
-        itemsize: 0,
-        #[allow(clippy::cast_possible_truncation)] // type flags are 32 bits in a specification
-        flags: flags as u32,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: the interpreter copies what it needs of the specification and the slots; the method table and
-    // the texts are static.
-    unsafe { ffi::PyType_FromSpec(&raw mut spec) }
-}
-
-const fn method(name: &'static std::ffi::CStr, run: ffi::PyCFunction, flags: c_int) -> ffi::PyMethodDef {
-    ffi::PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: run },
-        ml_flags: flags,
-        ml_doc: std::ptr::null(),
-    }
 }

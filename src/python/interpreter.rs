@@ -32,3 +32,26 @@ pub(super) fn raised_in_context(exception: &Bound<'_, PyAny>) -> PyErr {
     }
     PyErr::fetch(exception.py())
 }
+
+/// Raises the exception here and now, in the same way, for an entry that returns to the interpreter next.
+#[inline]
+pub(super) fn raise_now(exception: Bound<'_, PyAny>) {
+    let exception = exception.into_ptr();
+    // SAFETY: a new reference to an exception, given back after the call has taken its own; the `Bound` has proved that
+    // this thread is attached.
+    #[allow(unsafe_code)]
+    unsafe {
+        ffi::PyErr_SetObject(ffi::Py_TYPE(exception).cast(), exception);
+        ffi::Py_DECREF(exception);
+    }
+}
+
+/// Gives a reference back at once, also where pyo3 does not know that this thread is attached.
+#[inline]
+pub(super) fn give_back(object: Py<PyAny>) {
+    // SAFETY: called by code that the interpreter calls, attached; the reference is owned and not used again.
+    #[allow(unsafe_code)]
+    unsafe {
+        ffi::Py_DECREF(object.into_ptr());
+    }
+}

@@ -15,12 +15,15 @@ mod convert;
 mod decision;
 mod denial;
 mod entry;
+mod exceeded;
 mod fork;
 mod granted;
 mod interpreter;
 mod limiter;
 mod rate;
 mod rate_limiter;
+mod raw_type;
+mod refused;
 mod token_bucket;
 
 use pyo3::prelude::*;
@@ -31,9 +34,9 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     interpreter::refuse_subinterpreters()?;
     fork::register(module)?;
-    denial::add_exception(module)?;
     module.add_class::<clock::ManualClock>()?;
     module.add_class::<decision::Decision>()?;
+    module.add_class::<exceeded::RateLimitExceeded>()?;
     module.add_class::<limiter::Limiter>()?;
     module.add_class::<rate::Rate>()?;
     module.add_class::<rate_limiter::RateLimiter>()?;
@@ -41,5 +44,6 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     granted::prepare(py)?;
+    refused::prepare(py)?;
     module.setattr("_fast_entries", entry::install_all(py)?)
 }

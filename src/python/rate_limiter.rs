@@ -10,6 +10,7 @@ use super::accounts::Reading;
 use super::awaitable::Ready;
 use super::convert::{self, Tokens};
 use super::denial::{self, Refused};
+use super::refused;
 use super::token_bucket::{TokenBucket, state_dict};
 use crate::classes::ClassId;
 use crate::limiter::{Denial, Limiter, Outcome};
@@ -19,7 +20,8 @@ use crate::limiter::{Denial, Limiter, Outcome};
 pub(super) struct RateLimiter {
     limiter: Arc<Limiter>,
     reading: Reading,
-    exception: Py<PyType>,
+    /// The class to raise; `None` is our own.
+    exception: Option<Py<PyType>>,
     messages_per_hour: u64,
     max_buckets: usize,
     track_created: bool,
@@ -61,13 +63,19 @@ impl RateLimiter {
         denial::log(email, tokens, denial);
     }
 
+    /// What there is to say about a denial.
+    #[inline]
+    pub(super) fn refusal(&self, email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) -> Refused {
+        Refused::new(self.exception.as_ref(), email, tokens, denial)
+    }
+
     /// What `acquire` answers to a denial.
     pub(super) fn denied(&self, email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) -> PyResult<Py<PyAny>> {
         self.tell(email, tokens, denial);
         if denial.shadow {
             return Ready::yes(email.py());
         }
-        Ready::refused(email.py(), Refused::new(&self.exception, email, tokens, denial))
+        refused::refused(email.py(), self.refusal(email, tokens, denial))
     }
 
     /// The account's bucket, made first if it is new; `None` if the table is full and `when_full` denies.
@@ -108,7 +116,6 @@ impl RateLimiter {
     )]
     #[allow(clippy::too_many_arguments)]
     fn new(
-        py: Python<'_>,
         messages_per_hour: Option<&Bound<'_, PyAny>>,
         max_buckets: Option<&Bound<'_, PyAny>>,
         exception: Option<&Bound<'_, PyAny>>,
@@ -144,7 +151,7 @@ impl RateLimiter {
             .clock(convert::clock(clock)?)
             .build()
             .map_err(|error| convert::renamed(error, "max_keys", "max_buckets"))?;
-        let exception = denial::exception_class(exception, py)?;
+        let exception = denial::exception_class(exception)?;
         Ok(Self { limiter: Arc::new(limiter), reading, exception, messages_per_hour, max_buckets, track_created })
     }
 
@@ -204,7 +211,7 @@ impl RateLimiter {
         let py = account_email.py();
         match self.bucket(account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket),
-            Ok(None) => Ready::refused(py, Refused::table_full(&self.exception, account_email)),
+            Ok(None) => refused::refused(py, Refused::table_full(self.exception.as_ref(), account_email)),
             Err(error) => Ready::failed(py, error),
         }
     }

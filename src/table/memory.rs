@@ -32,6 +32,12 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
         &chunk[number % SIZE]
     }
 
+    /// The thing of any number, made if need be: for what is kept beside things that are numbered elsewhere.
+    pub(super) fn at(&self, number: u32) -> &T {
+        let number = number as usize;
+        &self.made[number / SIZE].get_or_init(zeroed)[number % SIZE]
+    }
+
     /// The number of one more thing; `None` if there are as many as may be.
     pub(super) fn add(&self) -> Option<u32> {
         let next = |used| (used < self.capacity).then_some(used + 1);
@@ -115,6 +121,7 @@ mod tests {
             let before = chunks.get(number).fetch_add(u64::from(number) + 1, Ordering::SeqCst);
             assert_eq!(before, 0, "new, and nobody else's");
         }
+        assert_eq!(Chunks::<AtomicU64, 256>::new(1000).at(999).load(Ordering::SeqCst), 0, "made when it is asked for");
         assert!(numbers.iter().all(|&number| chunks.get(number).load(Ordering::SeqCst) == u64::from(number) + 1));
     }
 }

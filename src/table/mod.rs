@@ -27,17 +27,18 @@ mod segment;
 mod slot;
 mod stripe;
 
+use crate::account::Notice;
 use crate::classes::{ClassId, Classes};
 use crate::clock::Timeline;
 use crate::error::Error;
 use crate::limit::Verdict;
 use crate::policy::Policy;
-use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, SLOT_BITS, keyed_hash};
+use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, SLOT_BITS, SLOTS_IN_CHUNK, keyed_hash};
 use crate::ticks::{SKEW, Ticks};
 
 use std::hash::{BuildHasher, Hasher};
 
-use memory::{Slab, prefetch};
+use memory::{Chunks, Slab, prefetch};
 pub(crate) use pins::Pin;
 use probe::Probe;
 use room::Seat;
@@ -121,6 +122,8 @@ struct Sought<'a> {
 pub(crate) struct Table {
     stripes: Box<[Stripe]>,
     slab: Slab,
+    /// When each slot's denials were last told, where they are. Memory that no denial touches costs nothing.
+    notices: Option<Chunks<Notice, SLOTS_IN_CHUNK>>,
     hasher: ahash::RandomState,
     classes: Classes,
     time: Timeline,
@@ -140,6 +143,7 @@ impl Table {
         Self {
             stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS))).collect(),
             slab: Slab::new(slots - 1),
+            notices: plan.notice_ms.map(|_| Chunks::new(slots)),
             hasher: keyed_hash(),
             classes: Classes::new(),
             time,
@@ -197,38 +201,33 @@ impl Table {
     pub(crate) fn charge(&self, key: &[u8], hash: u64, n: u64, absent: Absent) -> Answer {
         let sought = self.sought(key, hash);
         let mut now = None;
-        for slot in self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash) {
+        for number in self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash) {
             // The slot is fetched while the clock is read.
-            let slot = self.slab.slot(slot);
+            let slot = self.slab.slot(number);
             prefetch(slot);
             let now = *now.get_or_insert_with(|| self.time.now());
             let charged = slot.charge(Whose::Key(&sought.probe), &self.classes, now, n);
             let Ok(charged) = charged else { continue };
             let charge = Charge::of(charged, None);
-            return match charge.verdict {
-                Verdict::Allow(_) => Answer::Charged(charge),
-                _ => self.refuse(&sought, n, charge),
-            };
+            return Answer::Charged(match charge.verdict {
+                Verdict::Allow(_) => charge,
+                _ => self.refuse(&sought, number, n, charge),
+            });
         }
         self.charge_slowly(&sought, n, absent)
     }
 
     /// A known account said no: because its word is from before a step of the clock? And is it to be told?
     #[inline]
-    fn refuse(&self, sought: &Sought<'_>, n: u64, charge: Charge) -> Answer {
-        let is_ahead = self.is_ahead(&charge);
-        if is_ahead || self.plan.notice_ms.is_some() {
+    fn refuse(&self, sought: &Sought<'_>, slot: u32, n: u64, charge: Charge) -> Charge {
+        if self.is_ahead(&charge) {
             let mut stripe = self.stripes[sought.home].lock(&self.slab);
             // Evicted meanwhile? The answer was right when it was made.
             if let Some(slot) = stripe.find(&sought.probe) {
-                return Answer::Charged(if is_ahead {
-                    self.charge_locked(&mut stripe, slot, self.time.now(), n)
-                } else {
-                    Charge { notice: self.notice(&mut stripe, slot, &charge), ..charge }
-                });
+                return self.charge_locked(&mut stripe, slot, self.time.now(), n);
             }
         }
-        Answer::Charged(charge)
+        self.noticed(slot, charge)
     }
 
     /// First sight of a key, a long key, or one whose entry was being moved.
@@ -262,15 +261,16 @@ impl Table {
         stripe.clamp(slot, now, &self.classes);
         let own = self.slab.slot(slot);
         let charged = own.charge(Whose::Anybody, &self.classes, now, n).expect("no life ends without the lock");
-        let charge = Charge::of(charged, None);
-        Charge { notice: self.notice(stripe, slot, &charge), ..charge }
+        self.noticed(slot, Charge::of(charged, None))
     }
 
-    /// Whether this denial is to be told.
-    fn notice(&self, stripe: &mut Locked<'_>, slot: u32, charge: &Charge) -> Option<u32> {
-        match charge.verdict {
-            Verdict::Allow(_) => None,
-            _ => stripe.side_mut(slot).notice.denied(charge.now, self.plan.notice_ms?),
+    /// The same with a word on whether it is to be told, if it is a denial. A slot's next account may lose or inherit one
+    /// denial that is counted at the moment when they change places.
+    #[inline]
+    fn noticed(&self, slot: u32, charge: Charge) -> Charge {
+        match (charge.verdict, &self.notices, self.plan.notice_ms) {
+            (Verdict::Allow(_), ..) | (_, None, _) | (_, _, None) => charge,
+            (_, Some(notices), Some(every)) => Charge { notice: notices.at(slot).denied(charge.now, every), ..charge },
         }
     }
 
@@ -329,6 +329,9 @@ impl Table {
                 return Err(NotIn::SlotIsSpent);
             }
             Err(NotIn::NoRoom) => return Err(NotIn::NoRoom), // dropping the seat gives it and its slot back
+        }
+        if let Some(notices) = &self.notices {
+            notices.at(place.0).forget();
         }
         if self.plan.track_created {
             stripe.side_mut(place.0).created_ns = Some(self.time.clock().unix_ns());

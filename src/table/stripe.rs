@@ -8,7 +8,6 @@ use super::index::Index;
 use super::memory::Slab;
 use super::probe::Probe;
 use super::slot::{Lost, Slot, Whose};
-use crate::account::Notice;
 use crate::classes::{ClassId, Classes};
 use crate::sync::Mutex;
 use crate::ticks::Ticks;
@@ -25,15 +24,13 @@ pub(super) struct Side {
     pub(super) pins: u32,
     /// First sight on the wall clock, where that is tracked.
     pub(super) created_ns: Option<u64>,
-    /// When its denials were last told, where they are.
-    pub(super) notice: Notice,
     /// Its word was lowered without a lift, so the slot must not be used again.
     spent: bool,
 }
 
 impl Side {
     fn says_nothing(&self) -> bool {
-        self.pins == 0 && self.created_ns.is_none() && !self.spent && self.notice.is_new()
+        self.pins == 0 && self.created_ns.is_none() && !self.spent
     }
 }
 
