@@ -58,9 +58,8 @@ impl Limiter {
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
         let key = check(key)?;
-        let hash = self.table.hash(key);
-        let taken = self.table.take(key, hash, cost).map(Answer::Charged);
-        let answer = taken.unwrap_or_else(|| self.table.charge(key, hash, cost, Absent::Charge(self.default)));
+        let taken = self.table.take(key, cost).map(Answer::Charged);
+        let answer = taken.unwrap_or_else(|trace| self.table.charge(key, trace, cost, Absent::Charge(self.default)));
         let outcome = self.outcome(answer);
         Ok(match answer {
             Answer::Charged(Charge { verdict, tat, now, class, .. }) => {
@@ -280,12 +279,13 @@ impl Limiter {
     #[inline]
     fn ask(&self, key: &[u8], cost: u64, absent: Absent) -> Result<Outcome<'_>, Error> {
         let key = check(key)?;
-        let hash = self.table.hash(key);
-        if self.table.take(key, hash, cost).is_some() {
-            self.counters.count(Event::Allowed);
-            return Ok(Outcome::Allowed);
+        match self.table.take(key, cost) {
+            Ok(_) => {
+                self.counters.count(Event::Allowed);
+                Ok(Outcome::Allowed)
+            }
+            Err(trace) => Ok(self.outcome(self.table.charge(key, trace, cost, absent))),
         }
-        Ok(self.outcome(self.table.charge(key, hash, cost, absent)))
     }
 
     /// Counts an answer and puts it into words.

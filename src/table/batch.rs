@@ -6,7 +6,7 @@
 
 use super::memory::prefetch;
 use super::slot::Whose;
-use super::{Absent, Answer, Charge, Sought, Table};
+use super::{Absent, Answer, Charge, Sought, Table, Trace};
 use crate::ticks::Ticks;
 
 /// As many as a processor can wait for at once, and some more.
@@ -34,15 +34,16 @@ impl Table {
             for Sought { probe, home } in sought() {
                 self.stripes[home].index.prefetch(&self.slab.segments, probe.hash);
             }
-            for slot in sought().filter_map(|sought| self.likely(&sought)) {
-                prefetch(slot);
+            for number in sought().filter_map(|sought| self.likely(&sought)) {
+                prefetch(self.slab.slot(number));
             }
             for (&(key, hash), sought) in group.iter().zip(sought()) {
-                let slot = self.likely(&sought);
-                let taken = slot.and_then(|slot| slot.take(Whose::Key(&sought.probe), &self.classes, now, n));
+                let likely = self.likely(&sought);
+                let take = |number| self.slab.slot(number).take(Whose::Key(&sought.probe), &self.classes, now, n);
+                let taken = likely.and_then(take);
                 each(match taken {
                     Some(taken) => Answer::Charged(Charge::of(taken, None)),
-                    None => self.charge(key, hash, n, absent),
+                    None => self.charge(key, Trace { hash, likely }, n, absent),
                 });
             }
             if count < GROUP {

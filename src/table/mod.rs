@@ -43,7 +43,7 @@ pub(crate) use pins::Pin;
 use probe::Probe;
 use room::Seat;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
-use slot::{Charged, Slot, Whose};
+use slot::{Charged, Whose};
 use stripe::{Locked, NotIn, Stripe};
 
 /// The longest key: 1 MiB.
@@ -112,6 +112,13 @@ pub(crate) struct Plan {
     pub(crate) track_created: bool,
 }
 
+/// How far a search came that gave no answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Trace {
+    hash: u64,
+    likely: Option<u32>,
+}
+
 /// A key, and where to look for it.
 #[derive(Clone, Copy)]
 struct Sought<'a> {
@@ -158,7 +165,7 @@ impl Table {
 
     /// A key's hash, by which all of this table finds it.
     #[inline]
-    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+    fn hash(&self, key: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key);
         hasher.finish()
@@ -178,43 +185,54 @@ impl Table {
 
     /// The slot that most likely holds the key.
     #[inline]
-    fn likely(&self, sought: &Sought<'_>) -> Option<&Slot> {
-        let index = &self.stripes[sought.home].index;
-        let number = index.candidates(&self.slab.segments, sought.probe.hash).next()?;
-        Some(self.slab.slot(number))
+    fn likely(&self, sought: &Sought<'_>) -> Option<u32> {
+        self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash).next()
     }
 
-    /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. `None` is
+    /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. An `Err` is
     /// no answer: [`Table::charge`] gives it.
     #[inline]
-    pub(crate) fn take(&self, key: &[u8], hash: u64, n: u64) -> Option<Charge> {
+    pub(crate) fn take(&self, key: &[u8], n: u64) -> Result<Charge, Trace> {
+        let hash = self.hash(key);
         let sought = self.sought(key, hash);
-        let slot = self.likely(&sought)?;
-        // The slot is fetched while the clock is read.
-        prefetch(slot);
-        let taken = slot.take(Whose::Key(&sought.probe), &self.classes, self.time.coarse(), n)?;
-        Some(Charge::of(taken, None))
+        let likely = self.likely(&sought);
+        if let Some(number) = likely {
+            let slot = self.slab.slot(number);
+            // The slot is fetched while the clock is read.
+            prefetch(slot);
+            if let Some(taken) = slot.take(Whose::Key(&sought.probe), &self.classes, self.time.coarse(), n) {
+                return Ok(Charge::of(taken, None));
+            }
+        }
+        Err(Trace { hash, likely })
     }
 
     /// Takes `n` tokens from the key's account, whatever that takes. Not inlined, so that the usual yes is short.
     #[inline(never)]
-    pub(crate) fn charge(&self, key: &[u8], hash: u64, n: u64, absent: Absent) -> Answer {
-        let sought = self.sought(key, hash);
-        let mut now = None;
-        for number in self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash) {
-            // The slot is fetched while the clock is read.
-            let slot = self.slab.slot(number);
-            prefetch(slot);
-            let now = *now.get_or_insert_with(|| self.time.now());
-            let charged = slot.charge(Whose::Key(&sought.probe), &self.classes, now, n);
-            let Ok(charged) = charged else { continue };
-            let charge = Charge::of(charged, None);
-            return Answer::Charged(match charge.verdict {
-                Verdict::Allow(_) => charge,
-                _ => self.refuse(&sought, number, n, charge),
-            });
+    pub(crate) fn charge(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
+        let sought = self.sought(key, trace.hash);
+        if let Some(number) = trace.likely {
+            let now = self.time.now();
+            if let Some(charge) = self.charge_slot(&sought, number, now, n) {
+                return Answer::Charged(charge);
+            }
+            // Other keys may look like this one.
+            let mut others = self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash);
+            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, now, n)) {
+                return Answer::Charged(charge);
+            }
         }
         self.charge_slowly(&sought, n, absent)
+    }
+
+    #[inline]
+    fn charge_slot(&self, sought: &Sought<'_>, number: u32, now: Ticks, n: u64) -> Option<Charge> {
+        let charged = self.slab.slot(number).charge(Whose::Key(&sought.probe), &self.classes, now, n).ok()?;
+        let charge = Charge::of(charged, None);
+        Some(match charge.verdict {
+            Verdict::Allow(_) => charge,
+            _ => self.refuse(sought, number, n, charge),
+        })
     }
 
     /// A known account said no: because its word is from before a step of the clock? And is it to be told?

@@ -27,9 +27,8 @@ fn table(max_keys: usize, burst: u64, when_full: WhenFull) -> (Arc<Table>, Absen
 }
 
 fn admitted(table: &Table, key: &[u8], absent: Absent) -> u32 {
-    let hash = table.hash(key);
-    let taken = table.take(key, hash, 1).map(Answer::Charged);
-    let answer = taken.unwrap_or_else(|| table.charge(key, hash, 1, absent));
+    let taken = table.take(key, 1).map(Answer::Charged);
+    let answer = taken.unwrap_or_else(|trace| table.charge(key, trace, 1, absent));
     u32::from(matches!(answer, Answer::Charged(charge) if matches!(charge.verdict, Verdict::Allow(_))))
 }
 

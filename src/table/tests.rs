@@ -34,9 +34,8 @@ impl Bench {
             self.table.charge_each([key.as_bytes()].into_iter(), n, absent, now, |answer| answers.push(answer));
             return answers[0];
         }
-        let (key, hash) = (key.as_bytes(), self.table.hash(key.as_bytes()));
-        let taken = self.table.take(key, hash, n).map(Answer::Charged);
-        taken.unwrap_or_else(|| self.table.charge(key, hash, n, absent))
+        let taken = self.table.take(key.as_bytes(), n).map(Answer::Charged);
+        taken.unwrap_or_else(|trace| self.table.charge(key.as_bytes(), trace, n, absent))
     }
 
     fn passes(&self, key: &str) -> bool {
