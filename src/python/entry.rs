@@ -174,6 +174,13 @@ unsafe fn only_account(keywords: Object) -> bool {
     }
 }
 
+/// Whether such a call names an account, whose own limit must be asked for at first sight. With a keyword there are two
+/// arguments in all, and the second is the account.
+#[inline]
+fn has_account(args: &[Object], keywords: Object, account_at: usize) -> bool {
+    !keywords.is_null() || args.len() > account_at
+}
+
 /// The key and the tokens of a well-formed call about an account: its name, and `account` and `tokens` in either order.
 #[inline]
 unsafe fn account_call<'a>(args: &[Object], keywords: Object, tokens_at: usize) -> Option<(&'a [u8], u64)> {
@@ -203,7 +210,7 @@ impl Method for AcquireAccount {
     unsafe fn fast(py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
         let (name, tokens) = unsafe { account_call(args, keywords, 2)? };
-        match this.known(name, tokens)? {
+        match this.charged(name, tokens, has_account(args, keywords, 1))? {
             Outcome::Allowed => Some(granted::raw(py)),
             Outcome::Unknown => None,
             Outcome::Denied(denial) => {
@@ -235,7 +242,7 @@ impl Method for TryAcquireAccount {
     unsafe fn fast(_py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
         let (name, tokens) = unsafe { account_call(args, keywords, 1)? };
-        match this.known(name, tokens)? {
+        match this.charged(name, tokens, has_account(args, keywords, 2))? {
             Outcome::Allowed => Some(truth(true)),
             Outcome::Unknown => None,
             Outcome::Denied(denial) if denial.tell.is_none() => Some(truth(denial.shadow)),

@@ -39,10 +39,23 @@ impl RateLimiter {
         Ok(policy.map_or(Ok(self.limiter.default_class()), |policy| self.limiter.class(policy))?)
     }
 
-    /// Charges an account that is known. `None`: the key is refused; pyo3's own path says how.
+    /// Charges an account that is known, or one of which nothing is but its name, so that its limit is the default.
+    /// `None`: the key is refused; pyo3's own path says how.
     #[inline]
-    pub(super) fn known(&self, key: &[u8], tokens: u64) -> Option<Outcome<'_>> {
-        self.limiter.charge_known(key, tokens).ok()
+    pub(super) fn charged(&self, key: &[u8], tokens: u64, has_account: bool) -> Option<Outcome<'_>> {
+        match self.limiter.charge_known(key, tokens) {
+            Ok(Outcome::Unknown) if !has_account => self.charged_first(key, tokens),
+            known => known.ok(),
+        }
+    }
+
+    #[cold]
+    fn charged_first(&self, key: &[u8], tokens: u64) -> Option<Outcome<'_>> {
+        let outcome = self.limiter.charge_as(key, tokens, self.limiter.default_class());
+        if self.limiter.newly_forgiven() {
+            Python::attach(|py| self.tell_forgiven(py));
+        }
+        outcome.ok()
     }
 
     /// Charges the account, made first if it is new. Runs the proxy's code then.
@@ -51,7 +64,7 @@ impl RateLimiter {
         match self.limiter.charge_known(key, tokens)? {
             Outcome::Unknown => {
                 let outcome = self.limiter.charge_as(key, tokens, self.class(account)?)?;
-                self.tell_forgiven(email.py());
+                self.watch_forgiven(email.py());
                 Ok(outcome)
             }
             known => Ok(known),
@@ -85,19 +98,23 @@ impl RateLimiter {
             return Ok(Some(TokenBucket(bucket)));
         }
         let bucket = self.limiter.bucket_as(key, self.class(account)?)?;
-        self.tell_forgiven(email.py());
+        self.watch_forgiven(email.py());
         Ok(bucket.map(TokenBucket))
     }
 
-    fn tell_forgiven(&self, py: Python<'_>) {
+    fn watch_forgiven(&self, py: Python<'_>) {
         if self.limiter.newly_forgiven() {
-            let max = self.max_buckets;
-            let line = format!(
-                "More accounts are sending than max_buckets={max}: those that owe least are dropped and start \
-                 full when they come back. Raise max_buckets. (Said once.)"
-            );
-            denial::warn(py, &line);
+            self.tell_forgiven(py);
         }
+    }
+
+    fn tell_forgiven(&self, py: Python<'_>) {
+        let max = self.max_buckets;
+        let line = format!(
+            "More accounts are sending than max_buckets={max}: those that owe least are dropped and start \
+             full when they come back. Raise max_buckets. (Said once.)"
+        );
+        denial::warn(py, &line);
     }
 }
 
