@@ -20,6 +20,10 @@ use crate::sync::{AtomicU32, Ordering, SEGMENT_ENTRIES, SEGMENTS_IN_CHUNK};
 /// The segments of all stripes of a table.
 pub(super) type Segments = Chunks<Segment, SEGMENTS_IN_CHUNK>;
 
+/// Entries in a run of [`Index::walk`], and runs in a segment.
+pub(super) const RUN: usize = 4;
+const RUNS: usize = SEGMENT_ENTRIES.div_ceil(RUN);
+
 /// Directories of 1, 2, 4 ... entries. All outgrown ones together are smaller than the one in use.
 const DEPTHS: usize = 22;
 
@@ -88,20 +92,30 @@ impl Index {
             let segment = segments.get(number.load(Ordering::Relaxed));
             (at >> segment.depth() == 0).then_some(segment)
         });
-        own.flat_map(|segment| (0..SEGMENT_ENTRIES).filter_map(|at| segment.slot_at(at, self.slot_mask)))
+        own.flat_map(|segment| segment.slots(0..SEGMENT_ENTRIES, self.slot_mask))
     }
 
-    /// What is in the positions from `from` on, segment by segment and position after position, round and round:
-    /// neighbours in this order share no segment, so nobody who evicts along it empties one.
-    pub(super) fn from<'a>(&'a self, segments: &'a Segments, from: usize) -> impl Iterator<Item = Option<u32>> + 'a {
+    /// Shows the slots from the run `from` on, run after run, for as long as `more` wants another one; returns how many
+    /// runs there were. A run is a few entries of one segment, and the next one is another segment's, so nobody who
+    /// evicts along this walk empties one segment before the others.
+    pub(super) fn walk<'a>(
+        &'a self,
+        segments: &'a Segments,
+        from: usize,
+        mut more: impl FnMut(&mut dyn Iterator<Item = u32>) -> bool,
+    ) -> usize {
         let directory = self.directory().unwrap_or_default();
-        let (all, depth) = (directory.len() * SEGMENT_ENTRIES, directory.len().max(1).ilog2());
-        (from..from + all).map(move |at| {
+        let depth = directory.len().max(1).ilog2();
+        for step in 0..directory.len() * RUNS {
+            let at = from + step;
             // ORDERING: Relaxed; written under the lock that the caller holds.
-            let number = directory[at & (directory.len() - 1)].load(Ordering::Relaxed);
-            let position = (at >> depth) % SEGMENT_ENTRIES;
-            segments.get(number).slot_at(position, self.slot_mask)
-        })
+            let segment = segments.get(directory[at & (directory.len() - 1)].load(Ordering::Relaxed));
+            let first = (at >> depth) % RUNS * RUN;
+            if !more(&mut segment.slots(first..(first + RUN).min(SEGMENT_ENTRIES), self.slot_mask)) {
+                return step + 1;
+            }
+        }
+        directory.len() * RUNS
     }
 
     /// Whether it has not been split yet.
@@ -117,10 +131,12 @@ impl Index {
         from: usize,
     ) -> impl Iterator<Item = u32> + 'a {
         let segment = self.segment(segments, hash).map(|(_, segment)| segment);
-        let positions = (from..from + SEGMENT_ENTRIES).map(|at| at % SEGMENT_ENTRIES);
-        segment
-            .into_iter()
-            .flat_map(move |segment| positions.clone().filter_map(move |at| segment.slot_at(at, self.slot_mask)))
+        let from = from % SEGMENT_ENTRIES;
+        let around = move |segment: &'a Segment| {
+            let before = segment.slots(0..from, self.slot_mask);
+            segment.slots(from..SEGMENT_ENTRIES, self.slot_mask).chain(before)
+        };
+        segment.into_iter().flat_map(around)
     }
 
     /// Puts a slot in; `hash_of` tells the hash of any slot that is in. False if there is no room: for that, more
@@ -225,7 +241,11 @@ mod tests {
                 all.sort_unstable();
                 live.sort_unstable();
                 assert_eq!(all, live);
-                let mut met: Vec<u32> = index.from(&segments, state as usize % 100).flatten().collect();
+                let mut met: Vec<u32> = Vec::new();
+                index.walk(&segments, state as usize % 100, |run| {
+                    met.extend(run);
+                    true
+                });
                 met.sort_unstable();
                 met.dedup();
                 assert_eq!(met, live);

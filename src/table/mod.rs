@@ -252,11 +252,11 @@ impl Table {
     #[cold]
     fn charge_slowly(&self, sought: &Sought<'_>, n: u64, absent: Absent) -> Answer {
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        let now = self.time.now();
         if let Some(slot) = stripe.find(&sought.probe) {
-            return Answer::Charged(self.charge_locked(&mut stripe, slot, now, n));
+            return Answer::Charged(self.charge_locked(&mut stripe, slot, self.time.now(), n));
         }
         let (Absent::Charge(class) | Absent::Create(class)) = absent else { return Answer::Unknown };
+        let now = self.time.now();
         stripe.settle_horizon(now, self.classes.longest_tolerance() + SKEW);
         if matches!(absent, Absent::Charge(_)) {
             // A request that cannot pass leaves no trace.

@@ -6,6 +6,8 @@
 //! begins follows from the tag alone, so an entry can be moved without asking its slot for the hash.
 //! Writers hold the stripe's lock; `index` tells why readers need none.
 
+use std::ops::Range;
+
 use super::memory::prefetch;
 use crate::sync::{AtomicU32, HOME_BITS, Ordering, SEGMENT_ENTRIES, SPLIT_ABOVE};
 
@@ -51,8 +53,15 @@ impl Segment {
 
     // All that follows needs the stripe's lock.
 
+    /// The slots at some positions.
+    pub(super) fn slots(&self, at: Range<usize>, slot_mask: u32) -> impl Iterator<Item = u32> {
+        // ORDERING: Relaxed; written under the lock.
+        let slot = move |entry: &AtomicU32| (entry.load(Ordering::Relaxed) & slot_mask).checked_sub(1);
+        self.entries[at].iter().filter_map(slot)
+    }
+
     /// The slot at a position, if there is one.
-    pub(super) fn slot_at(&self, at: usize, slot_mask: u32) -> Option<u32> {
+    fn slot_at(&self, at: usize, slot_mask: u32) -> Option<u32> {
         (self.entry(at) & slot_mask).checked_sub(1)
     }
 

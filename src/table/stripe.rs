@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crossbeam_utils::CachePadded;
 
-use super::index::Index;
+use super::index::{Index, RUN};
 use super::memory::Slab;
 use super::probe::Probe;
 use super::slot::{Lost, Slot, Whose};
@@ -43,8 +43,9 @@ pub(super) enum NotIn {
     NoRoom,
 }
 
-/// The most accounts that one sweep looks at.
+/// The most accounts that one sweep looks at, and the most runs of entries.
 const MOST_BUDGET: usize = 16;
+const MOST_RUNS: usize = 32;
 
 /// Accounts to look at. Copied out first: looking may clamp, which needs the stripe whole; and their cache misses overlap.
 #[derive(Default)]
@@ -143,9 +144,12 @@ impl Locked<'_> {
     pub(super) fn evict(&mut self, slot: u32, seen: Option<Ticks>, now: Ticks) -> Result<Option<u32>, ()> {
         self.slab.slot(slot).die(seen).ok_or(())?;
         self.index.remove(&self.slab.segments, self.slab.slot(slot).hash(), slot);
-        self.inner.long.remove(&slot);
+        if !self.inner.long.is_empty() {
+            self.inner.long.remove(&slot);
+        }
         self.inner.horizon = self.inner.horizon.max(now);
-        let spent = self.inner.side.remove(&slot).is_some_and(|side| side.spent);
+        let side = if self.inner.side.is_empty() { None } else { self.inner.side.remove(&slot) };
+        let spent = side.is_some_and(|side| side.spent);
         Ok((!spent).then_some(slot))
     }
 
@@ -204,16 +208,14 @@ impl Locked<'_> {
     /// Looks at up to `budget` accounts from the hand on, wherever they are, and stops at the first refilled one.
     pub(super) fn sweep(&mut self, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
         let mut met = Met::default();
-        // Segments are more than half full as a rule; so few steps rarely meet too few.
-        for slot in self.index.from(&self.slab.segments, self.inner.hand).take(8 * MOST_BUDGET) {
-            if met.count == budget.min(MOST_BUDGET) {
-                break;
-            }
-            self.inner.hand = self.inner.hand.wrapping_add(1);
-            if let Some(slot) = slot {
-                met.add(self.slab, slot);
-            }
-        }
+        // Whole runs, so that nobody is skipped; few, where there is next to nobody.
+        let mut runs = 0;
+        let walked = self.index.walk(&self.slab.segments, self.inner.hand, |run| {
+            run.for_each(|slot| met.add(self.slab, slot));
+            runs += 1;
+            met.count + RUN <= budget.min(MOST_BUDGET) && runs < MOST_RUNS
+        });
+        self.inner.hand = self.inner.hand.wrapping_add(walked);
         self.judge(&met, now, classes)
     }
 
