@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::convert::{self, Cost};
 use super::decision::Decision;
@@ -75,6 +75,14 @@ impl Limiter {
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
         if keys.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
+        }
+        // The usual batch needs no more than a reference to each key.
+        if let Ok(list) = keys.cast_exact::<PyList>()
+            && list.len() < DETACH_FROM
+        {
+            let keys = list.iter().map(|key| Ok(key.cast_into::<PyString>()?)).collect::<PyResult<Vec<_>>>()?;
+            let bytes = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
+            return Ok(self.0.try_acquire_many(&bytes, cost.0)?);
         }
         let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
         let bytes: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();

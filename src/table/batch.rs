@@ -11,6 +11,8 @@ use crate::ticks::Ticks;
 
 /// As many as a processor can wait for at once, and some more.
 const GROUP: usize = 32;
+/// With fewer accounts they are in the processor's cache, and asking for them costs more than it gives.
+const PREFETCH_FROM: usize = 1 << 13;
 
 impl Table {
     /// Takes `n` tokens of each key in turn, as [`Table::take`] and [`Table::charge`] would. Only a denial reads the clock again.
@@ -22,6 +24,13 @@ impl Table {
         now: Ticks,
         mut each: impl FnMut(Answer),
     ) {
+        if self.len() < PREFETCH_FROM {
+            for key in keys {
+                let hash = self.hash(key);
+                each(self.charge_at(key, hash, n, absent, now));
+            }
+            return;
+        }
         let mut group: [(&[u8], u64); GROUP] = [(&[], 0); GROUP];
         loop {
             let mut count = 0;
@@ -37,18 +46,23 @@ impl Table {
             for number in sought().filter_map(|sought| self.likely(&sought)) {
                 prefetch(self.slab.slot(number));
             }
-            for (&(key, hash), sought) in group.iter().zip(sought()) {
-                let likely = self.likely(&sought);
-                let take = |number| self.slab.slot(number).take(Whose::Key(&sought.probe), &self.classes, now, n);
-                let taken = likely.and_then(take);
-                each(match taken {
-                    Some(taken) => Answer::Charged(Charge::of(taken, None)),
-                    None => self.charge(key, Trace { hash, likely }, n, absent),
-                });
+            for &(key, hash) in group {
+                each(self.charge_at(key, hash, n, absent, now));
             }
             if count < GROUP {
                 return;
             }
+        }
+    }
+
+    #[inline]
+    fn charge_at(&self, key: &[u8], hash: u64, n: u64, absent: Absent, now: Ticks) -> Answer {
+        let sought = self.sought(key, hash);
+        let likely = self.likely(&sought);
+        let take = |number| self.slab.slot(number).take(Whose::Key(&sought.probe), &self.classes, now, n);
+        match likely.and_then(take) {
+            Some(taken) => Answer::Charged(Charge::of(taken, None)),
+            None => self.charge(key, Trace { hash, likely }, n, absent),
         }
     }
 }
