@@ -1,0 +1,92 @@
+//! A known key's decision allocates nothing: counted over a million of them, of every kind.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use tollbar::{Clock, Limiter, ManualClock, Policy, Rate, WhenFull};
+
+/// The system's allocator, counting what each thread asks of it.
+struct Counting;
+
+thread_local! {
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
+fn asked() -> u64 {
+    ASKED.with(Cell::get)
+}
+
+// SAFETY: hands everything on to the system's allocator; counting touches a number of this thread's own.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ASKED.with(|asked| asked.set(asked.get() + 1));
+        // SAFETY: as promised by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as promised by the caller.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const HOUR: u64 = 3_600_000_000_000;
+
+fn keys(count: u32) -> Vec<String> {
+    (0..count).map(|number| format!("account{number:011}@example.org")).collect()
+}
+
+#[test]
+fn a_million_decisions_on_known_keys_allocate_nothing() {
+    let keys = keys(1_000);
+    let limiter = Limiter::builder(Policy::rate(Rate::new(500, HOUR)).unwrap()).build().unwrap();
+    for key in &keys {
+        limiter.try_acquire(key.as_bytes(), 1).unwrap();
+    }
+    let before = asked();
+    let mut allowed = 0;
+    for _ in 0..1_000 {
+        for key in &keys {
+            allowed += u32::from(limiter.try_acquire(key.as_bytes(), 1).unwrap());
+        }
+    }
+    assert_eq!(asked() - before, 0);
+    assert!((499_000..510_000).contains(&allowed), "yes and no, about as often: {allowed}");
+    let before = asked();
+    drop(vec![1]);
+    assert!(asked() > before, "what is asked for is counted");
+}
+
+#[test]
+fn nor_do_full_answers_peeks_and_handles() {
+    let limiter = Arc::new(Limiter::builder(Policy::rate(Rate::new(50, HOUR)).unwrap()).build().unwrap());
+    let bucket = limiter.bucket_as(b"a", limiter.default_class()).unwrap().unwrap();
+    limiter.try_acquire(b"a", 1).unwrap();
+    let before = asked();
+    for _ in 0..100_000 {
+        limiter.decide(b"a", 1).unwrap();
+        limiter.peek(b"a", 1).unwrap();
+        let _ = bucket.try_acquire(1);
+    }
+    assert_eq!(asked() - before, 0);
+}
+
+/// A first sight in a full table takes the memory of whoever goes.
+#[test]
+fn strangers_at_a_full_table_allocate_nothing_either() {
+    let keys = keys(200_000);
+    let clock = Clock::Manual(Arc::new(ManualClock::new(0, 0)));
+    let builder = Limiter::builder(Policy::rate(Rate::new(50, HOUR)).unwrap()).clock(clock);
+    let limiter = builder.max_keys(10_000).when_full(WhenFull::EvictLeast).build().unwrap();
+    let (first, rest) = keys.split_at(100_000);
+    first.iter().for_each(|key| assert!(limiter.try_acquire(key.as_bytes(), 1).unwrap()));
+    let before = asked();
+    rest.iter().for_each(|key| assert!(limiter.try_acquire(key.as_bytes(), 1).unwrap()));
+    // The index may still split a segment now and then, and the list of free slots grow once.
+    assert!(asked() - before < 100, "{}", asked() - before);
+}
