@@ -61,11 +61,15 @@ class _Ready(Coroutine[Any, Any, _T]):
     def throw(self, typ: Any, val: Any = None, tb: Any = None) -> Any: ...
     def close(self) -> None: ...
 
+@disjoint_base
 class RateLimitExceeded(Exception):
     """Raised by `RateLimiter.acquire` when an account may not send now.
 
-    Both attributes are None on an exception that tollbar did not raise.
+    Its message is its one argument, put into words only when somebody reads it. Both attributes are None on
+    an exception that tollbar did not raise. It can be pickled, copied and subclassed.
     """
+
+    def __new__(cls, *args: object) -> Self: ...
 
     account_email: str | None
     """The account that was refused."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import tollbar
 
 ONE_CALL = Path(__file__).parents[2] / "benches" / "one_call.py"
@@ -30,7 +31,7 @@ def system_calls(case: str, count: int, folder: Path) -> int:
 def test_a_million_more_decisions_make_no_more_system_calls(case, tmp_path):
     few, many = (system_calls(case, count, tmp_path) for count in (1_000, 1_001_000))
     assert few > 100  # the interpreter's own start is counted
-    # Starting differs by a call or two from run to run; a single one in a thousand decisions would be 1,000 more.
+    # Starting differs by a call or two from run to run; one in a thousand decisions would be 1,000 more.
     assert abs(many - few) < 50
 
 
