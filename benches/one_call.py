@@ -1,6 +1,6 @@
 """Runs one kind of call a given number of times, for a tool that counts instructions.
 
-python benches/one_call.py try_acquire|await_acquire|loop COUNT
+python benches/one_call.py try_acquire|await_acquire|await_denied|loop COUNT
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ async def main(case: str, count: int) -> None:
     mail = tollbar.RateLimiter(1_000_000, burst_size=10_000_000)
     limiter.try_acquire(KEY)
     mail.try_acquire(KEY)
+    spent = tollbar.RateLimiter(1)
+    spent.try_acquire(KEY)
     gc.disable()
     times = range(count)
     if case == "try_acquire":
@@ -28,6 +30,12 @@ async def main(case: str, count: int) -> None:
     elif case == "await_acquire":
         for _ in times:
             await mail.acquire(KEY)
+    elif case == "await_denied":
+        for _ in times:
+            try:
+                await spent.acquire(KEY)
+            except tollbar.RateLimitExceeded:  # noqa: PERF203 - what a caller writes
+                pass
     else:
         for _ in times:
             pass

@@ -131,6 +131,19 @@ fn a_slot_taken_from_a_debtor_serves_its_new_account_alone() {
     });
 }
 
+#[test]
+fn two_who_make_room_for_one_name_make_one_account() {
+    explore(3, || {
+        let (table, absent, clock) = table(2, 1, WhenFull::Deny);
+        assert_eq!(admitted(&table, b"a", absent) + admitted(&table, b"b", absent), 2);
+        clock.advance_ns(2 * SECOND.cast_signed());
+        // Both have refilled, so there is a place for each of the two who ask.
+        let other = meanwhile(&table, absent, &[b"c"]);
+        let mine = admitted(&table, b"c", absent);
+        assert_eq!(mine + other.join().unwrap()[0], 1, "a burst of one passes once");
+    });
+}
+
 /// Keys that the index cannot tell from each other: an entry holds one bit of a hash, which is all that chooses their
 /// place, too.
 fn alike(table: &Table) -> [&'static [u8]; 2] {
