@@ -18,7 +18,7 @@
 //! # Unsafe code
 //! Denied throughout, but for `clock::system` (one system call), `table::memory` (one prefetch, which reads nothing) and
 //! files of the Python face that say so: `interpreter`, calls that pyo3 has no safe form of; `entry`, the raw entries of
-//! the hot methods; `granted`, the awaitable that they answer with.
+//! the hot methods; `raw_type`, `granted` and `refused`, the awaitables that they answer with.
 //!
 //! # Example
 //! ```

@@ -38,6 +38,12 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
         &self.made[number / SIZE].get_or_init(zeroed)[number % SIZE]
     }
 
+    /// The thing of any number, if it or one of its neighbours was ever asked for.
+    pub(super) fn made(&self, number: u32) -> Option<&T> {
+        let number = number as usize;
+        Some(&self.made[number / SIZE].get()?[number % SIZE])
+    }
+
     /// The number of one more thing; `None` if there are as many as may be.
     pub(super) fn add(&self) -> Option<u32> {
         let next = |used| (used < self.capacity).then_some(used + 1);
@@ -121,7 +127,10 @@ mod tests {
             let before = chunks.get(number).fetch_add(u64::from(number) + 1, Ordering::SeqCst);
             assert_eq!(before, 0, "new, and nobody else's");
         }
-        assert_eq!(Chunks::<AtomicU64, 256>::new(1000).at(999).load(Ordering::SeqCst), 0, "made when it is asked for");
+        let beside = Chunks::<AtomicU64, 256>::new(1000);
+        assert!(beside.made(999).is_none());
+        beside.at(999).store(7, Ordering::SeqCst);
+        assert_eq!(beside.made(999).map(|thing| thing.load(Ordering::SeqCst)), Some(7));
         assert!(numbers.iter().all(|&number| chunks.get(number).load(Ordering::SeqCst) == u64::from(number) + 1));
     }
 }

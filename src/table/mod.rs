@@ -348,8 +348,9 @@ impl Table {
             }
             Err(NotIn::NoRoom) => return Err(NotIn::NoRoom), // dropping the seat gives it and its slot back
         }
-        if let Some(notices) = &self.notices {
-            notices.at(place.0).forget();
+        // Memory that no denial has touched stays untouched.
+        if let Some(notice) = self.notices.as_ref().and_then(|notices| notices.made(place.0)) {
+            notice.forget();
         }
         if self.plan.track_created {
             stripe.side_mut(place.0).created_ns = Some(self.time.clock().unix_ns());

@@ -3,6 +3,10 @@
 //! Run with `RUSTFLAGS="--cfg loom" cargo test --release --lib modelled`. The checker remembers only the last access
 //! to each atomic, so a thread's own load can hide an earlier load from a later store: each scenario
 //! asserts on results that more than one order can produce.
+//!
+//! What it cannot show rests on the argument in `slot` alone: that the swap of a charge is a Release and the one of an
+//! eviction an Acquire (it never lets a load see a later store), that the class is loaded after the word, and what
+//! the standard library's `OnceLock` orders, which is not modelled.
 
 use std::sync::Arc as StdArc;
 

@@ -45,6 +45,16 @@ def test_once_an_account_and_interval(clock, caplog):
     ]
 
 
+def test_who_follows_in_a_full_table_is_told_at_once(clock, caplog):
+    limiter = RateLimiter(1, max_buckets=1, clock=clock)
+    limiter.try_acquire("a")
+    deny(limiter, "a", 3)
+    limiter.try_acquire("b")  # takes the place of "a", and its memory
+    caplog.clear()
+    deny(limiter, "b", 2)
+    assert lines(caplog) == ["Rate limit exceeded for b (1 per 3600 s): retry in 3600.0 s"]
+
+
 def test_the_interval_is_the_callers(clock, caplog):
     every, never = RateLimiter(1, log_interval=0, clock=clock), RateLimiter(1, log_interval=None, clock=clock)
     for limiter in (every, never):
