@@ -92,17 +92,18 @@ impl Index {
             let segment = segments.get(number.load(Ordering::Relaxed));
             (at >> segment.depth() == 0).then_some(segment)
         });
-        own.flat_map(|segment| segment.slots(0..SEGMENT_ENTRIES, self.slot_mask))
+        own.flat_map(|segment| segment.numbers(0..SEGMENT_ENTRIES, self.slot_mask))
+            .filter_map(|number| number.checked_sub(1))
     }
 
-    /// Shows the slots from the run `from` on, run after run, for as long as `more` wants another one; returns how many
-    /// runs there were. A run is a few entries of one segment, and the next one is another segment's, so nobody who
-    /// evicts along this walk empties one segment before the others.
+    /// Shows what is in the run `from` and those after it, as slot numbers + 1 and zeros, for as long as `more` wants
+    /// another one; returns how many runs there were. A run is a few entries of one segment, and the next one is another
+    /// segment's, so nobody who evicts along this walk empties one segment before the others.
     pub(super) fn walk<'a>(
         &'a self,
         segments: &'a Segments,
         from: usize,
-        mut more: impl FnMut(&mut dyn Iterator<Item = u32>) -> bool,
+        mut more: impl FnMut([u32; RUN]) -> bool,
     ) -> usize {
         let directory = self.directory().unwrap_or_default();
         let depth = directory.len().max(1).ilog2();
@@ -110,8 +111,11 @@ impl Index {
             let at = from + step;
             // ORDERING: Relaxed; written under the lock that the caller holds.
             let segment = segments.get(directory[at & (directory.len() - 1)].load(Ordering::Relaxed));
+            let mut run = [0; RUN];
             let first = (at >> depth) % RUNS * RUN;
-            if !more(&mut segment.slots(first..(first + RUN).min(SEGMENT_ENTRIES), self.slot_mask)) {
+            let numbers = segment.numbers(first..(first + RUN).min(SEGMENT_ENTRIES), self.slot_mask);
+            run.iter_mut().zip(numbers).for_each(|(place, number)| *place = number);
+            if !more(run) {
                 return step + 1;
             }
         }
@@ -123,7 +127,7 @@ impl Index {
         self.directory().is_none_or(|directory| directory.len() == 1)
     }
 
-    /// The slots in the segment where this hash belongs, from position `from` on, once round.
+    /// What is in the segment where this hash belongs, from position `from` on, once round: slot numbers + 1, and zeros.
     pub(super) fn around<'a>(
         &'a self,
         segments: &'a Segments,
@@ -133,8 +137,8 @@ impl Index {
         let segment = self.segment(segments, hash).map(|(_, segment)| segment);
         let from = from % SEGMENT_ENTRIES;
         let around = move |segment: &'a Segment| {
-            let before = segment.slots(0..from, self.slot_mask);
-            segment.slots(from..SEGMENT_ENTRIES, self.slot_mask).chain(before)
+            let before = segment.numbers(0..from, self.slot_mask);
+            segment.numbers(from..SEGMENT_ENTRIES, self.slot_mask).chain(before)
         };
         segment.into_iter().flat_map(around)
     }
@@ -243,7 +247,7 @@ mod tests {
                 assert_eq!(all, live);
                 let mut met: Vec<u32> = Vec::new();
                 index.walk(&segments, state as usize % 100, |run| {
-                    met.extend(run);
+                    met.extend(run.into_iter().filter_map(|number| number.checked_sub(1)));
                     true
                 });
                 met.sort_unstable();
@@ -252,7 +256,10 @@ mod tests {
             }
         }
         assert!(index.directory().unwrap().len() >= 16, "it was split often");
-        assert!(live.iter().all(|&slot| holds(slot) && index.around(&segments, hash_of(slot), 5).any(|s| s == slot)));
+        assert!(
+            live.iter()
+                .all(|&slot| holds(slot) && index.around(&segments, hash_of(slot), 5).any(|number| number == slot + 1))
+        );
     }
 
     #[test]

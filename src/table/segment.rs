@@ -53,11 +53,10 @@ impl Segment {
 
     // All that follows needs the stripe's lock.
 
-    /// The slots at some positions.
-    pub(super) fn slots(&self, at: Range<usize>, slot_mask: u32) -> impl Iterator<Item = u32> {
+    /// What is at some positions: slot numbers + 1, and zeros.
+    pub(super) fn numbers(&self, at: Range<usize>, slot_mask: u32) -> impl Iterator<Item = u32> {
         // ORDERING: Relaxed; written under the lock.
-        let slot = move |entry: &AtomicU32| (entry.load(Ordering::Relaxed) & slot_mask).checked_sub(1);
-        self.entries[at].iter().filter_map(slot)
+        self.entries[at].iter().map(move |entry| entry.load(Ordering::Relaxed) & slot_mask)
     }
 
     /// The slot at a position, if there is one.

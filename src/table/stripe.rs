@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use super::index::{Index, RUN};
 use super::memory::Slab;
 use super::probe::Probe;
-use super::slot::{Lost, Slot, Whose};
+use super::slot::{Lost, Whose};
 use crate::classes::{ClassId, Classes};
 use crate::sync::Mutex;
 use crate::ticks::Ticks;
@@ -47,19 +47,20 @@ pub(super) enum NotIn {
 const MOST_BUDGET: usize = 16;
 const MOST_RUNS: usize = 32;
 
-/// Accounts to look at. Copied out first: looking may clamp, which needs the stripe whole; and their cache misses overlap.
+/// Accounts to look at, by numbers. Copied out first: looking may clamp, which needs the stripe whole; and their cache
+/// misses overlap.
 #[derive(Default)]
-struct Met<'a> {
-    slots: [Option<(u32, &'a Slot)>; MOST_BUDGET],
+struct Met {
+    numbers: [u32; 2 * MOST_BUDGET],
     count: usize,
 }
 
-impl<'a> Met<'a> {
-    fn add(&mut self, slab: &'a Slab, number: u32) {
-        let slot = slab.slot(number);
-        slot.prefetch_word();
-        self.slots[self.count] = Some((number, slot));
-        self.count += 1;
+impl Met {
+    /// Half of the entries are empty, in no order, so nothing here branches on it.
+    #[inline]
+    fn add(&mut self, number: u32) {
+        self.numbers[self.count % (2 * MOST_BUDGET)] = number;
+        self.count += usize::from(number != 0);
     }
 }
 
@@ -192,10 +193,14 @@ impl Locked<'_> {
     pub(super) fn sweep_for(&mut self, hash: u32, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
         let is_all = self.index.is_single();
         let (mut met, from) = (Met::default(), hash as usize >> 8);
-        let near = if is_all { budget } else { budget / 2 };
-        for slot in self.index.around(&self.slab.segments, hash, from).take(near.min(MOST_BUDGET)) {
-            met.add(self.slab, slot);
+        let near = if is_all { budget } else { budget / 2 }.min(MOST_BUDGET);
+        for (step, number) in self.index.around(&self.slab.segments, hash, from).enumerate() {
+            met.add(number);
+            if step % RUN == RUN - 1 && met.count >= near {
+                break;
+            }
         }
+        met.count = met.count.min(near);
         let near = self.judge(&met, now, classes);
         if is_all || near.refilled.is_some() {
             return near;
@@ -211,7 +216,9 @@ impl Locked<'_> {
         // Whole runs, so that nobody is skipped; few, where there is next to nobody.
         let mut runs = 0;
         let walked = self.index.walk(&self.slab.segments, self.inner.hand, |run| {
-            run.for_each(|slot| met.add(self.slab, slot));
+            for number in run {
+                met.add(number);
+            }
             runs += 1;
             met.count + RUN <= budget.min(MOST_BUDGET) && runs < MOST_RUNS
         });
@@ -220,14 +227,18 @@ impl Locked<'_> {
     }
 
     /// Pinned accounts are passed over; words from before a step of the clock are clamped.
-    fn judge(&mut self, met: &Met<'_>, now: Ticks, classes: &Classes) -> Sweep {
+    fn judge(&mut self, met: &Met, now: Ticks, classes: &Classes) -> Sweep {
+        let slots = met.numbers[..met.count].iter().map(|number| number - 1);
+        for slot in slots.clone() {
+            self.slab.slot(slot).prefetch_word();
+        }
         let mut seen = Sweep::default();
-        for &(slot, own) in met.slots.iter().flatten() {
+        for slot in slots {
             seen.looks += 1;
             if self.is_pinned(slot) {
                 continue;
             }
-            let (mut tat, class) = own.look_locked();
+            let (mut tat, class) = self.slab.slot(slot).look_locked();
             if classes.get(class).rule().is_ahead(tat, now) {
                 tat = self.clamp(slot, now, classes);
             }
