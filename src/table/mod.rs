@@ -184,14 +184,16 @@ impl Table {
     }
 
     /// The slot that most likely holds the key.
-    #[inline]
+    #[allow(clippy::inline_always)] // as `take`
+    #[inline(always)]
     fn likely(&self, sought: &Sought<'_>) -> Option<u32> {
         self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash).next()
     }
 
     /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. An `Err` is
     /// no answer: [`Table::charge`] gives it.
-    #[inline]
+    #[allow(clippy::inline_always)] // it has several callers, and each is a hot path
+    #[inline(always)]
     pub(crate) fn take(&self, key: &[u8], n: u64) -> Result<Charge, Trace> {
         let hash = self.hash(key);
         let sought = self.sought(key, hash);

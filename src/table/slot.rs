@@ -124,7 +124,8 @@ impl Slot {
 
     /// Takes `n` tokens if the account's rule says yes by the reading `now`, which may be a coarse one. `None` is no
     /// answer: [`Slot::charge`] finds out which it is.
-    #[inline]
+    #[allow(clippy::inline_always)] // it has several callers, and each is a hot path
+    #[inline(always)]
     pub(super) fn take(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
         loop {
             let life = self.life(whose).ok()?;
