@@ -3,8 +3,8 @@
     python tests/vectors/make_vectors.py
 
 The answers come from a token bucket in exact fractions, which counts tokens and knows nothing of words, ticks
-or theoretical arrival times. In the rates that are used a token takes a whole number of nanoseconds, so answers
-are exact.
+or theoretical arrival times. In the rates that are used a token takes a whole number of nanoseconds, so the
+answers are exact.
 """
 
 from __future__ import annotations
