@@ -46,9 +46,49 @@ pub struct Decision {
     pub shadowed: bool,
 }
 
+/// When a request should be made: what a planner does about a [`Decision`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Now.
+    Now,
+    /// After so many nanoseconds, and not one sooner.
+    After(u64),
+    /// Never.
+    Never,
+}
+
+impl Decision {
+    /// What to do with the request that this answers.
+    #[must_use]
+    pub const fn plan(&self) -> Plan {
+        match (self.allowed, self.retry_after_ns) {
+            (true, _) => Plan::Now,
+            (false, NEVER) => Plan::Never,
+            (false, wait) => Plan::After(wait),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_is_now_later_or_never() {
+        let mut decision = Decision {
+            allowed: true,
+            reason: None,
+            retry_after_ns: 0,
+            remaining: 0,
+            reset_after_ns: 5,
+            shadowed: false,
+        };
+        assert_eq!(decision.plan(), Plan::Now);
+        (decision.allowed, decision.retry_after_ns) = (false, 7);
+        assert_eq!(decision.plan(), Plan::After(7));
+        decision.retry_after_ns = NEVER;
+        assert_eq!(decision.plan(), Plan::Never);
+    }
 
     #[test]
     fn reasons_keep_their_words_and_numbers() {

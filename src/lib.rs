@@ -50,7 +50,7 @@ mod python;
 pub use bucket::Bucket;
 pub use classes::ClassId;
 pub use clock::{Clock, ManualClock};
-pub use decision::{Decision, NEVER, Reason};
+pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
 pub use limit::{Migration, Rate};
 pub use limiter::{Denial, Limiter, Outcome, State, Stats};

@@ -185,7 +185,7 @@ class Limiter:
     make room first; when none has, `when_full` says what becomes of an unknown key: "deny" refuses it,
     "allow" lets it pass unlimited, "evict_least" drops the account nearest to refilled of those it looks at.
 
-    Exactly one `Rate` for now. Making one costs some 30 microseconds and 80 KiB, an account some 75 bytes
+    Exactly one `Rate` for now. Making one costs some 30 microseconds and 75 KiB, an account some 70 bytes
     while its key has at most 40.
     """
 
@@ -205,6 +205,12 @@ class Limiter:
         """Take `cost` tokens if they are there, and say all about it."""
     def peek(self, key: str, cost: _Whole = 1) -> Decision:
         """Say what `decide` would, without taking anything or making an account."""
+    def plan(self, key: str, cost: _Whole = 1) -> float | None:
+        """Say in how many seconds a request of `cost` would pass if nobody else asks.
+
+        0.0 is now, None is never: the cost is more than the burst. Takes nothing. Exact: a nanosecond sooner
+        the answer is no.
+        """
     def try_acquire_many(self, keys: Iterable[str], cost: _Whole = 1) -> list[bool]:
         """`try_acquire` for each key in turn, by one reading of the clock; a denial takes its own.
 

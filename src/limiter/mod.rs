@@ -13,7 +13,7 @@ use crate::bucket::Bucket;
 use crate::classes::ClassId;
 use crate::clock::Clock;
 use crate::counters::{Counters, Event};
-use crate::decision::{Decision, NEVER, Reason};
+use crate::decision::{Decision, NEVER, Plan, Reason};
 use crate::error::Error;
 use crate::limit::{Migration, Verdict};
 use crate::policy::Policy;
@@ -78,6 +78,14 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     pub fn peek(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
         Ok(self.peek_at(&self.table.look(check(key)?, self.default), cost))
+    }
+
+    /// When a request of `cost` would pass if nobody else asks. Takes nothing.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn plan(&self, key: &[u8], cost: u64) -> Result<Plan, Error> {
+        Ok(self.peek(key, cost)?.plan())
     }
 
     /// [`Limiter::try_acquire`] for each key in turn, by one reading of the clock; only a denial takes its own.

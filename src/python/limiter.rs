@@ -11,6 +11,7 @@ use super::convert::{self, Cost};
 use super::decision::Decision;
 use super::fork;
 use super::rate::Rate;
+use crate::decision::Plan;
 use crate::limiter;
 
 /// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
@@ -69,6 +70,15 @@ impl Limiter {
     fn peek(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
         let key = convert::key(key)?;
         Decision::new(self.0.peek(key, cost.0)?, || Ok(self.0.policy_of(key)?))
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
+    fn plan(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Option<f64>> {
+        Ok(match self.0.plan(convert::key(key)?, cost.0)? {
+            Plan::Now => Some(0.0),
+            Plan::After(nanos) => Some(convert::seconds_up(nanos)),
+            Plan::Never => None,
+        })
     }
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]

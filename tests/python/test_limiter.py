@@ -276,3 +276,18 @@ def test_without_a_clock_time_is_monotonic_and_runs():
     limiter = Limiter(Rate(1_000_000, 1, burst=1))
     admitted = sum(limiter.try_acquire("a") for _ in range(200_000))
     assert 1 <= admitted < 200_000
+
+
+def test_a_plan_says_now_when_or_never(clock):
+    limiter = Limiter(Rate(10, per=3600, burst=2), clock=clock)
+    assert limiter.plan("a") == 0.0
+    assert limiter.plan("a", 3) is None
+    assert limiter.try_acquire("a", 2)
+    assert (limiter.plan("a"), limiter.plan("a", 2)) == (360.0, 720.0)
+    clock.advance_ns(359_999_999_999)
+    assert limiter.plan("a") == 1e-9
+    assert not limiter.try_acquire("a")
+    clock.advance_ns(1)
+    assert limiter.plan("a") == 0.0
+    assert limiter.try_acquire("a")
+    assert Limiter(Rate(1, per=60, shadow=True), clock=clock).plan("a", 5) == 0.0
