@@ -53,6 +53,6 @@ pub use clock::{Clock, ManualClock};
 pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
 pub use limit::{Migration, Rate};
-pub use limiter::{Denial, Limiter, Outcome, State, Stats};
+pub use limiter::{Denial, Joint, Limiter, Outcome, State, Stats};
 pub use policy::Policy;
 pub use table::{LOOKS_PER_INSERTION, MAX_KEY_LEN, WhenFull};

@@ -169,6 +169,9 @@ class Decision:
     def limit(self) -> str | None:
         """The name of the limit that denied (or would have, for a shadow limit)."""
     @property
+    def key(self) -> str | None:
+        """Of several keys asked about together, the one that denied and has to wait longest."""
+    @property
     def shadowed(self) -> bool:
         """A shadow limit would have denied; it let the request pass and charged nothing."""
     def __bool__(self) -> bool: ...
@@ -215,6 +218,13 @@ class Limiter:
         """`try_acquire` for each key in turn, by one reading of the clock; a denial takes its own.
 
         All keys are checked before any is charged. From 1,024 keys on, other threads run meanwhile.
+        """
+    def try_acquire_all(self, keys: Iterable[str], cost: _Whole = 1) -> Decision:
+        """Take `cost` tokens of every key if all of them have them, else none: sender, domain, everybody.
+
+        All accounts are looked at in one moment, so two such requests never each get a part. A denial names
+        the key that has to wait longest, and the exact time after which the same request would pass if nobody
+        else asks. ValueError for no keys and for the same key twice. Takes the locks of the keys' stripes.
         """
     def reset(self, key: str) -> bool:
         """Make the key's account as good as new; False if it is unknown."""

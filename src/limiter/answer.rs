@@ -45,6 +45,16 @@ impl Outcome<'_> {
     }
 }
 
+/// The answer to a request about several keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Joint {
+    /// One answer for all: the least that remains, the longest wait.
+    pub decision: Decision,
+    /// The number, among the keys asked about, of the one that has to wait longest.
+    pub denied_by: Option<usize>,
+}
+
 /// What an account holds at a reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

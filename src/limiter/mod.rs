@@ -4,6 +4,7 @@
 
 mod answer;
 mod builder;
+mod together;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use crate::table::{Absent, Answer, Charge, Look, MAX_KEY_LEN, Pin, Table, WhenFu
 use crate::ticks::to_nanos_up;
 
 pub(crate) use answer::decision;
-pub use answer::{Denial, Outcome, State, Stats};
+pub use answer::{Denial, Joint, Outcome, State, Stats};
 pub use builder::Builder;
 
 use answer::full_decision;

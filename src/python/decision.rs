@@ -9,19 +9,22 @@ use crate::policy::Policy;
 /// The answer to one request.
 #[pyclass(frozen, module = "tollbar")]
 pub(super) struct Decision {
-    decision: decision::Decision,
+    answer: decision::Decision,
     limit: Option<String>,
+    denied_by: Option<String>,
 }
 
 impl Decision {
     /// `policy` is asked for only if a limit denied: its name goes into the answer.
-    pub(super) fn new<'a>(
-        decision: decision::Decision,
-        policy: impl FnOnce() -> PyResult<&'a Policy>,
-    ) -> PyResult<Self> {
-        let by_limit = matches!(decision.reason, Some(reason) if reason != decision::Reason::Full);
-        let limit = if by_limit || decision.shadowed { Some(policy()?.name().to_owned()) } else { None };
-        Ok(Self { decision, limit })
+    pub(super) fn new<'a>(answer: decision::Decision, policy: impl FnOnce() -> PyResult<&'a Policy>) -> PyResult<Self> {
+        let by_limit = matches!(answer.reason, Some(reason) if reason != decision::Reason::Full);
+        let limit = if by_limit || answer.shadowed { Some(policy()?.name().to_owned()) } else { None };
+        Ok(Self { answer, limit, denied_by: None })
+    }
+
+    /// The same, about several keys: this one denied.
+    pub(super) fn by(self, key: Option<&str>) -> Self {
+        Self { denied_by: key.map(str::to_owned), ..self }
     }
 }
 
@@ -29,27 +32,27 @@ impl Decision {
 impl Decision {
     #[getter]
     fn allowed(&self) -> bool {
-        self.decision.allowed
+        self.answer.allowed
     }
 
     #[getter]
     fn reason(&self) -> Option<&'static str> {
-        self.decision.reason.map(decision::Reason::as_str)
+        self.answer.reason.map(decision::Reason::as_str)
     }
 
     #[getter]
     fn retry_after(&self) -> f64 {
-        seconds_up(self.decision.retry_after_ns)
+        seconds_up(self.answer.retry_after_ns)
     }
 
     #[getter]
     fn remaining(&self) -> u64 {
-        self.decision.remaining
+        self.answer.remaining
     }
 
     #[getter]
     fn reset_after(&self) -> f64 {
-        seconds_up(self.decision.reset_after_ns)
+        seconds_up(self.answer.reset_after_ns)
     }
 
     #[getter]
@@ -58,20 +61,26 @@ impl Decision {
     }
 
     #[getter]
+    fn key(&self) -> Option<&str> {
+        self.denied_by.as_deref()
+    }
+
+    #[getter]
     fn shadowed(&self) -> bool {
-        self.decision.shadowed
+        self.answer.shadowed
     }
 
     fn __bool__(&self) -> bool {
-        self.decision.allowed
+        self.answer.allowed
     }
 
     fn __repr__(&self) -> String {
         let reason = self.reason().map_or_else(|| "None".into(), |word| format!("'{word}'"));
         let limit = self.limit().map_or_else(|| "None".into(), |name| format!("{name:?}"));
+        let key = self.key().map_or_else(String::new, |key| format!(", key={key:?}"));
         format!(
-            "Decision(allowed={}, reason={reason}, retry_after={:?}, remaining={}, reset_after={:?}, limit={limit})",
-            if self.decision.allowed { "True" } else { "False" },
+            "Decision(allowed={}, reason={reason}, retry_after={:?}, remaining={}, reset_after={:?}, limit={limit}{key})",
+            if self.answer.allowed { "True" } else { "False" },
             self.retry_after(),
             self.remaining(),
             self.reset_after(),

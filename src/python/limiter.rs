@@ -100,6 +100,19 @@ impl Limiter {
         Ok(if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) }?)
     }
 
+    #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
+    fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
+        if keys.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
+        }
+        let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
+        let joint = self.0.try_acquire_all(&keys, cost.0)?;
+        let denied = joint.denied_by.map(|number| &*keys[number]);
+        let decision =
+            Decision::new(joint.decision, || Ok(self.0.policy_of(denied.unwrap_or(&keys[0]).as_bytes())?))?;
+        Ok(decision.by(denied))
+    }
+
     fn reset(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
         Ok(self.0.reset(convert::key(key)?)?)
     }

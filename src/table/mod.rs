@@ -8,8 +8,8 @@
 //! lock, where it is exact. Keys longer than 40 bytes always go that way.
 //!
 //! No account leaves this room: callers charge, look, pin, configure, reset and iterate by key, so
-//! that its inside can change. Two stripes are never locked at once, and no caller's code runs under
-//! a lock.
+//! that its inside can change. Two stripes are never locked at once but by `together`, in their order, and no caller's
+//! code runs under a lock.
 //!
 //! **Never seen equals refilled.** An account whose word is not ahead of the clock answers like a
 //! fresh one, so it may be dropped. Each stripe remembers the latest reading at which it dropped one,
@@ -26,6 +26,7 @@ mod room;
 mod segment;
 mod slot;
 mod stripe;
+mod together;
 
 use crate::account::Notice;
 use crate::classes::{ClassId, Classes};
@@ -45,6 +46,7 @@ use room::Seat;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
 use slot::{Charged, Whose};
 use stripe::{Locked, NotIn, Stripe};
+pub(crate) use together::{NoPlace, Part};
 
 /// The longest key: 1 MiB.
 pub const MAX_KEY_LEN: usize = 1 << 20;

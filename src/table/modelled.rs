@@ -148,6 +148,38 @@ fn two_who_make_room_for_one_name_make_one_account() {
     });
 }
 
+#[test]
+fn two_keys_charged_together_beside_a_charge_of_one() {
+    explore(3, || {
+        let (table, absent, _) = table(8, 1, WhenFull::Deny);
+        let Absent::Charge(class) = absent else { unreachable!() };
+        assert!(table.charge_all(&[b"a", b"b"], 0, class).is_ok_and(|parts| parts.len() == 2));
+        let other = meanwhile(&table, absent, &[b"a"]);
+        let parts = table.charge_all(&[b"b", b"a"], 1, class).ok().unwrap();
+        let both = parts.iter().all(|part| matches!(part.verdict, Verdict::Allow(_)));
+        assert_ne!(both, other.join().unwrap()[0] == 1, "the one token of a went once");
+        assert_eq!(admitted(&table, b"b", absent), u32::from(!both), "and the one of b with it, or not at all");
+    });
+}
+
+#[test]
+fn two_that_want_the_same_keys_in_other_orders_never_get_stuck() {
+    explore(3, || {
+        let (table, absent, _) = table(8, 1, WhenFull::Deny);
+        let Absent::Charge(class) = absent else { unreachable!() };
+        let passes = move |table: &Table, keys: &[&[u8]]| {
+            let parts = table.charge_all(keys, 1, class).ok().unwrap();
+            parts.iter().all(|part| matches!(part.verdict, Verdict::Allow(_)))
+        };
+        let other = {
+            let table = table.clone();
+            thread::spawn(move || passes(&table, &[b"a", b"b"]))
+        };
+        let mine = passes(&table, &[b"b", b"a"]);
+        assert_ne!(mine, other.join().unwrap(), "one of the two got both");
+    });
+}
+
 /// Keys that the index cannot tell from each other: an entry holds one bit of a hash, which is all that chooses their
 /// place, too.
 fn alike(table: &Table) -> [&'static [u8]; 2] {

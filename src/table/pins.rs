@@ -13,6 +13,16 @@ pub(crate) struct Pin {
     slot: u32,
 }
 
+impl Pin {
+    pub(super) fn stripe(&self) -> usize {
+        self.stripe
+    }
+
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+}
+
 impl Table {
     /// Takes `n` tokens from a pinned account that has them by the coarse clock: no hash and no search. `None` is no
     /// answer: [`Table::charge_pinned`] gives it.

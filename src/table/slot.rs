@@ -234,6 +234,23 @@ impl Slot {
         }
     }
 
+    /// Takes the life up again that [`Slot::die`] broke off, with this word, which is no lower than the one it ended with.
+    pub(super) fn thaw(&self, tat: Ticks) {
+        // ORDERING: Release, as in `be_born`.
+        self.word.store((tat + self.shift()).min(RANGE - 1) | ALIVE, Ordering::Release);
+    }
+
+    /// The first word that this life has no room for.
+    pub(super) fn end_of_time(&self) -> Ticks {
+        RANGE - self.shift()
+    }
+
+    fn shift(&self) -> Ticks {
+        // ORDERING: Relaxed; written under the lock that the caller holds.
+        let shifted = self.meta.load(Ordering::Relaxed) >> KIND_AT & SHIFTED != 0;
+        if shifted { self.key[KEY_WORDS - 1].load(Ordering::Relaxed) } else { 0 }
+    }
+
     /// Begins a life in a dead slot. Returns whether the stripe must keep the key; `Err` if the slot would have to be
     /// lifted too far, and must not be used again.
     pub(super) fn be_born(&self, probe: &Probe<'_>, class: ClassId, tat: Ticks, first: bool) -> Result<bool, ()> {

@@ -1,0 +1,91 @@
+//! Several keys charged together, or none: all senders, the domain, the account.
+
+use std::collections::HashSet;
+
+use super::answer::{Joint, decision};
+use super::{Limiter, check};
+use crate::counters::Event;
+use crate::decision::{Decision, NEVER, Reason};
+use crate::error::Error;
+use crate::limit::Verdict;
+use crate::table::{NoPlace, Part, WhenFull};
+use crate::ticks::to_nanos_up;
+
+impl Limiter {
+    /// Takes `cost` tokens of each key's account if all of them have them, else none anywhere.
+    ///
+    /// A denial says which key it is by that has to wait longest, and after how long the same request would pass if
+    /// nobody else asks. Exact while others charge the same keys: all accounts are looked at in one moment. Locks the
+    /// keys' stripes, so it costs a few times what [`Limiter::try_acquire`] does for each key.
+    ///
+    /// # Errors
+    /// No keys, the same key twice, or [`Error::KeyTooLong`]; nothing is charged then.
+    pub fn try_acquire_all<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Joint, Error> {
+        let mut seen = HashSet::with_capacity(keys.len());
+        for key in keys {
+            let key = check(key.as_ref())?;
+            if !seen.insert(key) {
+                return Err(Error::invalid("keys", String::from_utf8_lossy(key), "must be different from each other"));
+            }
+        }
+        if keys.is_empty() {
+            return Err(Error::invalid("keys", "none", "must be at least one"));
+        }
+        // Numbers of the keys that take part: all, but for those that pass because there is no place for them.
+        let mut numbers: Vec<usize> = (0..keys.len()).collect();
+        loop {
+            let these: Vec<&[u8]> = numbers.iter().map(|&number| keys[number].as_ref()).collect();
+            match self.table.charge_all(&these, cost, self.default) {
+                Ok(parts) => return Ok(self.joint(&parts, &numbers)),
+                Err(NoPlace(at, nearest)) => {
+                    self.counters.count(Event::Full);
+                    if self.table.plan().when_full != WhenFull::Allow {
+                        self.counters.count(Event::Denied);
+                        let retry_after_ns = nearest.map_or(NEVER, to_nanos_up);
+                        let decision = Decision { reason: Some(Reason::Full), retry_after_ns, ..nothing_held(false) };
+                        return Ok(Joint { decision, denied_by: Some(numbers[at]) });
+                    }
+                    numbers.remove(at);
+                    if numbers.is_empty() {
+                        self.counters.count(Event::Allowed);
+                        return Ok(Joint { decision: nothing_held(true), denied_by: None });
+                    }
+                }
+            }
+        }
+    }
+
+    /// One answer of many: the least that remains, the longest wait.
+    fn joint(&self, parts: &[Part], numbers: &[usize]) -> Joint {
+        let answer = |part: &Part| decision(self.table.policy(part.class), part.verdict, part.tat, part.now);
+        let mut joint = Joint { decision: answer(&parts[0]), denied_by: None };
+        let mut longest = 0;
+        for (part, &number) in parts.iter().zip(numbers) {
+            let one = answer(part);
+            joint.decision.remaining = joint.decision.remaining.min(one.remaining);
+            joint.decision.reset_after_ns = joint.decision.reset_after_ns.max(one.reset_after_ns);
+            joint.decision.shadowed |= one.shadowed;
+            // The first denial counts even if its wait rounds to nothing.
+            if !one.allowed && (joint.denied_by.is_none() || one.retry_after_ns > longest) {
+                longest = one.retry_after_ns;
+                (joint.denied_by, joint.decision.reason) = (Some(number), one.reason);
+            }
+        }
+        (joint.decision.allowed, joint.decision.retry_after_ns) = (joint.denied_by.is_none(), longest);
+        if joint.denied_by.is_none() {
+            joint.decision.reason = None;
+        }
+        let shadowed = parts.iter().any(|part| !matches!(part.verdict, Verdict::Allow(_)));
+        self.counters.count(match (joint.decision.allowed, shadowed) {
+            (true, false) => Event::Allowed,
+            (true, true) => Event::Shadowed,
+            (false, _) => Event::Denied,
+        });
+        joint
+    }
+}
+
+/// Of a key without an account.
+const fn nothing_held(allowed: bool) -> Decision {
+    Decision { allowed, reason: None, retry_after_ns: 0, remaining: 0, reset_after_ns: 0, shadowed: false }
+}
