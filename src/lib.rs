@@ -40,6 +40,7 @@ pub mod error;
 pub mod limit;
 pub mod limiter;
 pub mod policy;
+mod striped;
 mod sync;
 mod table;
 pub mod ticks;
