@@ -1,0 +1,94 @@
+//! The awaitable for any answer that is known already: it holds a value, and every `await` of it gets that.
+//!
+//! RUNS PER DECISION of the sliding windows: [`answered`], one small object; then, at the `await`, `answer` up to Python
+//! 3.11 and `next` from 3.12 on.
+//!
+//! SAFETY, for the whole file: as in `raw_type`; and every instance is an [`Object`] whose `value` was written before anybody
+//! saw it, and is given back when the object is freed and not before.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::raw_type::{self, RawType};
+
+#[repr(C)]
+struct Object {
+    head: ffi::PyObject,
+    /// A reference that the object owns.
+    value: *mut ffi::PyObject,
+}
+
+static TYPE: OnceLock<RawType> = OnceLock::new();
+
+/// Makes the type, once in the life of the process.
+pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let slots = [
+        (ffi::Py_am_send, answer as *mut c_void),
+        (ffi::Py_tp_iternext, next as *mut c_void),
+        (ffi::Py_tp_dealloc, free as *mut c_void),
+        (ffi::Py_tp_doc, c"The awaitable for an answer that is known.".as_ptr().cast_mut().cast()),
+    ];
+    raw_type::prepare(py, &TYPE, c"tollbar._tollbar.Answered", size_of::<Object>(), send, &slots)
+}
+
+/// A new awaitable that answers with this value.
+#[inline]
+pub(super) fn answered(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    // SAFETY: a new object of this type, which nobody else has seen, or NULL with an exception set.
+    unsafe {
+        let made = Bound::from_owned_ptr_or_err(py, raw_type::instance(&TYPE))?;
+        (&raw mut (*made.as_ptr().cast::<Object>()).value).write(value.into_ptr());
+        Ok(made.unbind())
+    }
+}
+
+/// Ends the "coroutine" as Python code sees it.
+fn stop(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: see the head of the file. A value that is a tuple would be taken for the arguments of the exception, so the
+    // exception is made here.
+    unsafe {
+        let value = (*this.cast::<Object>()).value;
+        let stop = ffi::PyObject_CallFunctionObjArgs(ffi::PyExc_StopIteration, value, null_mut::<ffi::PyObject>());
+        if !stop.is_null() {
+            ffi::PyErr_SetObject(ffi::PyExc_StopIteration, stop);
+            ffi::Py_DECREF(stop);
+        }
+    }
+    null_mut()
+}
+
+/// `am_send`: the value, whatever is sent.
+unsafe extern "C" fn answer(
+    this: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    // SAFETY: see the head of the file; the caller passes a place for the result.
+    unsafe { *result = ffi::Py_NewRef((*this.cast::<Object>()).value) };
+    ffi::PySendResult::PYGEN_RETURN
+}
+
+unsafe extern "C" fn next(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    stop(this)
+}
+
+/// `send`, as Python code calls it.
+unsafe extern "C" fn send(this: *mut ffi::PyObject, _value: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    stop(this)
+}
+
+unsafe extern "C" fn free(this: *mut ffi::PyObject) {
+    // SAFETY: see the head of the file. An instance of a heap type holds a reference to it.
+    unsafe {
+        let class = ffi::Py_TYPE(this);
+        ffi::Py_XDECREF((*this.cast::<Object>()).value);
+        ffi::PyObject_Free(this.cast());
+        ffi::Py_DECREF(class.cast());
+    }
+}
