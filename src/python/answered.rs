@@ -15,6 +15,8 @@ use std::sync::OnceLock;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+#[cfg(Py_3_12)]
+use super::granted;
 use super::raw_type::{self, RawType};
 
 #[repr(C)]
@@ -22,6 +24,8 @@ struct Object {
     head: ffi::PyObject,
     /// A reference that the object owns.
     value: *mut ffi::PyObject,
+    /// Whether most answers are this one, so that the exception that carries it is kept.
+    usual: bool,
 }
 
 static TYPE: OnceLock<RawType> = OnceLock::new();
@@ -40,10 +44,23 @@ pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
 /// A new awaitable that answers with this value.
 #[inline]
 pub(super) fn answered(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    made(py, value, false)
+}
+
+/// The same for the one value of the process that most answers are.
+#[inline]
+pub(super) fn answered_as_usual(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    made(py, value, true)
+}
+
+#[inline]
+fn made(py: Python<'_>, value: Py<PyAny>, usual: bool) -> PyResult<Py<PyAny>> {
     // SAFETY: a new object of this type, which nobody else has seen, or NULL with an exception set.
     unsafe {
         let made = Bound::from_owned_ptr_or_err(py, raw_type::instance(&TYPE))?;
-        (&raw mut (*made.as_ptr().cast::<Object>()).value).write(value.into_ptr());
+        let object = made.as_ptr().cast::<Object>();
+        (&raw mut (*object).value).write(value.into_ptr());
+        (&raw mut (*object).usual).write(usual);
         Ok(made.unbind())
     }
 }
@@ -74,7 +91,19 @@ unsafe extern "C" fn answer(
     ffi::PySendResult::PYGEN_RETURN
 }
 
+/// `tp_iternext`: an end without an exception is one with None.
 unsafe extern "C" fn next(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: see the head of the file; None lives for ever.
+    let (object, none) = unsafe { (&*this.cast::<Object>(), ffi::Py_None()) };
+    if std::ptr::eq(object.value, none) {
+        return null_mut();
+    }
+    #[cfg(Py_3_12)]
+    if object.usual {
+        // SAFETY: the object keeps the value alive, and the interpreter calls this attached.
+        unsafe { granted::stop_with(object.value, 1) };
+        return null_mut();
+    }
     stop(this)
 }
 

@@ -6,7 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyInt, PyString};
 use pyo3::{Borrowed, intern};
 
-use super::answered::answered;
+use super::answered::{answered, answered_as_usual};
 use super::awaitable::Ready;
 use super::convert;
 use crate::history::{Limits, Plan, Planned, SendHistory};
@@ -121,8 +121,8 @@ impl SlidingWindow {
         let account = Account::new(account);
         let (id, limits) = (account.id()?, account.limits()?);
         match self.0.check(convert::key(&id)?, &limits)? {
-            Planned::Now => may_send(py),
-            Planned::Later(until) => Ok((until, account.rejects()?).into_pyobject(py)?.into_any().unbind()),
+            Planned::Now => answered_as_usual(py, may_send(py)?),
+            Planned::Later(until) => answered(py, (until, account.rejects()?).into_pyobject(py)?.into_any().unbind()),
         }
     }
 }
@@ -158,10 +158,7 @@ impl SlidingWindow {
 
     fn check_and_plan(&self, account: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = account.py();
-        match self.planned(account) {
-            Ok(answer) => answered(py, answer),
-            Err(error) => Ready::failed(py, error),
-        }
+        self.planned(account).or_else(|error| Ready::failed(py, error))
     }
 
     fn log_send(&self, account_id: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {

@@ -282,6 +282,35 @@ def test_answers_work_wherever_coroutines_do(limiter):
         assert asyncio.run(everywhere()) == [(None, False)] * 4
 
 
+def test_an_answer_arrives_whole_by_every_way(limiter):
+    account = {"id": "a", "limit_per_day": 1}
+
+    def delegating(awaitable):
+        return (yield from awaitable)
+
+    async def awaiting(awaitable):
+        return await awaitable
+
+    def stopped(step, *arguments):
+        with pytest.raises(StopIteration) as stop:
+            step(*arguments)
+        return stop.value
+
+    until = (START // DAY + 1) * DAY
+    for expected in ((None, False), (until, False), None, 1, 0):
+        if isinstance(expected, int):
+            answers = limiter.purge_for_account("a")
+        else:
+            answers = limiter.check_and_plan(account) if expected else limiter.log_send("a")
+        held = [stopped(next, answers), stopped(next, answers), stopped(answers.send, None)]
+        held += [stopped(how(answers).send, None) for how in (delegating, awaiting)]
+        assert [stop.value for stop in held] == [expected] * 5
+        assert len(set(map(id, held))) == 5, "whoever keeps an exception has it to himself"
+        assert list(answers) == [] and answers.close() is None
+        with pytest.raises(LookupError):
+            answers.throw(LookupError("thrown"))
+
+
 @pytest.mark.hazard("race-k-tokens")
 def test_many_threads_reserve_exactly_what_is_left(limiter):
     log(limiter, 300)
