@@ -1,6 +1,6 @@
 //! The awaitable for any answer that is known already: it holds a value, and every `await` of it gets that.
 //!
-//! RUNS PER DECISION of the sliding windows: [`answered`], one small object; then, at the `await`, `answer` up to Python
+//! RUNS PER DECISION of the sliding windows: [`Usual::answered`], one reference count; then, at the `await`, `answer` up to Python
 //! 3.11 and `next` from 3.12 on.
 //!
 //! SAFETY, for the whole file: as in `raw_type`; and every instance is an [`Object`] whose `value` was written before anybody
@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 #[cfg(Py_3_12)]
 use super::granted;
@@ -24,7 +25,8 @@ struct Object {
     head: ffi::PyObject,
     /// A reference that the object owns.
     value: *mut ffi::PyObject,
-    /// Whether most answers are this one, so that the exception that carries it is kept.
+    /// Whether it is given all the time, so that the exception that carries it is kept. But for None, there is one such
+    /// value.
     usual: bool,
 }
 
@@ -47,10 +49,26 @@ pub(super) fn answered(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> 
     made(py, value, false)
 }
 
-/// The same for the one value of the process that most answers are.
-#[inline]
-pub(super) fn answered_as_usual(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
-    made(py, value, true)
+/// An answer that is given all the time, made at the first one.
+pub(super) struct Usual(PyOnceLock<Py<PyAny>>);
+
+impl Usual {
+    pub(super) const fn new() -> Self {
+        Self(PyOnceLock::new())
+    }
+
+    /// The awaitable for it: the same object each time, for it holds nothing that a use could change. Free-threaded builds
+    /// make a new one: a reference count that two threads write to costs more.
+    #[inline]
+    pub(super) fn answered(&self, py: Python<'_>, value: impl FnOnce() -> PyResult<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+        let kept = self.0.get_or_try_init(py, || made(py, value()?, true))?;
+        if cfg!(Py_GIL_DISABLED) {
+            // SAFETY: see the head of the file; the kept object keeps its value alive.
+            let value = unsafe { Bound::from_borrowed_ptr(py, (*kept.as_ptr().cast::<Object>()).value) };
+            return made(py, value.unbind(), true);
+        }
+        Ok(kept.clone_ref(py))
+    }
 }
 
 #[inline]

@@ -2,11 +2,10 @@
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyInt, PyString};
 use pyo3::{Borrowed, intern};
 
-use super::answered::{answered, answered_as_usual};
+use super::answered::{Usual, answered};
 use super::awaitable::Ready;
 use super::convert;
 use crate::history::{Limits, Plan, Planned, SendHistory};
@@ -99,19 +98,18 @@ fn text_limit(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     }
 }
 
-/// `(None, False)`: the one object that is answered all the time.
-#[inline]
-fn may_send(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    static MAY_SEND: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let made = MAY_SEND.get_or_try_init(py, || {
-        let answer = (py.None(), false).into_pyobject(py)?;
-        Ok::<_, PyErr>(answer.into_any().unbind())
-    })?;
-    Ok(made.clone_ref(py))
-}
+/// `(None, False)`.
+static MAY_SEND: Usual = Usual::new();
+/// `None`.
+static DONE: Usual = Usual::new();
 
 fn texts(keys: &[Box<[u8]>]) -> Vec<String> {
     keys.iter().map(|key| convert::text(key).into_owned()).collect()
+}
+
+#[inline]
+fn done(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    DONE.answered(py, || Ok(py.None()))
 }
 
 impl SlidingWindow {
@@ -121,7 +119,7 @@ impl SlidingWindow {
         let account = Account::new(account);
         let (id, limits) = (account.id()?, account.limits()?);
         match self.0.check(convert::key(&id)?, &limits)? {
-            Planned::Now => answered_as_usual(py, may_send(py)?),
+            Planned::Now => MAY_SEND.answered(py, || Ok((py.None(), false).into_pyobject(py)?.into_any().unbind())),
             Planned::Later(until) => answered(py, (until, account.rejects()?).into_pyobject(py)?.into_any().unbind()),
         }
     }
@@ -163,12 +161,12 @@ impl SlidingWindow {
 
     fn log_send(&self, account_id: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
         self.0.log(convert::key(account_id)?)?;
-        answered(account_id.py(), account_id.py().None())
+        done(account_id.py())
     }
 
     fn release_slot(&self, account_id: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
         self.0.release(convert::key(account_id)?);
-        answered(account_id.py(), account_id.py().None())
+        done(account_id.py())
     }
 
     fn purge_for_account(&self, account_id: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
