@@ -10,6 +10,7 @@
 //! | `account` | the word of a bucket of its own, and when denials were told — hot path, stop 1 |
 //! | `table` | stripes of key -> account, and eviction that does not forgive — hot path, stop 2 |
 //! | [`limiter`], [`bucket`] | the facade, all that the faces see |
+//! | [`history`] | the facade of limits over logged sends, its keys behind the locks of `striped` |
 //! | `python` | a thin face: converts, calls the facade, converts back |
 //!
 //! A decision on a known key walks `python -> limiter -> table -> account -> limit`.
@@ -18,7 +19,7 @@
 //! # Unsafe code
 //! Denied throughout, but for `clock::system` (one system call), `table::memory` (one prefetch, which reads nothing) and
 //! files of the Python face that say so: `interpreter`, calls that pyo3 has no safe form of; `entry`, the raw entries of
-//! the hot methods; `raw_type`, `granted` and `refused`, the awaitables that they answer with.
+//! the hot methods; `granted`, `refused` and `answered`, the awaitables that they answer with, and their `raw_type`.
 //!
 //! # Example
 //! ```
@@ -37,9 +38,11 @@ pub mod clock;
 mod counters;
 pub mod decision;
 pub mod error;
+pub mod history;
 pub mod limit;
 pub mod limiter;
 pub mod policy;
+mod striped;
 mod sync;
 mod table;
 pub mod ticks;
@@ -52,6 +55,7 @@ pub use classes::ClassId;
 pub use clock::{Clock, ManualClock};
 pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
+pub use history::{Limits, Planned, SendHistory};
 pub use limit::{Migration, Rate};
 pub use limiter::{Denial, Joint, Limiter, Outcome, State, Stats};
 pub use policy::Policy;

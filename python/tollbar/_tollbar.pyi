@@ -4,7 +4,7 @@ Durations are float seconds, rounded up, so that whoever waits as long as told i
 Every object here may be used from any thread and any event loop at once.
 """
 
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Coroutine, Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypedDict, TypeVar, final
 
@@ -19,6 +19,7 @@ __all__ = [
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",
+    "SlidingWindow",
     "TokenBucket",
     "__version__",
     "build_profile",
@@ -372,6 +373,63 @@ class RateLimiter:
     def _knows(self, account_email: str) -> bool: ...
     def _emails(self) -> list[str]: ...
     def _count(self) -> int: ...
+
+@disjoint_base
+class SlidingWindow:
+    """The native part of `tollbar.sliding_window.RateLimiter`, which documents the options.
+
+    Account ids are text, at most 1 MiB of UTF-8; what is none raises TypeError or UnicodeEncodeError. Every
+    call takes a lock for a share of the accounts, waits for nothing else, and has done its work when it
+    returns: the result answers an `await` at once, and works in `gather`, `wait_for` and `create_task`.
+    Copying or pickling raises TypeError: it would make a second budget.
+    """
+
+    def __new__(
+        cls,
+        smtp_sender: object = None,
+        *,
+        plan: Literal["boundary", "exact"] = "boundary",
+        lease: float | None = None,
+        log_unlimited: bool = False,
+        clock: ManualClock | None = None,
+    ) -> Self: ...
+    def check_and_plan(self, account: Mapping[str, Any]) -> _Ready[tuple[int | None, bool]]:
+        """Reserve a place for one send, or say when to ask again.
+
+        `account` has an "id" and may have "limit_per_minute", "limit_per_hour", "limit_per_day" (whole
+        numbers or numeric text; None, 0 and below are no limit) and "limit_behavior". `(None, False)`: send
+        now, then call `log_send` or `release_slot`. `(unix_second, rejects)`: nothing is reserved; `rejects`
+        says whether the behavior is "reject".
+
+        The `await` raises KeyError without an id, ValueError or TypeError for a limit that is none, named;
+        nothing is reserved then. Costs the same whatever was sent; a denial planned exactly searches a
+        history of n seconds in log2(n) steps.
+        """
+    def log_send(self, account_id: str) -> _Ready[None]:
+        """Record a send as of now, and end its reservation if there is one.
+
+        An account whose last check had no limit keeps no history, unless something is reserved; one that was
+        never checked does. Sends older than a day are dropped.
+        """
+    def release_slot(self, account_id: str) -> _Ready[None]:
+        """End a reservation without a send. One too many does nothing."""
+    def purge_for_account(self, account_id: str) -> _Ready[int]:
+        """Forget the account, its reservations included, and return how many sends were remembered."""
+    def clear(self) -> None:
+        """Forget every account."""
+    def _sent_ids(self) -> list[str]: ...
+    def _sent_count(self, account_id: str) -> int | None: ...
+    def _sent_nth(self, account_id: str, number: int) -> int | None: ...
+    def _sent(self, account_id: str) -> list[int] | None: ...
+    def _set_sent(self, account_id: str, seconds: list[int]) -> None: ...
+    def _add_sent(self, account_id: str, second: int) -> None: ...
+    def _forget_sent(self, account_id: str) -> bool: ...
+    def _forget_all_sent(self) -> None: ...
+    def _in_flight_ids(self) -> list[str]: ...
+    def _in_flight_count(self, account_id: str) -> int | None: ...
+    def _set_in_flight(self, account_id: str, count: int) -> None: ...
+    def _forget_in_flight(self, account_id: str) -> bool: ...
+    def _forget_all_in_flight(self) -> None: ...
 
 def _before_fork() -> None:
     """Wait until no batch runs outside the interpreter."""

@@ -5,14 +5,14 @@
 mod system;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::ticks::{self, Ticks};
 
 /// A source of time.
 ///
-/// Decisions read only [`Clock::now_ns`]; the wall clock serves for showing when something happened.
+/// Decisions read only [`Clock::now_ns`], but for those of [`crate::history`]; else the wall clock serves for showing when
+/// something happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Clock {
@@ -44,13 +44,21 @@ impl Clock {
         }
     }
 
-    /// The wall clock of the same moment: nanoseconds since 1970. For display only.
+    /// The wall clock of the same moment: nanoseconds since 1970. It may step.
     #[must_use]
     pub fn unix_ns(&self) -> u64 {
         match self {
-            Self::Monotonic => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+            Self::Monotonic => system::unix_ns(),
+            Self::Manual(manual) => manual.unix_ns(),
+        }
+    }
+
+    /// The wall clock as of the last tick, cheap to have and not ahead of [`Clock::unix_ns`].
+    #[inline]
+    #[must_use]
+    pub fn coarse_unix_ns(&self) -> u64 {
+        match self {
+            Self::Monotonic => system::coarse_unix_ns(),
             Self::Manual(manual) => manual.unix_ns(),
         }
     }

@@ -34,6 +34,13 @@ mod source {
     pub(in crate::clock) fn coarse_ns() -> u64 {
         read(libc::CLOCK_MONOTONIC_COARSE)
     }
+
+    /// The wall clock as of the last tick: nanoseconds since 1970, and 0 before it.
+    #[inline]
+    pub(in crate::clock) fn coarse_unix_ns() -> u64 {
+        let nanos = read(libc::CLOCK_REALTIME_COARSE);
+        if i64::try_from(nanos).is_ok() { nanos } else { 0 }
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -54,9 +61,21 @@ mod source {
     pub(in crate::clock) fn coarse_ns() -> u64 {
         precise_ns()
     }
+
+    #[inline]
+    pub(in crate::clock) fn coarse_unix_ns() -> u64 {
+        super::unix_ns()
+    }
 }
 
-pub(super) use source::{coarse_ns, precise_ns};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) use source::{coarse_ns, coarse_unix_ns, precise_ns};
+
+/// The wall clock: nanoseconds since 1970, and 0 before it.
+pub(super) fn unix_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
 
 #[cfg(all(test, not(loom)))]
 mod tests {

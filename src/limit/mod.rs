@@ -4,8 +4,10 @@
 
 mod fraction;
 mod rate;
+mod runs;
 mod token_bucket;
 
 pub use fraction::simplest_fraction;
 pub use rate::{MAX_BURST, Rate};
+pub use runs::Runs;
 pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};

@@ -238,7 +238,7 @@ pub(super) fn text(key: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(key)
 }
 
-fn wrong_type(name: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
+pub(super) fn wrong_type(name: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let given = value.get_type().name().map_or_else(|_| "this object".into(), |name| name.to_string());
     PyTypeError::new_err(format!("{name} must be {wanted}, not {given}"))
 }

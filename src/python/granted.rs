@@ -64,7 +64,7 @@ mod mine {
 
     static AWAITABLE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
     #[cfg(Py_3_12)]
-    static STOP: AtomicPtr<ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+    static STOPS: [AtomicPtr<ffi::PyObject>; 2] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 2];
 
     #[inline]
     pub(super) fn awaitable() -> *mut ffi::PyObject {
@@ -80,15 +80,15 @@ mod mine {
     }
 
     #[cfg(Py_3_12)]
-    pub(super) fn stop() -> *mut ffi::PyObject {
+    pub(super) fn stop(place: usize) -> *mut ffi::PyObject {
         // ORDERING: Relaxed, under the interpreter lock.
-        STOP.load(Ordering::Relaxed)
+        STOPS[place].load(Ordering::Relaxed)
     }
 
     #[cfg(Py_3_12)]
-    pub(super) fn keep_stop(stop: *mut ffi::PyObject) {
+    pub(super) fn keep_stop(place: usize, stop: *mut ffi::PyObject) {
         // ORDERING: Relaxed, under the interpreter lock.
-        STOP.store(stop, Ordering::Relaxed);
+        STOPS[place].store(stop, Ordering::Relaxed);
     }
 }
 
@@ -106,16 +106,18 @@ mod mine {
 
     struct Kept {
         awaitable: Cell<*mut ffi::PyObject>,
-        stop: Cell<*mut ffi::PyObject>,
+        stops: [Cell<*mut ffi::PyObject>; 2],
     }
 
     thread_local! {
-        static KEPT: Kept = const { Kept { awaitable: Cell::new(null_mut()), stop: Cell::new(null_mut()) } };
+        static KEPT: Kept =
+            const { Kept { awaitable: Cell::new(null_mut()), stops: [const { Cell::new(null_mut()) }; 2] } };
     }
 
     impl Drop for Kept {
         fn drop(&mut self) {
-            let left = [self.awaitable.get(), self.stop.get()].map(|object| object as usize);
+            let [first, second] = &self.stops;
+            let left = [&self.awaitable, first, second].map(|object| object.get() as usize);
             if let Ok(mut all) = LEFT.lock() {
                 all.extend(left.into_iter().filter(|&object| object != 0));
             }
@@ -146,12 +148,12 @@ mod mine {
         kept.unwrap_or_else(|_| super::new_instance())
     }
 
-    pub(super) fn stop() -> *mut ffi::PyObject {
-        KEPT.try_with(|kept| kept.stop.get()).unwrap_or(null_mut())
+    pub(super) fn stop(place: usize) -> *mut ffi::PyObject {
+        KEPT.try_with(|kept| kept.stops[place].get()).unwrap_or(null_mut())
     }
 
-    pub(super) fn keep_stop(stop: *mut ffi::PyObject) {
-        if KEPT.try_with(|kept| kept.stop.set(stop)).is_err() {
+    pub(super) fn keep_stop(place: usize, stop: *mut ffi::PyObject) {
+        if KEPT.try_with(|kept| kept.stops[place].set(stop)).is_err() {
             // SAFETY: the reference that was to be kept.
             unsafe { ffi::Py_DECREF(stop) };
         }
@@ -180,27 +182,37 @@ unsafe extern "C" fn next(_this: *mut ffi::PyObject) -> *mut ffi::PyObject {
 /// `tp_iternext` from 3.12 on: raises the kept `StopIteration(True)`.
 #[cfg(Py_3_12)]
 unsafe extern "C" fn next(_this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: True lives for ever, and this thread is attached.
+    unsafe { stop_with(ffi::Py_True(), 0) };
+    null_mut()
+}
+
+/// Raises a `StopIteration` of this value: the one that is kept in this place (0 or 1), if it is as good as new.
+///
+/// # Safety
+/// A live value, and an attached thread.
+#[cfg(Py_3_12)]
+pub(super) unsafe fn stop_with(value: *mut ffi::PyObject, place: usize) {
     // SAFETY: see the head of the file. `stop` is NULL or a StopIteration that we own a reference to; between
     // the check and the raise no other Python code runs, and on free-threaded builds both are this thread's.
     unsafe {
-        let mut stop = mine::stop();
-        if stop.is_null() || !is_as_new(stop) {
-            let fresh = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, ffi::Py_True());
+        let mut stop = mine::stop(place);
+        if stop.is_null() || !is_as_new(stop, value) {
+            let fresh = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, value);
             if fresh.is_null() {
-                return null_mut();
+                return;
             }
-            mine::keep_stop(fresh);
+            mine::keep_stop(place, fresh);
             ffi::Py_XDECREF(stop);
             stop = fresh;
         }
         ffi::PyErr_SetRaisedException(ffi::Py_NewRef(stop));
     }
-    null_mut()
 }
 
 /// Whether nobody else holds the exception, and nobody has left anything on it.
 #[cfg(Py_3_12)]
-unsafe fn is_as_new(stop: *mut ffi::PyObject) -> bool {
+unsafe fn is_as_new(stop: *mut ffi::PyObject, value: *mut ffi::PyObject) -> bool {
     #[cfg(Py_GIL_DISABLED)]
     // SAFETY: a live object, and this thread is attached.
     let alone = unsafe { ffi::PyUnstable_Object_IsUniquelyReferenced(stop) } == 1;
@@ -215,8 +227,7 @@ unsafe fn is_as_new(stop: *mut ffi::PyObject) -> bool {
         && fields.cause.is_null()
         && fields.notes.is_null()
         && fields.dict.is_null()
-        // SAFETY: True lives for ever.
-        && ptr::eq(fields.value, unsafe { ffi::Py_True() })
+        && ptr::eq(fields.value, value)
 }
 
 /// `send`, as Python code calls it: an ordinary `StopIteration(True)`.

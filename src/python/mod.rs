@@ -9,6 +9,7 @@
 #![allow(clippy::unused_self)]
 
 mod accounts;
+mod answered;
 mod awaitable;
 mod clock;
 mod convert;
@@ -24,6 +25,7 @@ mod rate;
 mod rate_limiter;
 mod raw_type;
 mod refused;
+mod sliding_window;
 mod token_bucket;
 
 use pyo3::prelude::*;
@@ -40,10 +42,12 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limiter::Limiter>()?;
     module.add_class::<rate::Rate>()?;
     module.add_class::<rate_limiter::RateLimiter>()?;
+    module.add_class::<sliding_window::SlidingWindow>()?;
     module.add_class::<token_bucket::TokenBucket>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     granted::prepare(py)?;
     refused::prepare(py)?;
+    answered::prepare(py)?;
     module.setattr("_fast_entries", entry::install_all(py)?)
 }

@@ -19,6 +19,7 @@ import batches  # noqa: E402
 import everything  # noqa: E402
 import free_threaded  # noqa: E402
 import free_threading  # noqa: E402
+import histories  # noqa: E402
 import install_peers  # noqa: E402
 import latency  # noqa: E402
 import notes  # noqa: E402
@@ -257,3 +258,22 @@ def test_the_notes_name_who_is_left_out_at_many_keys(monkeypatch):
     # Who is not here at all is named elsewhere.
     assert peers.Pyrate.name not in left_out and "pyrate-limiter" in said
     assert "Left out at" not in notes.conditions(everything.QUICK, ["--quick"], [])
+
+
+@pytest.mark.parametrize("planner", [histories.RateLimiter, histories.Counted])
+def test_both_planners_count_what_was_sent(planner):
+    async def answers():
+        made = planner()
+        made._send_history["a"] = histories.remembered(2)
+        account = {"id": "a", "limit_per_minute": 4, "limit_per_hour": 4, "limit_per_day": 4}
+        passed = [(await made.check_and_plan(account))[0] is None]
+        await made.log_send("a")
+        return [*passed, *[(await made.check_and_plan(account))[0] is None for _ in range(2)]]
+
+    assert asyncio.run(answers()) == [True, True, False]
+
+
+def test_histories_are_measured_where_they_can_be():
+    samples = {histories.TOLLBAR: [200.0], histories.COUNTED: [400_000.0]}
+    table = histories.table({100: samples, 1_000_000: {histories.TOLLBAR: [210.0]}})
+    assert "| plain Python, counted anew | 400,000 | 2,000 |  |  |" in table
