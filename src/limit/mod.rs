@@ -2,10 +2,17 @@
 //!
 //! No key, no lock, no clock, no I/O; every function here can be checked with pen and paper.
 
+mod blocks;
 mod fraction;
+mod jail;
+mod log;
 mod rate;
 mod token_bucket;
+mod window;
 
 pub use fraction::simplest_fraction;
+pub use jail::{Jail, Record};
+pub use log::Log;
 pub use rate::{MAX_BURST, Rate};
 pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};
+pub use window::{Admission, Edge, Window, admits};
