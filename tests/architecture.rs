@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["classes"],
     &["account"],
     &["table"],
-    &["limiter", "bucket"],
+    &["limiter", "bucket", "access"],
     &["python", "capi"],
 ];
 
