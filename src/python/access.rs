@@ -87,6 +87,13 @@ impl Jail {
 #[pyclass(frozen, subclass, weakref, module = "tollbar.access")]
 pub(super) struct ClientAccess(access::ClientAccess);
 
+impl ClientAccess {
+    #[inline]
+    pub(super) fn core(&self) -> &access::ClientAccess {
+        &self.0
+    }
+}
+
 #[pymethods]
 impl ClientAccess {
     #[new]

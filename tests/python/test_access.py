@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 import random
@@ -44,6 +45,24 @@ def test_both_spellings_are_one_method():
     assert not access.isAllowed(client_id="a", access_time=3)
     assert not access.is_allowed("a", 3)
     assert stats(access, "allowed", "denied") == (2, 2)
+
+
+@pytest.mark.parametrize("method", [ClientAccess.is_allowed, ClientAccess.isAllowed])
+def test_every_way_to_pass_the_same_arguments_is_the_same(method, clock):
+    assert str(inspect.signature(method)) == "(self, /, client_id, access_time=None)"
+    assert method.__name__ in {"is_allowed", "isAllowed"}
+    access = ClientAccess(8, 10, clock=clock)
+    assert method(access, "a", 1000) and method(access, "a", 1000.0)
+    assert method(access, client_id="a", access_time=1000) and method(access, "a", access_time=1000.0)
+    assert method(access, "a") and method(access, "a", None)
+    assert method(access, "a", access_time=None) and method(access, client_id="a")
+    assert not method(access, "a", 1009.999999999)
+    assert method(access, "a", 1010)
+    for wrong in ((), ("a", 1, 2)):
+        with pytest.raises(TypeError, match=rf"{method.__name__}\(\)"):
+            method(access, *wrong)
+    with pytest.raises(TypeError, match=r"requires a|doesn't apply"):
+        method(5, "a")
 
 
 def test_times_may_come_out_of_order():
