@@ -19,9 +19,11 @@ pub(crate) enum Event {
     Denied,
     Full,
     Shadowed,
+    Jailed,
+    Late,
 }
 
-const EVENTS: usize = 4;
+const EVENTS: usize = 6;
 
 pub(crate) struct Counters {
     /// One lane a thread, and one that the others share.

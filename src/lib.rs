@@ -9,8 +9,10 @@
 //! | [`policy`], `classes` | checked limits, and the small number that an account stores for them |
 //! | `account` | the word of a bucket of its own, and when denials were told — hot path, stop 1 |
 //! | `table` | stripes of key -> account, and eviction that does not forgive — hot path, stop 2 |
+//! | `striped` | keys behind a lock for each share of them, for states that are more than a word |
 //! | [`limiter`], [`bucket`] | the facade, all that the faces see |
-//! | [`history`] | the facade of limits over logged sends, its keys behind the locks of `striped` |
+//! | [`history`] | another: limits over logged sends, so many a minute, an hour, a day |
+//! | [`access`] | another: so many accesses in any period, in whatever order their times come |
 //! | `python` | a thin face: converts, calls the facade, converts back |
 //!
 //! A decision on a known key walks `python -> limiter -> table -> account -> limit`.
@@ -31,6 +33,7 @@
 //! # Ok::<(), tollbar::Error>(())
 //! ```
 
+pub mod access;
 mod account;
 pub mod bucket;
 mod classes;
@@ -50,6 +53,7 @@ pub mod ticks;
 #[cfg(feature = "python")]
 mod python;
 
+pub use access::ClientAccess;
 pub use bucket::Bucket;
 pub use classes::ClassId;
 pub use clock::{Clock, ManualClock};

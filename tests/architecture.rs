@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["classes"],
     &["account"],
     &["table"],
-    &["limiter", "bucket", "history"],
+    &["limiter", "bucket", "history", "access"],
     &["python", "capi"],
 ];
 

@@ -13,7 +13,9 @@ from typing_extensions import Self, disjoint_base
 from tollbar._views import Buckets, CreatedAt
 
 __all__ = [
+    "ClientAccess",
     "Decision",
+    "Jail",
     "Limiter",
     "ManualClock",
     "Rate",
@@ -239,6 +241,132 @@ class Limiter:
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
     def __contains__(self, key: str, /) -> bool: ...
+
+@final
+class Jail:
+    """A timeout for those who do not stop asking: import it from `tollbar.access`.
+
+    The `denials`-th denial within `within` seconds (both ends included) starts a timeout of `duration`
+    seconds, from the newest time known of the client on. In it every access is refused, and nothing is logged
+    or counted towards the next one, so asking does not prolong it; so is a time before its end that comes
+    late.
+
+    Each start is a strike. The n-th strike's timeout lasts duration * factor ** (n - 1) seconds (to the
+    nearest nanosecond, multiplied in floats), but never more than `longest`. A strike is forgotten for each
+    `duration` seconds without a denial since the last denial or release, counted when the next denial comes.
+    More than 255 strikes are not counted.
+
+    A value: equal when its numbers are, hashable, and may be copied and pickled. ValueError for zeros, for
+    more than 2**32 - 1 denials, a factor below 1 and a `longest` below `duration`; TypeError for what is no
+    number.
+    """
+
+    def __new__(
+        cls,
+        denials: _Whole,
+        within: float,
+        duration: float,
+        *,
+        factor: float = 1.0,
+        longest: float | None = None,
+    ) -> Self: ...
+    @property
+    def denials(self) -> int:
+        """How many denials it takes."""
+    @property
+    def within(self) -> float:
+        """Within how many seconds."""
+    @property
+    def duration(self) -> float:
+        """How many seconds the first timeout lasts."""
+    @property
+    def factor(self) -> float:
+        """By how much each timeout in a row is longer than the one before."""
+    @property
+    def longest(self) -> float | None:
+        """How many seconds a timeout lasts at most; None: as long as the factor says."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@disjoint_base
+class ClientAccess:
+    """At most `limit` accesses of a client in any `period` seconds, exactly: import it from `tollbar.access`.
+
+    A sliding-window log: each admitted time is kept while it matters. Windows are half-open: two times
+    exactly a period apart are not in one. Times may come out of order; one is admitted only if no window of a
+    period then holds more than `limit`, those that end after it included.
+
+    Times are seconds on any one scale for all clients (a request's own time, Unix time, a counter), read to
+    the nearest nanosecond; without one it is the limiter's own monotonic clock (`ManualClock.now()` in
+    tests). Use the one or the other: on both scales at once, answers mean nothing.
+
+    lateness: a client's time may be up to so many seconds older than its newest that was decided about (one
+        period unless given); exactly so many is still checked, anything older is False and counted as late.
+        The newest time is not bounded: one far in the future makes all others of that client late, until
+        `forget`.
+    jail: a `Jail` for clients that are denied too often. Being late, or finding no place, is no denial.
+    max_clients: clients remembered. One that has had no access for period + lateness seconds, by the times of
+        those who come after it, and has neither timeout nor strikes, is forgotten; if none is, unknown
+        clients are refused and counted as full. Places are looked for again after a 64th of that time.
+
+    Forgetting forgives nobody: a client that is unknown at a time when it may have been a forgotten one is
+    late. That happens only to times more than `lateness` older than the newest of all clients.
+
+    Clients are text, told apart as keys of a `Limiter` are, with the same errors. Thread-safe: one lock for a
+    64th of the clients is held for a decision. The newest time of a client costs O(1), others O(log n) and a
+    step for each 32 newer ones. A client costs some 100 bytes and its name, and 8 to 16 bytes for each access
+    of the last period + lateness seconds (at most 9 from 1,000 on), whatever the limit is. Copying or
+    pickling raises TypeError: it would make a second budget.
+
+    ValueError for a limit of 0 or above 2**32 - 1, a period below 1 ns or beyond 292 years; TypeError for
+    what is no number. Nothing is logged or counted then.
+    """
+
+    def __new__(
+        cls,
+        limit: _Whole,
+        period: float,
+        jail: Jail | None = None,
+        *,
+        lateness: float | None = None,
+        max_clients: _Whole = 1000000,
+        clock: ManualClock | None = None,
+    ) -> Self: ...
+    def is_allowed(self, client_id: str, access_time: float | None = None) -> bool:
+        """Admit and log the access, or refuse it.
+
+        A denial writes nothing to the log. ValueError for a time that is no number or beyond 2**63 ns.
+        """
+    def isAllowed(self, client_id: str, access_time: float | None = None) -> bool:  # noqa: N802 - the name it replaces
+        """`is_allowed` by another name."""
+    def release(self, client_id: str) -> bool:
+        """End the client's timeout; False if none runs. Its strikes stay, and are forgotten from now on.
+
+        For this and the timeout list, now is the newest time that was given, of any client; the clock's, if
+        none was.
+        """
+    def jailed_until(self, client_id: str) -> float | None:
+        """Return the time at which the client's timeout ends; None if none runs.
+
+        It is rounded up: an access at that time is no longer refused for it.
+        """
+    def jailed(self) -> dict[str, float]:
+        """Return the timeout list: every client whose timeout runs, and when it ends.
+
+        Looks at every client, one share of them after another.
+        """
+    def forget(self, client_id: str) -> bool:
+        """Make the client as good as never seen, strikes and all; False if it is unknown."""
+    def stats(self) -> dict[str, int]:
+        """Return totals since the limiter was made.
+
+        allowed, denied (by the limit), jailed (refused in a timeout), late, full (unknown, and no place):
+        each call is one of these. clients: those now remembered.
+        """
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __contains__(self, client_id: str, /) -> bool: ...
 
 @disjoint_base
 class TokenBucket:

@@ -2,12 +2,19 @@
 //!
 //! No key, no lock, no clock, no I/O; every function here can be checked with pen and paper.
 
+mod blocks;
 mod fraction;
+mod jail;
+mod log;
 mod rate;
 mod runs;
 mod token_bucket;
+mod window;
 
 pub use fraction::simplest_fraction;
+pub use jail::{Jail, Record};
+pub use log::Log;
 pub use rate::{MAX_BURST, Rate};
 pub use runs::Runs;
 pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};
+pub use window::{Admission, Edge, Window, admits};

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::limit::Migration;
 use crate::python::clock::ManualClock;
 use crate::table::WhenFull;
+use crate::ticks;
 
 /// A refused call becomes a `ValueError` with the core's own words.
 impl From<Error> for PyErr {
@@ -110,13 +111,7 @@ pub(super) fn nanos(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
         let exact = value.extract::<i64>().ok().and_then(|seconds| seconds.checked_mul(1_000_000_000));
         return exact.map_or_else(|| Err(refuse()?), Ok);
     }
-    let nanos = (value.extract::<f64>()? * 1e9).round();
-    // 2^63 as a float. NaN fails both comparisons.
-    if nanos > -9_223_372_036_854_775_808.0 && nanos < 9_223_372_036_854_775_808.0 {
-        #[allow(clippy::cast_possible_truncation)]
-        return Ok(nanos as i64);
-    }
-    Err(refuse()?)
+    ticks::nanos(value.extract::<f64>()?).map_or_else(|| Err(refuse()?), Ok)
 }
 
 /// A duration: seconds of at least 0, as whole nanoseconds.
@@ -132,6 +127,13 @@ pub(super) fn seconds_up(nanos: u64) -> f64 {
     }
     let seconds = nanos as f64 / 1e9;
     if seconds * 1e9 < nanos as f64 { seconds.next_up() } else { seconds }
+}
+
+/// A time in nanoseconds as seconds that are never read as an earlier one.
+pub(super) fn time_up(nanos: i64) -> f64 {
+    let seconds = nanos as f64 / 1e9;
+    let is_before = |seconds| ticks::nanos(seconds).is_some_and(|read| read < nanos);
+    if is_before(seconds) { seconds.next_up() } else { seconds }
 }
 
 /// A wall-clock time as an aware UTC datetime.

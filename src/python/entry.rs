@@ -26,12 +26,14 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::access::ClientAccess;
 use super::granted;
 use super::limiter::Limiter;
 use super::rate_limiter::RateLimiter;
 use super::refused;
 use super::token_bucket::TokenBucket;
 use crate::limiter::Outcome;
+use crate::ticks;
 
 type Entry = ffi::PyCFunctionFastWithKeywords;
 type Object = *mut ffi::PyObject;
@@ -107,6 +109,8 @@ pub(super) fn install_all(py: Python<'_>) -> PyResult<usize> {
         install::<TryAcquireKey>(py)?,
         install::<AcquireBucket>(py)?,
         install::<TryAcquireBucket>(py)?,
+        install::<IsAllowed>(py)?,
+        install::<IsAllowedInCamelCase>(py)?,
     ];
     Ok(installed.into_iter().filter(|&installed| installed).count())
 }
@@ -325,5 +329,60 @@ impl Method for TryAcquireBucket {
         // SAFETY: as promised by the caller.
         let tokens = unsafe { cost(args.first())? };
         Some(truth(this.core().try_acquire(tokens)))
+    }
+}
+
+/// `ClientAccess.is_allowed(client_id, access_time=None)`, for exactly a float or no time.
+#[inline]
+unsafe fn is_allowed(this: &ClientAccess, args: &[Object], keywords: Object) -> Option<Object> {
+    if !keywords.is_null() || args.is_empty() || args.len() > 2 {
+        return None;
+    }
+    // SAFETY: as promised by the callers: live objects, and None is one that is never freed.
+    let (client, time) = unsafe {
+        let time = match args.get(1) {
+            None => None,
+            Some(&time) if std::ptr::eq(time, ffi::Py_None()) => None,
+            Some(&time) if ffi::PyFloat_CheckExact(time) != 0 => Some(ticks::nanos(ffi::PyFloat_AS_DOUBLE(time))?),
+            Some(_) => return None,
+        };
+        (key(args[0])?, time)
+    };
+    this.core().is_allowed(client, time).ok().map(truth)
+}
+
+struct IsAllowed;
+
+impl Method for IsAllowed {
+    type Class = ClientAccess;
+    const NAME: &'static str = "is_allowed";
+
+    fn slow() -> &'static OnceLock<Entry> {
+        static SLOW: OnceLock<Entry> = OnceLock::new();
+        &SLOW
+    }
+
+    #[inline]
+    unsafe fn fast(_py: Python<'_>, this: &ClientAccess, args: &[Object], keywords: Object) -> Option<Object> {
+        // SAFETY: as promised by the caller.
+        unsafe { is_allowed(this, args, keywords) }
+    }
+}
+
+struct IsAllowedInCamelCase;
+
+impl Method for IsAllowedInCamelCase {
+    type Class = ClientAccess;
+    const NAME: &'static str = "isAllowed";
+
+    fn slow() -> &'static OnceLock<Entry> {
+        static SLOW: OnceLock<Entry> = OnceLock::new();
+        &SLOW
+    }
+
+    #[inline]
+    unsafe fn fast(_py: Python<'_>, this: &ClientAccess, args: &[Object], keywords: Object) -> Option<Object> {
+        // SAFETY: as promised by the caller.
+        unsafe { is_allowed(this, args, keywords) }
     }
 }

@@ -8,6 +8,7 @@
 // A method of a Python object has a self, whether it looks at it or not.
 #![allow(clippy::unused_self)]
 
+mod access;
 mod accounts;
 mod answered;
 mod awaitable;
@@ -36,6 +37,8 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     interpreter::refuse_subinterpreters()?;
     fork::register(module)?;
+    module.add_class::<access::ClientAccess>()?;
+    module.add_class::<access::Jail>()?;
     module.add_class::<clock::ManualClock>()?;
     module.add_class::<decision::Decision>()?;
     module.add_class::<exceeded::RateLimitExceeded>()?;

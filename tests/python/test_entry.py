@@ -23,7 +23,7 @@ def limiter(clock) -> RateLimiter:
 
 
 def test_every_hot_method_has_its_fast_entry():
-    assert _tollbar._fast_entries == 5
+    assert _tollbar._fast_entries == 7
 
 
 @pytest.mark.skipif(not FREE_THREADED, reason="an interpreter with a global lock")

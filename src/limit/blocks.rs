@@ -1,0 +1,108 @@
+//! A long sorted run of stamps in blocks of 32: the form that a [`super::Log`] takes once it is long.
+//!
+//! A tiered vector (Goodrich and Kloss, 1999): all blocks but the first and the last are full, so a position tells its
+//! block at once. Each block is a ring of its own: room in the middle is made by moving stamps inside one block, and one
+//! stamp from each later block to the next. So memory has slack in two blocks only, whatever order stamps come in.
+
+use std::collections::VecDeque;
+
+/// Stamps in a block.
+pub(super) const BLOCK: usize = 32;
+
+/// The fewest blocks that the list of blocks grows by, and the fewest that it keeps room for.
+const STEP: usize = 4;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Blocks {
+    rings: VecDeque<Box<[u64; BLOCK]>>,
+    /// Where the ring of each block begins. Apart from the blocks: theirs would not stay a power of two.
+    heads: VecDeque<u8>,
+    /// Places before the first stamp, in the first block.
+    vacant: usize,
+    len: usize,
+}
+
+impl Blocks {
+    pub(super) fn from_sorted(stamps: &[u64]) -> Self {
+        let mut blocks = Self::default();
+        for &stamp in stamps {
+            blocks.insert(blocks.len, stamp);
+        }
+        blocks
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> u64 {
+        let place = self.vacant + index;
+        let block = place / BLOCK;
+        self.rings[block][(usize::from(self.heads[block]) + place) % BLOCK]
+    }
+
+    fn set(&mut self, index: usize, stamp: u64) {
+        let place = self.vacant + index;
+        let block = place / BLOCK;
+        self.rings[block][(usize::from(self.heads[block]) + place) % BLOCK] = stamp;
+    }
+
+    /// Puts a stamp before the one at `index`, or at the end. Costs a block, and a step for each block after it.
+    pub(super) fn insert(&mut self, index: usize, stamp: u64) {
+        let end = self.vacant + self.len;
+        if end == self.rings.len() * BLOCK {
+            self.add_block();
+        }
+        self.len += 1;
+        let (block, last) = ((self.vacant + index) / BLOCK, end / BLOCK);
+        // The last stamp that stays in the block has to leave it, unless it is the last block, which has room.
+        let stays = if block == last { self.len - 1 } else { (block + 1) * BLOCK - 1 - self.vacant };
+        let mut carried = if block == last { stamp } else { self.get(stays) };
+        for moved in (index + 1..=stays).rev() {
+            self.set(moved, self.get(moved - 1));
+        }
+        self.set(index, stamp);
+        for next in block + 1..=last {
+            // One place back, the ring begins where it ended: what was last goes on to the next block.
+            let head = (usize::from(self.heads[next]) + BLOCK - 1) % BLOCK;
+            carried = std::mem::replace(&mut self.rings[next][head], carried);
+            #[allow(clippy::cast_possible_truncation)] // below BLOCK
+            let head = head as u8;
+            self.heads[next] = head;
+        }
+    }
+
+    fn add_block(&mut self) {
+        let count = self.rings.len();
+        if count == self.rings.capacity() || count == self.heads.capacity() {
+            // By an eighth, not by doubling: the list is part of what a stamp costs.
+            let more = (count / 8).max(STEP);
+            self.rings.reserve_exact(more);
+            self.heads.reserve_exact(more);
+        }
+        self.rings.push_back(Box::new([0; BLOCK]));
+        self.heads.push_back(0);
+    }
+
+    pub(super) fn drop_first(&mut self, count: usize) {
+        self.len -= count;
+        self.vacant += count;
+        while self.vacant >= BLOCK {
+            self.rings.pop_front();
+            self.heads.pop_front();
+            self.vacant -= BLOCK;
+        }
+        let count = self.rings.len();
+        if self.rings.capacity() > count + count / 4 + STEP {
+            self.rings.shrink_to(count + count / 8);
+            self.heads.shrink_to(count + count / 8);
+        }
+    }
+
+    /// Memory in use, as asked of the allocator.
+    pub(super) fn bytes(&self) -> usize {
+        let list = self.rings.capacity() * size_of::<Box<[u64; BLOCK]>>() + self.heads.capacity();
+        size_of::<Self>() + list + self.rings.len() * size_of::<[u64; BLOCK]>()
+    }
+}

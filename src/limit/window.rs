@@ -1,0 +1,209 @@
+//! A sliding window over a log of stamps, exactly: at most so many in any stretch of the window's width.
+//!
+//! Cost n passes at `now` if and only if the stamp that must have left the window, the (limit - n + 1)-th newest, is
+//! missing or old enough: one look for each window, however long the history. Several windows share one log.
+//!
+//! RUNS PER DECISION: [`admits`] where time runs forwards, [`Window::fits`] where it may not.
+
+use super::Log;
+use crate::error::Error;
+
+/// The largest limit: 2^32 - 1.
+pub(super) const MOST: u64 = u32::MAX as u64;
+
+/// Whether a stamp that is exactly as old as the window is wide still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Edge {
+    /// It does (`t >= now - width`): it is free only when `now - t > width`.
+    Closed,
+    /// It does not (`t > now - width`).
+    HalfOpen,
+}
+
+/// At most `limit` in any window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    limit: u64,
+    /// Two stamps share a window if they are no farther apart than this.
+    reach: u64,
+}
+
+/// What windows say to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes.
+    Allow,
+    /// Not now, but from `earliest` on, if nothing else is logged: not one tick before.
+    Deny {
+        /// The first moment at which the same request passes.
+        earliest: u64,
+    },
+    /// Not ever: more than a limit.
+    Never,
+}
+
+impl Window {
+    /// At most `limit` in any window of `width` ticks.
+    ///
+    /// # Errors
+    /// Refuses zeros, and limits above 2^32 - 1.
+    pub fn new(limit: u64, width: u64, edge: Edge) -> Result<Self, Error> {
+        if limit == 0 {
+            return Err(Error::invalid("limit", limit, "must be at least 1"));
+        }
+        if limit > MOST {
+            return Err(Error::invalid("limit", limit, "must be at most 4,294,967,295"));
+        }
+        if width == 0 {
+            return Err(Error::invalid("period", width, "must be at least 1 ns"));
+        }
+        Ok(Self { limit, reach: if edge == Edge::Closed { width } else { width - 1 } })
+    }
+
+    /// Fewer than `count` in any closed window: `count - 1` may be 0 here, which [`Window::new`] refuses.
+    pub(super) const fn fewer_than(count: u64, width: u64) -> Self {
+        Self { limit: count.saturating_sub(1), reach: width }
+    }
+
+    /// The limit.
+    #[must_use]
+    pub const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// The first moment that shares no window with a stamp.
+    #[inline]
+    #[must_use]
+    pub const fn free_at(&self, stamp: u64) -> u64 {
+        stamp.saturating_add(self.reach).saturating_add(1)
+    }
+
+    /// Drops stamps that share no window with anything at or after `oldest`.
+    pub fn forget(&self, log: &mut Log, oldest: u64) {
+        log.drop_before(oldest.saturating_sub(self.reach));
+    }
+
+    /// May `n` stamps of `stamp` join the log, wherever in it they belong? Only if afterwards no window, those that end
+    /// later included, holds more than the limit.
+    ///
+    /// O(1) for the newest stamp. For others O(log), and a step for each stamp by which the surroundings, one width to either
+    /// side, exceed the limit.
+    #[inline]
+    #[must_use]
+    pub fn fits(&self, log: &Log, stamp: u64, n: u64) -> bool {
+        let Some(spare) = self.spare(n) else { return n == 0 };
+        if log.last().is_none_or(|last| last <= stamp) {
+            return log.nth_from_end(spare).is_none_or(|other| stamp - other > self.reach);
+        }
+        n == 0 || self.fits_among(log, stamp, spare)
+    }
+
+    /// How many stamps may be left in a window for `n` more to pass.
+    fn spare(&self, n: u64) -> Option<usize> {
+        self.limit.checked_sub(n).filter(|_| n > 0).and_then(|spare| usize::try_from(spare).ok())
+    }
+
+    fn fits_among(&self, log: &Log, stamp: u64, spare: usize) -> bool {
+        let through = log.rank_through(stamp);
+        let before = through - log.rank_below(stamp.saturating_sub(self.reach));
+        let after = log.rank_through(stamp.saturating_add(self.reach)) - through;
+        if before > spare || after > spare {
+            return false;
+        }
+        // One stamp more than may be left, `right` of them newer than this one: do they fit in one window?
+        ((spare + 1).saturating_sub(before)..=after).all(|right| {
+            let left = spare + 1 - right;
+            match (log.nth_from_start(through - left), log.nth_from_start(through + right - 1)) {
+                (Some(first), Some(last)) => last - first > self.reach,
+                _ => true,
+            }
+        })
+    }
+}
+
+/// May `n` be logged at `now`, by every window? A cost of 0 asks for nothing and passes.
+///
+/// A reading older than the newest stamp is only stricter: it counts what is newer, too.
+#[must_use]
+pub fn admits(windows: &[Window], log: &Log, now: u64, n: u64) -> Admission {
+    let mut earliest = 0;
+    for window in windows {
+        let Some(spare) = window.spare(n) else {
+            if n == 0 {
+                continue;
+            }
+            return Admission::Never;
+        };
+        if let Some(stamp) = log.nth_from_end(spare) {
+            earliest = earliest.max(window.free_at(stamp));
+        }
+    }
+    if earliest <= now { Admission::Allow } else { Admission::Deny { earliest } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(stamps: &[u64]) -> Log {
+        let mut log = Log::new();
+        for &stamp in stamps {
+            log.insert(stamp);
+        }
+        log
+    }
+
+    #[test]
+    fn the_edge_decides_about_stamps_as_old_as_the_window() {
+        let once = log(&[100]);
+        let closed = Window::new(1, 10, Edge::Closed).unwrap();
+        let half_open = Window::new(1, 10, Edge::HalfOpen).unwrap();
+        assert_eq!(admits(&[half_open], &once, 109, 1), Admission::Deny { earliest: 110 });
+        assert_eq!(admits(&[half_open], &once, 110, 1), Admission::Allow);
+        assert_eq!(admits(&[closed], &once, 110, 1), Admission::Deny { earliest: 111 });
+        assert_eq!(admits(&[closed], &once, 111, 1), Admission::Allow);
+        assert_eq!(admits(&[half_open, closed], &once, 105, 1), Admission::Deny { earliest: 111 });
+        assert!(half_open.fits(&once, 90, 1) && !half_open.fits(&once, 91, 1));
+        assert!(closed.fits(&once, 89, 1) && !closed.fits(&once, 90, 1));
+    }
+
+    #[test]
+    fn costs() {
+        let three = Window::new(3, 10, Edge::HalfOpen).unwrap();
+        let two = log(&[100, 104]);
+        assert_eq!(admits(&[three], &two, 105, 1), Admission::Allow);
+        assert_eq!(admits(&[three], &two, 105, 2), Admission::Deny { earliest: 110 });
+        assert_eq!(admits(&[three], &two, 105, 3), Admission::Deny { earliest: 114 });
+        assert_eq!(admits(&[three], &two, 105, 4), Admission::Never);
+        assert_eq!(admits(&[three], &two, 105, 0), Admission::Allow);
+        assert!(three.fits(&two, 102, 0) && three.fits(&two, 102, 1) && !three.fits(&two, 102, 4));
+    }
+
+    #[test]
+    fn a_late_stamp_may_break_a_window_that_ends_after_it() {
+        let two = Window::new(2, 10, Edge::HalfOpen).unwrap();
+        let around = log(&[96, 104]);
+        assert!(!two.fits(&around, 100, 1), "96, 100 and 104 are in one window");
+        let wide = log(&[90, 104, 110]);
+        assert!(!two.fits(&wide, 101, 1), "101, 104 and 110");
+        assert!(two.fits(&wide, 100, 1), "100 and 110 are not in one");
+    }
+
+    #[test]
+    fn the_ends_of_time() {
+        let one = Window::new(1, u64::MAX, Edge::Closed).unwrap();
+        assert!(!one.fits(&log(&[0]), u64::MAX, 1));
+        assert!(!one.fits(&log(&[u64::MAX]), 0, 1));
+        assert_eq!(admits(&[one], &log(&[5]), 6, 1), Admission::Deny { earliest: u64::MAX });
+    }
+
+    // HAZARD construction-values
+    #[test]
+    fn what_is_no_window_is_refused_by_name() {
+        let refused = |limit, width| Window::new(limit, width, Edge::Closed).unwrap_err().to_string();
+        assert_eq!(refused(0, 5), "limit must be at least 1, not 0");
+        assert_eq!(refused(MOST + 1, 5), "limit must be at most 4,294,967,295, not 4294967296");
+        assert_eq!(refused(5, 0), "period must be at least 1 ns, not 0");
+        assert!(Window::new(MOST, u64::MAX, Edge::HalfOpen).is_ok());
+    }
+}
