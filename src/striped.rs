@@ -62,7 +62,6 @@ impl<V: Default> Striped<V> {
 
     /// Changes what belongs to a key, made new first if there is nothing. `is_idle` says of anything whether it equals a
     /// new one and may be forgotten.
-    #[allow(dead_code)] // for limits that need no bound
     pub(crate) fn with<R>(&self, key: &[u8], is_idle: impl Fn(&mut V) -> bool, change: impl FnOnce(&mut V) -> R) -> R {
         let mut stripe = self.stripe(key).lock();
         if let Some(value) = stripe.keys.get_mut(key) {
@@ -122,7 +121,6 @@ impl<V: Default> Striped<V> {
         removed
     }
 
-    #[allow(dead_code)] // as above
     pub(crate) fn clear(&self) {
         for stripe in &self.stripes {
             let mut stripe = stripe.lock();
