@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import histories
 import latency
 import threads
 from batches import BATCH, SINGLE
@@ -186,6 +187,19 @@ PYTHON_BARS = (
         "`await` of an empty `async def`",
         1.0,
         lambda measured: _free(measured.free_threaded.awaited, RateLimiter.name, EmptyAsyncDef.name),
+    ),
+    Bar(
+        "`sliding_window`: plan and log a send, 10,000 remembered",
+        "counting them anew in plain Python",
+        1 / 1_500,
+        lambda measured: ratio(measured.histories[10_000], histories.TOLLBAR, histories.COUNTED),
+        as_fraction=True,
+    ),
+    Bar(
+        "`sliding_window`: plan and log a send, 1,000,000 remembered",
+        "100 remembered",
+        1.5,
+        lambda measured: histories.flatness(measured.histories),
     ),
     Bar("`import tollbar`", "`import json`", 3, lambda measured: ratio(measured.imports, TOLLBAR, JSON)),
     Bar(

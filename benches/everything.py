@@ -11,6 +11,7 @@ import batches
 import cases
 import decisions
 import free_threading
+import histories
 import importing
 import latency
 import memory
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from batches import Batches
     from decisions import Decisions
     from free_threading import FreeThreaded
+    from histories import Histories
     from latency import Latencies
     from measuring import Samples
     from memory import Bytes
@@ -106,6 +108,7 @@ class Measured:
     threaded: Threaded
     free_threaded: FreeThreaded
     cases: dict[str, Samples]
+    histories: Histories
     latencies: Latencies
     imports: Samples
     sizes: Bytes
@@ -131,6 +134,7 @@ def measure(extent: Extent, left_out: Sequence[type[Adapter]]) -> Measured:
         threaded=threads.measure(in_threads, repeats, quick=quick),
         free_threaded=free_threading.measure(quick=quick),
         cases=asyncio.run(cases.measure(every_case, repeats)),
+        histories=histories.measure(repeats, quick=quick),
         latencies=latency.measure(extent.growth, repeats),
         imports=importing.measure(extent.imports),
         sizes=memory.measure(peers, extent.keys, extent.many_keys, extent.processes),

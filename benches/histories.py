@@ -141,6 +141,12 @@ def measure(repeats: int, *, quick: bool) -> Histories:
     return measured
 
 
+def flatness(measured: Histories) -> float:
+    """Tell how many times longer it takes with the longest history than with the shortest: of medians."""
+    shortest, *_, longest = (statistics.median(samples[TOLLBAR]) for samples in measured.values())
+    return longest / shortest
+
+
 def table(measured: Histories) -> str:
     """Write the Markdown table: nanoseconds, and how many times ours."""
     rows = []

@@ -16,7 +16,7 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class Run:
-    """One occasion: its date (UTC), and the ratio of each bar that could be measured."""
+    """One occasion: when it was, and the ratio of each bar that could be measured."""
 
     date: str
     values: Mapping[str, float]

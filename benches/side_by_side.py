@@ -21,6 +21,7 @@ import batches
 import cases
 import decisions
 import free_threading
+import histories
 import importing
 import latency
 import memory
@@ -58,6 +59,8 @@ def report(measured: Measured, runs: Sequence[Run], keys: int, notes: str) -> st
         batches.table(measured.batches),
         refusals.table(measured.refusals),
         importing.table(measured.imports),
+        "**A send under limits per minute, hour and day**",
+        histories.table(measured.histories),
         "**Threads**",
         threads.table(measured.threaded),
         free_threading.table(measured.free_threaded),
@@ -72,8 +75,8 @@ def report(measured: Measured, runs: Sequence[Run], keys: int, notes: str) -> st
 
 
 def occasion(measured: Measured, *, quick: bool) -> Run:
-    """Take the bars' ratios out of a run, under today's date."""
-    today = datetime.now(timezone.utc).date().isoformat()
+    """Take the bars' ratios out of a run, under the time of now."""
+    today = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     return Run(f"{today}, quick" if quick else today, bars.values(BARS, bars.interpreter(), measured))
 
 
