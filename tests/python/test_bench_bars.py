@@ -82,6 +82,11 @@ def measured():
             awaited={"tollbar.RateLimiter.acquire": [9], "empty async def": [10]},
         ),
         cases={"denial, with except": {"tollbar": [11], "empty async def": [20]}},
+        histories={
+            100: {"tollbar.sliding_window": [100]},
+            10_000: {"tollbar.sliding_window": [110], "plain Python, counted anew": [220_000]},
+            MILLION: {"tollbar.sliding_window": [130]},
+        },
         latencies={
             "nothing: the two clock readings": calls(40, 400),
             "a first sight, empty table of 10,000": calls(140, 1_000),
@@ -104,6 +109,7 @@ def test_every_row_is_the_ratio_it_says():
             *(0.7, 0.4),
             *(1.2, 1.3),
             *(1.15, 1.9, 0.9),
+            *(1 / 2_000, 1.3),
             *(0.5, 70),
         ]
     )
