@@ -28,6 +28,17 @@ fn a_full_table_refuses_strangers_until_somebody_has_gone() {
     assert!(stats.clients <= 3 && access.contains(b"a").unwrap() && access.contains(b"d").unwrap());
 }
 
+/// However often strangers ask meanwhile, and however many they are.
+#[test]
+fn places_are_found_within_a_64th_of_the_time_that_clients_are_remembered() {
+    let access = access(1, 10).max_clients(20).unwrap();
+    let ask = |client: i64, ms: i64| access.is_allowed(&client.to_le_bytes(), Some(ms * 1_000_000)).unwrap();
+    assert!((0..20).all(|client| ask(client, 0)));
+    let admitted: Vec<i64> = (1..30_000).filter(|&ms| ask(1_000 + ms, ms)).collect();
+    assert!((20_000..=20_000 + 20_000 / 64 + 1).contains(&admitted[0]), "{}", admitted[0]);
+    assert_eq!(admitted.len(), 20);
+}
+
 #[test]
 fn strikes_and_timeouts_are_not_forgotten_by_room_making() {
     let jail = Jail::new(1, 1, 100_000_000_000).unwrap().escalating(2.0, None).unwrap();

@@ -175,10 +175,12 @@ impl ClientAccess {
         let mut looks = 0;
         for _ in 0..STRIPES {
             let number = self.hand.fetch_add(1, Ordering::SeqCst) % STRIPES;
+            let searched = &self.searched[number];
             // A step back makes everything due.
-            if now.wrapping_sub(self.searched[number].swap(now, Ordering::SeqCst)) < due_after {
+            if now.wrapping_sub(searched.load(Ordering::SeqCst)) < due_after {
                 continue;
             }
+            searched.store(now, Ordering::SeqCst);
             let (looked, forgotten) = self.clients.sweep(number, |client| self.forgets(client, now));
             looks += looked;
             if forgotten > 0 {
