@@ -299,7 +299,7 @@ class ClientAccess:
     Clients are text, told apart as keys of a `Limiter` are, with the same errors. Thread-safe: one lock for a
     64th of the clients is held for a decision. The newest time of a client costs O(1); others cost O(log n),
     a step for each 32 newer ones, and one for each by which the logged times of a period before and after
-    exceed the limit. A client costs some 100 bytes and its name, and 8 to 16 bytes for each access of the
+    exceed the limit. A client costs some 150 bytes and its name, and 8 to 16 bytes for each access of the
     last period + lateness seconds (at most 9 from 1,000 on), whatever the limit is. Copying or pickling
     raises TypeError: it would make a second budget.
 
