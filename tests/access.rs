@@ -84,6 +84,23 @@ fn the_clock_is_read_where_no_time_is_given() {
 }
 
 #[test]
+fn a_clock_that_steps_back_makes_nobody_late_and_forgives_nobody() {
+    let manual = Arc::new(ManualClock::new(0, 0));
+    let access = ClientAccess::new(1, 10, Clock::Manual(manual.clone())).unwrap().max_clients(1).unwrap();
+    let ask = |client: &[u8]| access.is_allowed(client, None).unwrap();
+    assert!(ask(b"a"));
+    manual.advance_ns(20);
+    assert!(ask(b"b") && access.forget(b"b").unwrap());
+    manual.advance_ns(-19);
+    assert!(ask(b"a"), "a was there at 0, and is taken to come at 10");
+    manual.advance_ns(18);
+    assert!(!ask(b"a"));
+    manual.advance_ns(1);
+    assert!(ask(b"a"));
+    assert_eq!((access.stats().late, access.stats().denied), (0, 1));
+}
+
+#[test]
 fn a_million_strangers_leave_little_behind() {
     let access = access(5, 1);
     for number in 0..1_000_000_i64 {

@@ -146,14 +146,15 @@ impl ClientAccess {
             || {
                 let horizon = self.horizon.load(Ordering::SeqCst);
                 born_at.set(Some(horizon));
-                (now < horizon).then_some(Answer::Late)
+                (now < horizon && !by_clock).then_some(Answer::Late)
             },
             |client| {
                 if let Some(horizon) = born_at.get() {
                     *client = Client::born_at(horizon);
                 }
-                // Another thread may have read the clock after this one and have come first: that is not being late.
-                client.ask(&self.rule, if by_clock { now.max(client.newest()) } else { now })
+                // Another thread may have read the clock after this one and have come first: that is not being late,
+                // and it is now, after that.
+                client.ask(&self.rule, if by_clock { now.max(client.earliest()) } else { now })
             },
         )
     }
