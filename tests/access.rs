@@ -28,6 +28,17 @@ fn a_full_table_refuses_strangers_until_somebody_has_gone() {
     assert!(stats.clients <= 3 && access.contains(b"a").unwrap() && access.contains(b"d").unwrap());
 }
 
+/// However often strangers ask meanwhile, and however many they are.
+#[test]
+fn places_are_found_within_a_64th_of_the_time_that_clients_are_remembered() {
+    let access = access(1, 10).max_clients(20).unwrap();
+    let ask = |client: i64, ms: i64| access.is_allowed(&client.to_le_bytes(), Some(ms * 1_000_000)).unwrap();
+    assert!((0..20).all(|client| ask(client, 0)));
+    let admitted: Vec<i64> = (1..30_000).filter(|&ms| ask(1_000 + ms, ms)).collect();
+    assert!((20_000..=20_000 + 20_000 / 64 + 1).contains(&admitted[0]), "{}", admitted[0]);
+    assert_eq!(admitted.len(), 20);
+}
+
 #[test]
 fn strikes_and_timeouts_are_not_forgotten_by_room_making() {
     let jail = Jail::new(1, 1, 100_000_000_000).unwrap().escalating(2.0, None).unwrap();
@@ -70,6 +81,23 @@ fn the_clock_is_read_where_no_time_is_given() {
     manual.advance_ns(15);
     assert!(ask());
     assert_eq!(access.stats().late, 0, "what the clock says is never late");
+}
+
+#[test]
+fn a_clock_that_steps_back_makes_nobody_late_and_forgives_nobody() {
+    let manual = Arc::new(ManualClock::new(0, 0));
+    let access = ClientAccess::new(1, 10, Clock::Manual(manual.clone())).unwrap().max_clients(1).unwrap();
+    let ask = |client: &[u8]| access.is_allowed(client, None).unwrap();
+    assert!(ask(b"a"));
+    manual.advance_ns(20);
+    assert!(ask(b"b") && access.forget(b"b").unwrap());
+    manual.advance_ns(-19);
+    assert!(ask(b"a"), "a was there at 0, and is taken to come at 10");
+    manual.advance_ns(18);
+    assert!(!ask(b"a"));
+    manual.advance_ns(1);
+    assert!(ask(b"a"));
+    assert_eq!((access.stats().late, access.stats().denied), (0, 1));
 }
 
 #[test]

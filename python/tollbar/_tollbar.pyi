@@ -314,10 +314,11 @@ class ClientAccess:
     late. That happens only to times more than `lateness` older than the newest of all clients.
 
     Clients are text, told apart as keys of a `Limiter` are, with the same errors. Thread-safe: one lock for a
-    64th of the clients is held for a decision. The newest time of a client costs O(1), others O(log n) and a
-    step for each 32 newer ones. A client costs some 100 bytes and its name, and 8 to 16 bytes for each access
-    of the last period + lateness seconds (at most 9 from 1,000 on), whatever the limit is. Copying or
-    pickling raises TypeError: it would make a second budget.
+    64th of the clients is held for a decision. The newest time of a client costs O(1); others cost O(log n),
+    a step for each 32 newer ones, and one for each by which the logged times of a period before and after
+    exceed the limit. A client costs some 150 bytes and its name, and 8 to 16 bytes for each access of the
+    last period + lateness seconds (at most 9 from 1,000 on), whatever the limit is. Copying or pickling
+    raises TypeError: it would make a second budget.
 
     ValueError for a limit of 0 or above 2**32 - 1, a period below 1 ns or beyond 292 years; TypeError for
     what is no number. Nothing is logged or counted then.

@@ -60,9 +60,9 @@ impl Client {
         Answer::Denied
     }
 
-    /// The newest time, for a clock that has been read by several threads in turn.
-    pub(super) const fn newest(&self) -> u64 {
-        self.newest
+    /// Before this, now cannot be, whatever a clock says.
+    pub(super) fn earliest(&self) -> u64 {
+        self.newest.max(self.born_at)
     }
 
     fn forget_record(&mut self, rule: &Rule, oldest: u64) {

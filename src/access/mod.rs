@@ -146,14 +146,15 @@ impl ClientAccess {
             || {
                 let horizon = self.horizon.load(Ordering::SeqCst);
                 born_at.set(Some(horizon));
-                (now < horizon).then_some(Answer::Late)
+                (now < horizon && !by_clock).then_some(Answer::Late)
             },
             |client| {
                 if let Some(horizon) = born_at.get() {
                     *client = Client::born_at(horizon);
                 }
-                // Another thread may have read the clock after this one and have come first: that is not being late.
-                client.ask(&self.rule, if by_clock { now.max(client.newest()) } else { now })
+                // Another thread may have read the clock after this one and have come first: that is not being late,
+                // and it is now, after that.
+                client.ask(&self.rule, if by_clock { now.max(client.earliest()) } else { now })
             },
         )
     }
@@ -175,10 +176,12 @@ impl ClientAccess {
         let mut looks = 0;
         for _ in 0..STRIPES {
             let number = self.hand.fetch_add(1, Ordering::SeqCst) % STRIPES;
+            let searched = &self.searched[number];
             // A step back makes everything due.
-            if now.wrapping_sub(self.searched[number].swap(now, Ordering::SeqCst)) < due_after {
+            if now.wrapping_sub(searched.load(Ordering::SeqCst)) < due_after {
                 continue;
             }
+            searched.store(now, Ordering::SeqCst);
             let (looked, forgotten) = self.clients.sweep(number, |client| self.forgets(client, now));
             looks += looked;
             if forgotten > 0 {
