@@ -69,8 +69,8 @@ class RateLimiter(SlidingWindow):
     - `clock`: a `ManualClock`, whose wall clock is read; None is the system's.
 
     Everything may be used from any thread and any event loop. What is awaited has happened when it was
-    called, and answers at once. An account costs some 200 bytes, and 16 for each second of the last day in
-    which it sent. ValueError or TypeError for options that are none.
+    called, and answers at once. An account costs some 300 bytes, and 16 to 32 for each second of the last day
+    in which it sent. ValueError or TypeError for options that are none.
     """
 
     smtp_sender: Any
