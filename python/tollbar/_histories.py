@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, MutableMapping, MutableSequence
+from collections.abc import ItemsView, Iterable, Iterator, MutableMapping, MutableSequence, ValuesView
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from tollbar._views import _is_key
+from tollbar._views import _is_key, _Items, _Values
 
 if TYPE_CHECKING:
     from tollbar._tollbar import SlidingWindow
@@ -177,11 +177,18 @@ class _PerAccount(MutableMapping[str, V]):
         self.clear()
         self.update(given)
 
+    def items(self) -> ItemsView[str, V]:
+        return _Items(self)
+
+    def values(self) -> ValuesView[V]:
+        return _Values(self)
+
+    def copy(self) -> dict[str, Any]:
+        """Return all that is known now, as plain values."""
+        return {account_id: self._plain(found) for account_id, found in self.items()}
+
     def __repr__(self) -> str:
-        known = {account_id: self._find(account_id) for account_id in self}
-        return (
-            f"{type(self).__name__}({ {key: value for key, value in known.items() if value is not None}!r})"
-        )
+        return f"{type(self).__name__}({dict(self.items())!r})"
 
 
 class SendHistory(_PerAccount[Sends]):

@@ -1,8 +1,32 @@
 """Limits per minute, hour and day, counted from logged sends: the drop-in for a dispatcher's own limiter.
 
+A check costs the same whether ten sends are remembered or a million.
+
+    import asyncio
     from tollbar.sliding_window import RateLimiter
 
-A check costs the same whether ten sends are remembered or a million.
+    limiter = RateLimiter(plan="exact", lease=300)
+    account = {"id": "newsletter", "limit_per_minute": 2, "limit_per_day": "1000"}
+
+
+    async def dispatch() -> str:
+        deferred_until, should_reject = await limiter.check_and_plan(account)
+        if deferred_until is not None:
+            return "rejected" if should_reject else "deferred"
+        try:
+            pass  # hand the message over
+        except BaseException:
+            await limiter.release_slot("newsletter")
+            raise
+        await limiter.log_send("newsletter")
+        return "sent"
+
+
+    async def main() -> None:
+        print([await dispatch() for _ in range(3)])
+
+
+    asyncio.run(main())
 """
 
 from __future__ import annotations
@@ -45,8 +69,8 @@ class RateLimiter(SlidingWindow):
     - `clock`: a `ManualClock`, whose wall clock is read; None is the system's.
 
     Everything may be used from any thread and any event loop. What is awaited has happened when it was
-    called, and answers at once. An account costs some 200 bytes, and 16 for each second of the last day in
-    which it sent. ValueError or TypeError for options that are none.
+    called, and answers at once. An account costs some 300 bytes, and 16 to 32 for each second of the last day
+    in which it sent. ValueError or TypeError for options that are none.
     """
 
     smtp_sender: Any

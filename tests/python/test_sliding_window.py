@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections import OrderedDict, deque
@@ -14,7 +17,7 @@ import pytest
 
 from conftest import now as answer
 from original_windows import DAY, HOUR, MINUTE
-from tollbar import ManualClock
+from tollbar import ManualClock, sliding_window
 from tollbar.sliding_window import WINDOW_DAY, WINDOW_HOUR, WINDOW_MINUTE, RateLimiter
 
 START = 1_700_000_000
@@ -37,6 +40,24 @@ def check(limiter, **account):
 def log(limiter, times=1):
     for _ in range(times):
         assert answer(limiter.log_send("a")) is None
+
+
+def test_the_example_runs_as_pasted(tmp_path):
+    script = tmp_path / "example.py"
+    script.write_text(textwrap.dedent(sliding_window.__doc__.split("\n\n", 2)[2]))
+    command = [sys.executable, "-W", "error", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("['sent', 'sent', 'deferred']\n", "")
+
+
+def test_iterating_passes_over_what_has_gone(limiter):
+    limiter._send_history, limiter._in_flight = {"a": [1], "b": [2]}, {"a": 1, "b": 2}
+    for view in (limiter._send_history.items(), limiter._in_flight.values()):
+        seen = iter(view)
+        next(seen)
+        limiter.clear()
+        assert list(seen) == []
+        limiter._in_flight = {"a": 1, "b": 2}
 
 
 def test_the_windows_are_seconds():
@@ -159,7 +180,10 @@ def test_the_mappings_do_what_dicts_do(limiter):
     assert history.get("b") == [START] and history.get("c") is None and history.get(3) is None
     assert "\ud800" not in history and len(history) == 2 and set(history) == {"a", "b"}
     assert repr(history["b"]) == f"Sends([{START}])" and repr(flying) == "InFlight({})"
+    assert [list(sends) for sends in history.values()] == [list(sends) for _, sends in history.items()]
+    kept = history.copy()
     assert history.pop("b") == deque([START]) and "b" not in history
+    assert kept["b"] == deque([START])
     del history["a"]
     with pytest.raises(KeyError):
         history["a"]
