@@ -57,7 +57,7 @@ class Bar:
 
     def shown_limit(self, limit: float) -> str:
         """Write a bar: it is a round number, unlike what is measured."""
-        return f"1/{1 / limit:.3g}" if self.as_fraction else f"{limit:.3g}"
+        return f"1/{round(1 / limit):,}" if self.as_fraction else f"{limit:.3g}"
 
     def shown(self, value: float) -> str:
         """Write a value of this row."""
