@@ -94,6 +94,7 @@ mod tests {
         }
     }
 
+    // HAZARD incident-tsc (governor#299)
     #[test]
     fn neither_runs_backwards() {
         let (mut precise, mut coarse) = (0, 0);
