@@ -29,6 +29,10 @@ impl Limiter {
     }
 }
 
+fn bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    convert::key(key.cast::<PyString>()?)
+}
+
 #[pymethods]
 impl Limiter {
     #[new]
@@ -86,12 +90,12 @@ impl Limiter {
         if keys.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
         }
-        // The usual batch needs no more than a reference to each key.
+        // The usual batch needs no more than a reference to each key, which a tuple of them is.
         if let Ok(list) = keys.cast_exact::<PyList>()
             && list.len() < DETACH_FROM
         {
-            let keys = list.iter().map(|key| Ok(key.cast_into::<PyString>()?)).collect::<PyResult<Vec<_>>>()?;
-            let bytes = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
+            let keys = list.to_tuple();
+            let bytes = keys.as_slice().iter().map(bytes).collect::<PyResult<Vec<_>>>()?;
             return Ok(self.0.try_acquire_many(&bytes, cost.0)?);
         }
         let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
