@@ -63,13 +63,7 @@ impl<V: Default> Striped<V> {
     /// Changes what belongs to a key, made new first if there is nothing. `is_idle` says of anything whether it equals a
     /// new one and may be forgotten.
     pub(crate) fn with<R>(&self, key: &[u8], is_idle: impl Fn(&mut V) -> bool, change: impl FnOnce(&mut V) -> R) -> R {
-        let mut stripe = self.stripe(key).lock();
-        if let Some(value) = stripe.keys.get_mut(key) {
-            return change(value);
-        }
-        self.sweep_if_grown(&mut stripe, is_idle);
-        self.count.fetch_add(1, Ordering::SeqCst);
-        change(stripe.keys.entry(key.into()).or_default())
+        self.with_at_most(key, usize::MAX, is_idle, || None, change).expect("there is always a place")
     }
 
     /// [`Striped::with`] for no more than `most` keys: `None` for an unknown one that finds no place. `refuse` may answer

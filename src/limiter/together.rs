@@ -7,8 +7,7 @@ use super::{Limiter, check};
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::Error;
-use crate::limit::Verdict;
-use crate::table::{NoPlace, Part, WhenFull};
+use crate::table::{Charge, NoPlace, WhenFull};
 use crate::ticks::to_nanos_up;
 
 impl Limiter {
@@ -36,7 +35,7 @@ impl Limiter {
         loop {
             let these: Vec<&[u8]> = numbers.iter().map(|&number| keys[number].as_ref()).collect();
             match self.table.charge_all(&these, cost, self.default) {
-                Ok(parts) => return Ok(self.joint(&parts, &numbers)),
+                Ok(charges) => return Ok(self.joint(&charges, &numbers)),
                 Err(NoPlace(at, nearest)) => {
                     self.counters.count(Event::Full);
                     if self.table.plan().when_full != WhenFull::Allow {
@@ -56,12 +55,13 @@ impl Limiter {
     }
 
     /// One answer of many: the least that remains, the longest wait.
-    fn joint(&self, parts: &[Part], numbers: &[usize]) -> Joint {
-        let answer = |part: &Part| decision(self.table.policy(part.class), part.verdict, part.tat, part.now);
-        let mut joint = Joint { decision: answer(&parts[0]), denied_by: None };
+    fn joint(&self, charges: &[Charge], numbers: &[usize]) -> Joint {
+        let answer =
+            |charge: &Charge| decision(self.table.policy(charge.class), charge.verdict, charge.tat, charge.now);
+        let mut joint = Joint { decision: answer(&charges[0]), denied_by: None };
         let mut longest = 0;
-        for (part, &number) in parts.iter().zip(numbers) {
-            let one = answer(part);
+        for (charge, &number) in charges.iter().zip(numbers) {
+            let one = answer(charge);
             joint.decision.remaining = joint.decision.remaining.min(one.remaining);
             joint.decision.reset_after_ns = joint.decision.reset_after_ns.max(one.reset_after_ns);
             joint.decision.shadowed |= one.shadowed;
@@ -72,11 +72,7 @@ impl Limiter {
             }
         }
         (joint.decision.allowed, joint.decision.retry_after_ns) = (joint.denied_by.is_none(), longest);
-        if joint.denied_by.is_none() {
-            joint.decision.reason = None;
-        }
-        let shadowed = parts.iter().any(|part| !matches!(part.verdict, Verdict::Allow(_)));
-        self.counters.count(match (joint.decision.allowed, shadowed) {
+        self.counters.count(match (joint.decision.allowed, joint.decision.shadowed) {
             (true, false) => Event::Allowed,
             (true, true) => Event::Shadowed,
             (false, _) => Event::Denied,

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyDict, PyString, PyTuple};
 
 use super::convert;
 use crate::access;
@@ -159,18 +159,15 @@ impl ClientAccess {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.0.stats();
-        let dict = PyDict::new(py);
-        for (name, value) in [
+        [
             ("allowed", stats.allowed),
             ("denied", stats.denied),
             ("jailed", stats.jailed),
             ("late", stats.late),
             ("full", stats.full),
             ("clients", stats.clients),
-        ] {
-            dict.set_item(name, value)?;
-        }
-        Ok(dict)
+        ]
+        .into_py_dict(py)
     }
 
     fn __len__(&self) -> usize {

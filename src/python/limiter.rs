@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
 
 use super::convert::{self, Cost};
 use super::decision::Decision;
@@ -123,8 +123,7 @@ impl Limiter {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.0.stats();
-        let dict = PyDict::new(py);
-        for (name, value) in [
+        [
             ("allowed", stats.allowed),
             ("denied", stats.denied),
             ("shadow_denied", stats.shadow_denied),
@@ -133,10 +132,8 @@ impl Limiter {
             ("full", stats.full),
             ("keys", stats.keys),
             ("most_looks", stats.most_looks.into()),
-        ] {
-            dict.set_item(name, value)?;
-        }
-        Ok(dict)
+        ]
+        .into_py_dict(py)
     }
 
     fn __len__(&self) -> usize {

@@ -27,9 +27,7 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
     /// The thing of a number that [`Chunks::add`] gave.
     #[inline]
     pub(super) fn get(&self, number: u32) -> &T {
-        let number = number as usize;
-        let chunk = self.made[number / SIZE].get().expect("a number is given out after its chunk is made");
-        &chunk[number % SIZE]
+        self.made(number).expect("a number is given out after its chunk is made")
     }
 
     /// The thing of any number, made if need be: for what is kept beside things that are numbered elsewhere.
@@ -39,6 +37,7 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
     }
 
     /// The thing of any number, if it or one of its neighbours was ever asked for.
+    #[inline]
     pub(super) fn made(&self, number: u32) -> Option<&T> {
         let number = number as usize;
         Some(&self.made[number / SIZE].get()?[number % SIZE])

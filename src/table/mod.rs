@@ -46,7 +46,7 @@ use room::Seat;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
 use slot::{Charged, Whose};
 use stripe::{Locked, NotIn, Stripe};
-pub(crate) use together::{NoPlace, Part};
+pub(crate) use together::NoPlace;
 
 /// The longest key: 1 MiB.
 pub const MAX_KEY_LEN: usize = 1 << 20;

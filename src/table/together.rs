@@ -8,20 +8,10 @@
 //! A word that comes back unchanged is the same account's in the same state, so a swap that expected it is right.
 
 use super::stripe::Locked;
-use super::{Absent, Pin, Table};
+use super::{Absent, Charge, Pin, Table};
 use crate::classes::ClassId;
 use crate::limit::Verdict;
 use crate::ticks::{RANGE, Ticks};
-
-/// One key's part in the answer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Part {
-    pub(crate) verdict: Verdict,
-    /// The word that was found, and after a charge the one that was left.
-    pub(crate) tat: Ticks,
-    pub(crate) now: Ticks,
-    pub(crate) class: ClassId,
-}
 
 /// No place for the key of this number; how far the nearest account is from making one.
 pub(crate) struct NoPlace(pub(crate) usize, pub(crate) Option<Ticks>);
@@ -41,10 +31,10 @@ impl Drop for Held<'_> {
 impl Table {
     /// Takes `n` tokens of each of these different keys, or of none. Unknown keys get accounts of `class`, if they all
     /// would pass.
-    pub(crate) fn charge_all(&self, keys: &[&[u8]], n: u64, class: ClassId) -> Result<Vec<Part>, NoPlace> {
-        let looked: Vec<Part> = keys.iter().map(|key| self.look_at(key, n, class)).collect();
+    pub(crate) fn charge_all(&self, keys: &[&[u8]], n: u64, class: ClassId) -> Result<Vec<Charge>, NoPlace> {
+        let looked: Vec<Charge> = keys.iter().map(|key| self.look_at(key, n, class)).collect();
         // A request that cannot pass leaves no trace. Words from before a step of the clock are judged under the lock.
-        if looked.iter().any(|part| self.denies(part) && !self.is_from_before_a_step(part)) {
+        if looked.iter().any(|part| self.denies(part) && !self.is_ahead(part)) {
             return Ok(looked);
         }
         let mut held = Held { table: self, pins: Vec::with_capacity(keys.len()) };
@@ -55,22 +45,18 @@ impl Table {
         Ok(self.charge_held(&held.pins, n))
     }
 
-    fn look_at(&self, key: &[u8], n: u64, class: ClassId) -> Part {
+    fn look_at(&self, key: &[u8], n: u64, class: ClassId) -> Charge {
         let look = self.look(key, class);
         let class = look.class.unwrap_or(class);
         let verdict = self.classes.get(class).rule().decide(look.tat, look.now, n);
-        Part { verdict, tat: look.tat, now: look.now, class }
+        Charge::of((verdict, look.tat, look.now, class), None)
     }
 
-    fn denies(&self, part: &Part) -> bool {
+    fn denies(&self, part: &Charge) -> bool {
         !matches!(part.verdict, Verdict::Allow(_)) && !self.classes.get(part.class).is_shadow()
     }
 
-    fn is_from_before_a_step(&self, part: &Part) -> bool {
-        self.classes.get(part.class).rule().is_ahead(part.tat, part.now)
-    }
-
-    fn charge_held(&self, pins: &[Pin], n: u64) -> Vec<Part> {
+    fn charge_held(&self, pins: &[Pin], n: u64) -> Vec<Charge> {
         let mut homes: Vec<usize> = pins.iter().map(Pin::stripe).collect();
         homes.sort_unstable();
         homes.dedup();
@@ -88,9 +74,9 @@ impl Table {
                 Verdict::Allow(new) if new >= slot.end_of_time() => Verdict::Deny(RANGE - now),
                 verdict => verdict,
             };
-            Part { verdict, tat, now, class }
+            Charge::of((verdict, tat, now, class), None)
         };
-        let mut parts: Vec<Part> = pins.iter().map(judge).collect();
+        let mut parts: Vec<Charge> = pins.iter().map(judge).collect();
         let pass = !parts.iter().any(|part| self.denies(part));
         for (part, pin) in parts.iter_mut().zip(pins) {
             if let (true, Verdict::Allow(new)) = (pass, part.verdict) {
