@@ -115,8 +115,9 @@ impl Own {
             Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),
             Verdict::Never => (Reason::Never, NEVER),
         };
-        let (policy, shadow) = (Some(&self.policy), self.policy.is_shadow());
-        Outcome::Denied(Denial { reason, retry_after_ns, policy, tell: None, shadow })
+        let (policy, limit) = (Some(&self.policy), self.policy.limits().first());
+        let shadow = self.policy.is_shadow();
+        Outcome::Denied(Denial { reason, retry_after_ns, policy, limit, tell: None, shadow })
     }
 
     fn peek(&self, cost: u64) -> Decision {

@@ -68,7 +68,7 @@ impl Classes {
             }
         };
         // ORDERING: Relaxed; only ever read under a stripe's lock, as a bound that may lag by one policy.
-        self.longest.fetch_max(policy.rule().tolerance(), Ordering::Relaxed);
+        self.longest.fetch_max(policy.longest(), Ordering::Relaxed);
         let _ = room[offset].set(policy.clone());
         numbers.insert(policy, ClassId(next));
         Ok(ClassId(next))
@@ -90,8 +90,8 @@ impl Classes {
         self.further[chunk - 1].get()?[offset].get()
     }
 
-    /// The longest time that any bucket of this limiter takes to refill.
-    pub(crate) fn longest_tolerance(&self) -> Ticks {
+    /// The longest time that any limit of this limiter remembers a request.
+    pub(crate) fn longest(&self) -> Ticks {
         // ORDERING: Relaxed; see `intern`.
         self.longest.load(Ordering::Relaxed)
     }
@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(classes.get(id).capacity(), limit);
         }
         let longest = (1..=1000).map(|limit| hourly(limit).rule().tolerance()).max();
-        assert_eq!(Some(classes.longest_tolerance()), longest);
+        assert_eq!(Some(classes.longest()), longest);
     }
 
     #[test]

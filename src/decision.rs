@@ -1,5 +1,7 @@
 //! The answer to one question: may this key do this much now?
 
+use std::sync::Arc;
+
 /// Why a decision was "no". The numbers are stable and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -7,6 +9,12 @@
 pub enum Reason {
     /// The bucket holds too few tokens.
     Rate = 1,
+    /// A window holds too many requests.
+    Window = 2,
+    /// Too much is reserved and neither committed nor cancelled.
+    InFlight = 3,
+    /// The key is in a timeout, for it was denied too often.
+    Jail = 4,
     /// More was asked than the bucket can ever hold, or the account may not send at all.
     Never = 5,
     /// The table holds `max_keys` accounts, none of them could go, and this key is not among them.
@@ -19,6 +27,9 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rate => "rate",
+            Self::Window => "window",
+            Self::InFlight => "in_flight",
+            Self::Jail => "jail",
             Self::Never => "never",
             Self::Full => "full",
         }
@@ -29,7 +40,7 @@ impl Reason {
 pub const NEVER: u64 = u64::MAX;
 
 /// One answer, with what the asker needs to act on it. Durations are nanoseconds, rounded up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decision {
     /// Whether the cost was charged (or, for a peek, would have been).
@@ -38,12 +49,14 @@ pub struct Decision {
     pub reason: Option<Reason>,
     /// How long until the same request would pass if nobody else asks: 0 when allowed, [`NEVER`] never.
     pub retry_after_ns: u64,
-    /// Whole tokens left after this decision.
+    /// What could still pass at once after this decision.
     pub remaining: u64,
-    /// How long until the bucket is full again.
+    /// How long until the key equals one never seen: the bucket is full, nothing is in a window or in flight.
     pub reset_after_ns: u64,
     /// A shadow limit would have said no; it let the request pass and charged nothing.
     pub shadowed: bool,
+    /// The name of the limit that denied, or would have: of several, the one that has to wait longest.
+    pub limit: Option<Arc<str>>,
 }
 
 /// When a request should be made: what a planner does about a [`Decision`].
@@ -75,14 +88,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_now_later_or_never() {
-        let mut decision = Decision {
-            allowed: true,
-            reason: None,
-            retry_after_ns: 0,
-            remaining: 0,
-            reset_after_ns: 5,
-            shadowed: false,
-        };
+        let mut decision = Decision { allowed: true, reset_after_ns: 5, ..Decision::default() };
         assert_eq!(decision.plan(), Plan::Now);
         (decision.allowed, decision.retry_after_ns) = (false, 7);
         assert_eq!(decision.plan(), Plan::After(7));
@@ -92,7 +98,14 @@ mod tests {
 
     #[test]
     fn reasons_keep_their_words_and_numbers() {
-        let known = [(Reason::Rate, "rate", 1), (Reason::Never, "never", 5), (Reason::Full, "full", 6)];
+        let known = [
+            (Reason::Rate, "rate", 1),
+            (Reason::Window, "window", 2),
+            (Reason::InFlight, "in_flight", 3),
+            (Reason::Jail, "jail", 4),
+            (Reason::Never, "never", 5),
+            (Reason::Full, "full", 6),
+        ];
         for (reason, word, number) in known {
             assert_eq!(reason.as_str(), word);
             assert_eq!(reason as u8, number);

@@ -7,7 +7,7 @@
 //! | [`clock`] | monotonic or moved by hand |
 //! | [`limit`] | pure arithmetic, one rule a file |
 //! | [`policy`], `classes` | checked limits, and the small number that an account stores for them |
-//! | `account` | the word of a bucket of its own, and when denials were told — hot path, stop 1 |
+//! | `account` | the word of a bucket of its own, when denials were told, and the state of a key with several limits — hot path, stop 1 |
 //! | `table` | stripes of key -> account, and eviction that does not forgive — hot path, stop 2 |
 //! | `striped` | keys behind a lock for each share of them, for states that are more than a word |
 //! | [`limiter`], [`bucket`] | the facade, all that the faces see |
@@ -60,7 +60,7 @@ pub use clock::{Clock, ManualClock};
 pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
 pub use history::{Limits, Planned, SendHistory};
-pub use limit::{Migration, Rate};
-pub use limiter::{Denial, Joint, Limiter, Outcome, State, Stats};
-pub use policy::Policy;
+pub use limit::{Edge, Jail, Migration, Rate};
+pub use limiter::{DEFAULT_LEASE_NS, Denial, Joint, Limiter, Outcome, Reservation, State, Stats};
+pub use policy::{Limit, MAX_LIMITS, Policy};
 pub use table::{LOOKS_PER_INSERTION, MAX_KEY_LEN, WhenFull};

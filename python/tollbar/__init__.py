@@ -6,24 +6,32 @@ anything that has a name. Everything here is safe to use from any number of thre
 
 from tollbar._tollbar import (
     Decision,
+    InFlight,
+    Jail,
     Limiter,
     ManualClock,
     Rate,
     RateLimiter,
     RateLimitExceeded,
+    Reservation,
     TokenBucket,
+    Window,
     __version__,
     build_profile,
 )
 
 __all__ = [
     "Decision",
+    "InFlight",
+    "Jail",
     "Limiter",
     "ManualClock",
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",
+    "Reservation",
     "TokenBucket",
+    "Window",
     "__version__",
     "build_profile",
 ]

@@ -4,7 +4,7 @@ Durations are float seconds, rounded up, so that whoever waits as long as told i
 Every object here may be used from any thread and any event loop at once.
 """
 
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypedDict, TypeVar, final
 
@@ -15,14 +15,17 @@ from tollbar._views import Buckets, CreatedAt
 __all__ = [
     "ClientAccess",
     "Decision",
+    "InFlight",
     "Jail",
     "Limiter",
     "ManualClock",
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",
+    "Reservation",
     "SlidingWindow",
     "TokenBucket",
+    "Window",
     "__version__",
     "build_profile",
 ]
@@ -150,6 +153,146 @@ class Rate:
     def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
+class Window:
+    """At most `limit` in any `per` seconds, exactly: a sliding-window log.
+
+    Each admitted unit of cost is a stamp, kept while it counts: 8 bytes (at most 9 from 1,000 on), and no
+    memory for what was not sent. A decision looks at one stamp, whatever the limit is. Of several windows
+    of one key all look at the same log.
+
+    edge: "half_open" counts what happened at t while t > now - per; "closed" still counts what is exactly
+    `per`
+        old, and so does "strict" ("free only when now - t > per"), which is another word for it.
+    steps: keep one count for each of so many steps of the width instead of a stamp for each unit: 16 bytes a
+        step, whatever the limit is. What happened within a step counts until all of the step has left, so no
+        window ever holds more than `limit`, and room comes back up to per / steps seconds late.
+
+    `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls the
+    limit; "100 in 60 s" unless given.
+
+    A value: may be compared, hashed, copied and pickled. ValueError for limits of 0 and above 2**32 - 1, for
+    windows below 1 ns or beyond 4.5 years, and for steps of 0 or above 65,536; TypeError for what is no
+    number.
+    """
+
+    def __new__(
+        cls,
+        limit: _Whole,
+        per: float,
+        *,
+        edge: Literal["half_open", "closed", "strict"] = "half_open",
+        steps: _Whole | None = None,
+        shadow: bool = False,
+        name: str | None = None,
+    ) -> Self: ...
+    @property
+    def limit(self) -> int:
+        """The most that any window holds."""
+    @property
+    def per(self) -> float:
+        """The window's width in seconds."""
+    @property
+    def edge(self) -> Literal["half_open", "closed"]:
+        """Whether what is exactly a width old still counts."""
+    @property
+    def steps(self) -> int | None:
+        """How many steps the width is cut into; None: every unit has a stamp of its own."""
+    @property
+    def shadow(self) -> bool:
+        """Whether the limit only counts."""
+    @property
+    def name(self) -> str:
+        """What a decision calls this limit."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class InFlight:
+    """At most `limit` reserved and neither committed nor cancelled: see `Limiter.reserve`.
+
+    `try_acquire` needs a free place but holds none. `shadow=True` counts what it would have denied and denies
+    nothing. `name` is what a `Decision` calls the limit; "5 in flight" unless given.
+
+    A value: may be compared, hashed, copied and pickled. ValueError for limits of 0 and above 2**32 - 1.
+    """
+
+    def __new__(cls, limit: _Whole, *, shadow: bool = False, name: str | None = None) -> Self: ...
+    @property
+    def limit(self) -> int:
+        """The most that may be in flight."""
+    @property
+    def shadow(self) -> bool:
+        """Whether the limit only counts."""
+    @property
+    def name(self) -> str:
+        """What a decision calls this limit."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Jail:
+    """A timeout for those who do not stop asking: beside the limits of a `Limiter`, or in `tollbar.access`.
+
+    The `denials`-th denial within `within` seconds (both ends included) starts a timeout of `duration`
+    seconds, from the newest time known of the key on. In it every request is refused, and nothing is logged
+    or counted towards the next one, so asking does not prolong it; so is a time before its end that comes
+    late. A request for more than a limit can ever hold is denied and not counted.
+
+    Each start is a strike. The n-th strike's timeout lasts duration * factor ** (n - 1) seconds (to the
+    nearest nanosecond, multiplied in floats), but never more than `longest`. A strike is forgotten for each
+    `duration` seconds without a denial since the last denial or release, counted when the next denial comes.
+    More than 255 strikes are not counted.
+
+    `shadow=True` counts what it would have denied and denies nothing (not in `tollbar.access`). `name` is
+    what a `Decision` calls the limit; "jail" unless given.
+
+    A value: equal when its numbers are, hashable, and may be copied and pickled. ValueError for zeros, for
+    more than 2**32 - 1 denials, a factor below 1, a `longest` below `duration` and times beyond 4.5 years;
+    TypeError for what is no number.
+    """
+
+    def __new__(
+        cls,
+        denials: _Whole,
+        within: float,
+        duration: float,
+        *,
+        factor: float = 1.0,
+        longest: float | None = None,
+        shadow: bool = False,
+        name: str | None = None,
+    ) -> Self: ...
+    @property
+    def denials(self) -> int:
+        """How many denials it takes."""
+    @property
+    def within(self) -> float:
+        """Within how many seconds."""
+    @property
+    def duration(self) -> float:
+        """How many seconds the first timeout lasts."""
+    @property
+    def factor(self) -> float:
+        """By how much each timeout in a row is longer than the one before."""
+    @property
+    def longest(self) -> float | None:
+        """How many seconds a timeout lasts at most; None: as long as the factor says."""
+    @property
+    def shadow(self) -> bool:
+        """Whether the limit only counts."""
+    @property
+    def name(self) -> str:
+        """What a decision calls this limit."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+_Limit: TypeAlias = Rate | Window | InFlight | Jail
+_Policy: TypeAlias = _Limit | Iterable[_Limit] | None
+
+@final
 class Decision:
     """The full answer to one request; true when it was allowed."""
 
@@ -157,20 +300,23 @@ class Decision:
     def allowed(self) -> bool:
         """Whether the cost was charged (for `peek`: would have been)."""
     @property
-    def reason(self) -> Literal["rate", "never", "full"] | None:
-        """Why not: the rate, more than a full bucket holds, or a full table. None when allowed."""
+    def reason(self) -> Literal["rate", "window", "in_flight", "jail", "never", "full"] | None:
+        """Why not: which kind of limit, more than it can ever hold, or a full table. None when allowed."""
     @property
     def retry_after(self) -> float:
         """Seconds until the same request would pass if nobody else asks: 0.0 allowed, infinity never."""
     @property
     def remaining(self) -> int:
-        """Whole tokens left after this decision."""
+        """What could still pass at once after this decision: the least of all limits that deny."""
     @property
     def reset_after(self) -> float:
-        """Seconds until the bucket is full again."""
+        """Seconds until the key equals one never seen, if nobody asks."""
     @property
     def limit(self) -> str | None:
-        """The name of the limit that denied (or would have, for a shadow limit)."""
+        """The name of the limit that denied (or would have, for a shadow limit).
+
+        The one with the longest wait.
+        """
     @property
     def key(self) -> str | None:
         """Of several keys asked about together, the one that denied and has to wait longest."""
@@ -191,17 +337,30 @@ class Limiter:
     make room first; when none has, `when_full` says what becomes of an unknown key: "deny" refuses it,
     "allow" lets it pass unlimited, "evict_least" drops the account nearest to refilled of those it looks at.
 
-    Exactly one `Rate` for now. Making one costs some 30 microseconds and 75 KiB, an account some 70 bytes
-    while its key has at most 40.
+    Of several limits (`Rate`, `Window`, `InFlight`, `Jail`; at most 16, of different names) a request is
+    charged to all or to none. `policies` gives single keys limits of their own: a callable that is called
+    with a key at its first sight, or a mapping whose `get` is; it returns a limit, several, none (an empty
+    tuple: nothing limits the key) or None (the limiter's own limits). It runs under no lock, and what it
+    raises reaches the caller with nothing made or charged. A key that was forgotten, for it equals one
+    never seen, is asked for again.
+
+    A key with a single `Rate` is one atomic word: making a limiter costs some 30 microseconds and 75 KiB,
+    such a key some 70 bytes while it has at most 40, and requests for known keys do not exclude one
+    another. Any other key is decided about under a lock for a 64th of the keys, costs some 300 bytes more
+    and what its windows log.
     """
 
     def __new__(
         cls,
-        *limits: Rate,
+        *limits: _Limit,
+        policies: Callable[[str], _Policy] | Mapping[str, _Policy] | None = None,
         max_keys: _Whole = 1000000,
         when_full: _WhenFull = "deny",
         clock: ManualClock | None = None,
     ) -> Self: ...
+    @property
+    def limits(self) -> tuple[_Limit, ...]:
+        """The limits of keys that have none of their own."""
     def try_acquire(self, key: str, cost: _Whole = 1) -> bool:
         """Take `cost` tokens if they are there.
 
@@ -229,8 +388,54 @@ class Limiter:
         the key that has to wait longest, and the exact time after which the same request would pass if nobody
         else asks. ValueError for no keys and for the same key twice. Takes the locks of the keys' stripes.
         """
+    def reserve(
+        self,
+        key: str,
+        cost: _Whole = 1,
+        lease: float | None = None,
+        *,
+        lost: Literal["sent", "returned"] = "sent",
+    ) -> Reservation:
+        """Charge `cost` now, to be committed or cancelled later: falsy, with `.decision`, when denied.
+
+            with limiter.reserve("a@example.org") as place:
+                if place:
+                    send()
+
+        commits when the block ends well and cancels when it does not; `async with` does the same. A `Rate` is
+        charged at once. In an `InFlight` limit what is reserved counts until it ends; in a `Window` too,
+        and as sent from then on, so that no window holds more than its limit whenever the act took place.
+
+        lease: after so many seconds (600 unless given) one that nobody ended counts as sent, which is safe
+            whatever became of its holder; with lost="returned" it is given back, and a commit after that is
+            charged even beyond the limits, for it has happened.
+
+        Takes the lock of the key's stripe; so do all decisions about a key while anything is reserved of it.
+        """
+    def reconfigure(
+        self,
+        key: str,
+        *limits: _Limit,
+        migration: Literal["as_is", "proportional", "reset"] = "as_is",
+    ) -> bool:
+        """Put a known key under other limits; False if it is unknown. No decision sees a mixture of the two.
+
+        "as_is" carries over what is owed and logged, "proportional" its share of the limit, "reset" nothing
+        but reservations. A limit takes over from the one of its kind and name, else from one of its kind;
+        where there is none, what the old limits counted counts as asked for now. What the old windows no
+        longer remembered is not counted.
+        """
+    def release(self, key: str) -> bool:
+        """End the timeouts of the key; False if none runs. Its strikes stay."""
+    def penalize(self, key: str) -> bool:
+        """Count a denial made elsewhere (a wrong password, say) for the key's `Jail`.
+
+        True if it is in a timeout now.
+        """
     def reset(self, key: str) -> bool:
-        """Make the key's account as good as new; False if it is unknown."""
+        """Make the key's account as good as new, its reservations forgotten; False if it is unknown."""
+    def shadow_denied(self) -> dict[str, int]:
+        """Return how often each shadow limit would have denied, by its name, where it was not never."""
     def stats(self) -> dict[str, int]:
         """Return totals since the limiter was made.
 
@@ -243,51 +448,43 @@ class Limiter:
     def __contains__(self, key: str, /) -> bool: ...
 
 @final
-class Jail:
-    """A timeout for those who do not stop asking: import it from `tollbar.access`.
+class Reservation:
+    """The right to act once, from `Limiter.reserve`; true if it was granted.
 
-    The `denials`-th denial within `within` seconds (both ends included) starts a timeout of `duration`
-    seconds, from the newest time known of the client on. In it every access is refused, and nothing is logged
-    or counted towards the next one, so asking does not prolong it; so is a time before its end that comes
-    late.
-
-    Each start is a strike. The n-th strike's timeout lasts duration * factor ** (n - 1) seconds (to the
-    nearest nanosecond, multiplied in floats), but never more than `longest`. A strike is forgotten for each
-    `duration` seconds without a denial since the last denial or release, counted when the next denial comes.
-    More than 255 strikes are not counted.
-
-    A value: equal when its numbers are, hashable, and may be copied and pickled. ValueError for zeros, for
-    more than 2**32 - 1 denials, a factor below 1 and a `longest` below `duration`; TypeError for what is no
-    number.
+    Ending it twice does nothing. One that is dropped without a word counts as used. It may be ended from any
+    thread, and cannot be copied or pickled.
     """
 
-    def __new__(
-        cls,
-        denials: _Whole,
-        within: float,
-        duration: float,
-        *,
-        factor: float = 1.0,
-        longest: float | None = None,
-    ) -> Self: ...
     @property
-    def denials(self) -> int:
-        """How many denials it takes."""
+    def decision(self) -> Decision:
+        """The answer that it was made with."""
     @property
-    def within(self) -> float:
-        """Within how many seconds."""
+    def key(self) -> str:
+        """The key that it was made for."""
     @property
-    def duration(self) -> float:
-        """How many seconds the first timeout lasts."""
+    def cost(self) -> int:
+        """What was reserved."""
     @property
-    def factor(self) -> float:
-        """By how much each timeout in a row is longer than the one before."""
-    @property
-    def longest(self) -> float | None:
-        """How many seconds a timeout lasts at most; None: as long as the factor says."""
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(self) -> tuple[Any, ...]: ...
+    def is_open(self) -> bool:
+        """Whether it is granted and neither committed nor cancelled; its lease may be over all the same."""
+    def commit(self, actual: _Whole | None = None) -> bool:
+        """Say that it was used, `actual` of it where that is not the cost.
+
+        What was not used is given back; more than the cost is charged even beyond the limits, for it has
+        happened (a `Rate` is never emptier than empty). False if it had ended before: by hand, or because
+        its lease is over.
+        """
+    def cancel(self) -> bool:
+        """Give it back; False if it had ended before.
+
+        A `Rate` gets back exactly the cost where nothing was charged since, otherwise it may be less, never
+        more.
+        """
+    def __bool__(self) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, exc_type: object, _exc_value: object, _traceback: object, /) -> Literal[False]: ...
+    def __aenter__(self) -> _Ready[Self]: ...
+    def __aexit__(self, exc_type: object, _exc_value: object, _traceback: object, /) -> _Ready[None]: ...
 
 @disjoint_base
 class ClientAccess:

@@ -42,7 +42,7 @@ impl Blocks {
         self.rings[block][(usize::from(self.heads[block]) + place) % BLOCK]
     }
 
-    fn set(&mut self, index: usize, stamp: u64) {
+    pub(super) fn set(&mut self, index: usize, stamp: u64) {
         let place = self.vacant + index;
         let block = place / BLOCK;
         self.rings[block][(usize::from(self.heads[block]) + place) % BLOCK] = stamp;

@@ -66,6 +66,24 @@ impl Jail {
         Ok(self)
     }
 
+    /// The same in a unit of which `by` make one of those before; no timeout lasts longer than `most` of the new ones.
+    ///
+    /// # Errors
+    /// Refuses times beyond `most`.
+    pub fn in_unit(&self, by: u64, most: u64) -> Result<Self, Error> {
+        let fits = |name, time: u64| match time.checked_mul(by) {
+            Some(time) if time <= most => Ok(time),
+            _ => Err(Error::invalid(name, time as f64 / 1e9, "must be at most 4.5 years")),
+        };
+        let longest = self.longest.and_then(|longest| longest.checked_mul(by)).unwrap_or(most).min(most);
+        Ok(Self {
+            within: fits("within", self.within)?,
+            duration: fits("duration", self.duration)?,
+            longest: Some(longest),
+            ..*self
+        })
+    }
+
     /// How many denials it takes.
     #[must_use]
     pub const fn denials(&self) -> u64 {
@@ -128,6 +146,13 @@ impl Jail {
         record.quiet_since = record.until;
         record.denials = Log::new();
         true
+    }
+
+    /// Brings a record from before a step of the clock back to where a denial at `now` could have left it.
+    pub fn settle(&self, record: &mut Record, now: u64) {
+        record.denials.settle(now);
+        record.until = record.until.min(now.saturating_add(self.sentence(record.strikes)));
+        record.quiet_since = record.quiet_since.min(now.max(record.until));
     }
 
     /// From when on a record says no more than none would.
@@ -237,6 +262,31 @@ mod tests {
         assert!(jail.denied(&mut record, 1_050, 1_050, 0));
         assert_eq!(record.until(), 1_250);
         assert!(!record.release(1_250), "over");
+    }
+
+    #[test]
+    fn a_step_of_the_clock_makes_no_timeout_longer() {
+        let (jail, mut record) = (jail(2).escalating(2.0, None).unwrap(), Record::default());
+        for at in [1_000, 1_000, 1_100, 1_100] {
+            jail.denied(&mut record, at, at, 0);
+        }
+        assert_eq!(record.until(), 1_300);
+        jail.settle(&mut record, 1_250);
+        assert_eq!(record.until(), 1_300, "no step");
+        jail.settle(&mut record, 500);
+        assert_eq!(record.until(), 700, "as if it began now");
+        jail.denied(&mut record, 800, 800, 0);
+        jail.settle(&mut record, 300);
+        assert!(jail.denied(&mut record, 310, 310, 0), "the denial of before counts as one of now");
+    }
+
+    #[test]
+    fn another_unit_says_the_same() {
+        let fine = jail(3).escalating(2.0, Some(500)).unwrap().in_unit(16, 10_000).unwrap();
+        assert_eq!([1, 2, 9].map(|strikes| fine.sentence(strikes)), [1_600, 3_200, 8_000]);
+        assert_eq!(fine.within(), 160);
+        assert_eq!(jail(3).in_unit(16, 2_000).unwrap().longest(), Some(2_000));
+        assert!(jail(3).in_unit(16, 1_599).unwrap_err().to_string().starts_with("duration must be at most 4.5 years"));
     }
 
     // HAZARD construction-values

@@ -150,6 +150,18 @@ impl Log {
             },
             _ => return,
         };
+        self.drop_first(count);
+    }
+
+    /// Keeps no more than the `most` newest.
+    #[inline]
+    pub fn keep_newest(&mut self, most: usize) {
+        if let Some(count) = self.len().checked_sub(most).filter(|&count| count > 0) {
+            self.drop_first(count);
+        }
+    }
+
+    fn drop_first(&mut self, count: usize) {
         if count == self.len() {
             *self = Self::new();
             return;
@@ -170,6 +182,24 @@ impl Log {
         }
     }
 
+    /// Makes stamps that are newer than `now` as new as that: after a clock stepped back.
+    pub fn settle(&mut self, now: u64) {
+        if self.last().is_none_or(|last| last <= now) {
+            return;
+        }
+        for index in self.rank_through(now)..self.len() {
+            match &mut self.0 {
+                Form::Few(stamps) => stamps[index] = now,
+                Form::Many(blocks) => blocks.set(index, now),
+            }
+        }
+    }
+
+    /// Every stamp, the oldest first.
+    pub fn stamps(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.len()).map(|index| self.at(index))
+    }
+
     /// Memory in use, as asked of the allocator; the log itself included.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -186,7 +216,7 @@ mod tests {
     use super::*;
 
     fn all(log: &Log) -> Vec<u64> {
-        (0..log.len()).map(|n| log.nth_from_start(n).unwrap()).collect()
+        log.stamps().collect()
     }
 
     /// Numbers without a pattern, the same each time.
@@ -261,6 +291,23 @@ mod tests {
                 assert_eq!(log.len(), size);
                 assert!(log.bytes() <= 9 * size, "{} bytes for {size}", log.bytes());
             }
+        }
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_the_future_becomes_now() {
+        for size in [1, 5, 32, 33, 100] {
+            let mut log = Log::new();
+            (0..size).for_each(|n| log.push(n));
+            log.settle(size / 2);
+            assert_eq!(all(&log), (0..size).map(|n| n.min(size / 2)).collect::<Vec<_>>());
+            log.settle(size);
+            assert_eq!(log.last(), Some(size / 2));
+            log.keep_newest(200);
+            log.keep_newest(3);
+            assert_eq!(log.len() as u64, size.min(3));
+            log.keep_newest(0);
+            assert!(log.is_empty());
         }
     }
 

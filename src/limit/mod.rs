@@ -8,6 +8,7 @@ mod jail;
 mod log;
 mod rate;
 mod runs;
+mod tally;
 mod token_bucket;
 mod window;
 
@@ -16,5 +17,6 @@ pub use jail::{Jail, Record};
 pub use log::Log;
 pub use rate::{MAX_BURST, Rate};
 pub use runs::Runs;
+pub use tally::Tally;
 pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};
 pub use window::{Admission, Edge, Window, admits};

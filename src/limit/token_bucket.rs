@@ -6,7 +6,7 @@
 //!
 //! RUNS PER DECISION: [`TokenBucket::decide`], a handful of integer operations.
 
-use crate::ticks::{RANGE, SKEW, Ticks};
+use crate::ticks::{LONGEST, RANGE, SKEW, Ticks};
 
 /// The rule of one limit: what a word means and when it may rise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,7 @@ enum Kind {
     Metered,
     Closed,
     Open,
+    Elsewhere,
 }
 
 /// What the rule says to one request.
@@ -91,6 +92,20 @@ impl TokenBucket {
     #[must_use]
     pub const fn open() -> Self {
         Self { emission: 0, burst: 0, tolerance: 0, advance: 0, kind: Kind::Open }
+    }
+
+    /// The rule of an account that is decided about elsewhere, for its state is more than a word: nothing passes here. The
+    /// word is the time from which on the account equals a fresh one.
+    #[must_use]
+    pub(crate) const fn elsewhere() -> Self {
+        Self { emission: 0, burst: 0, tolerance: LONGEST, advance: 0, kind: Kind::Elsewhere }
+    }
+
+    /// Whether the account is decided about elsewhere.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        matches!(self.kind, Kind::Elsewhere)
     }
 
     /// The same rule where charges may run ahead by up to `advance` (reservations that wait, debits).

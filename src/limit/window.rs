@@ -11,6 +11,9 @@ use crate::error::Error;
 /// The largest limit: 2^32 - 1.
 pub(super) const MOST: u64 = u32::MAX as u64;
 
+/// The most steps that a window is cut into.
+const MOST_STEPS: u64 = 1 << 16;
+
 /// Whether a stamp that is exactly as old as the window is wide still counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Edge {
@@ -26,6 +29,8 @@ pub struct Window {
     limit: u64,
     /// Two stamps share a window if they are no farther apart than this.
     reach: u64,
+    /// Stamps are rounded up to the next multiple of this; 0 keeps them as they are.
+    step: u64,
 }
 
 /// What windows say to a request.
@@ -57,18 +62,52 @@ impl Window {
         if width == 0 {
             return Err(Error::invalid("period", width, "must be at least 1 ns"));
         }
-        Ok(Self { limit, reach: if edge == Edge::Closed { width } else { width - 1 } })
+        Ok(Self { limit, reach: if edge == Edge::Closed { width } else { width - 1 }, step: 0 })
+    }
+
+    /// The same limit with its width cut into so many steps, of which each counts whole until all of it has left: never more
+    /// than the limit in any window still, in memory that does not grow with the limit; what leaves is counted for up to
+    /// one step longer.
+    ///
+    /// # Errors
+    /// Those of [`Window::new`], 0 steps, and more than 65,536.
+    pub fn in_steps(limit: u64, width: u64, edge: Edge, steps: u64) -> Result<Self, Error> {
+        if steps == 0 {
+            return Err(Error::invalid("steps", steps, "must be at least 1"));
+        }
+        if steps > MOST_STEPS {
+            return Err(Error::invalid("steps", steps, "must be at most 65,536"));
+        }
+        Ok(Self { step: width.div_ceil(steps), ..Self::new(limit, width, edge)? })
     }
 
     /// Fewer than `count` in any closed window: `count - 1` may be 0 here, which [`Window::new`] refuses.
     pub(super) const fn fewer_than(count: u64, width: u64) -> Self {
-        Self { limit: count.saturating_sub(1), reach: width }
+        Self { limit: count.saturating_sub(1), reach: width, step: 0 }
     }
 
     /// The limit.
     #[must_use]
     pub const fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// How far apart two stamps in one window may be.
+    #[must_use]
+    pub const fn reach(&self) -> u64 {
+        self.reach
+    }
+
+    /// Whether stamps are rounded, and a [`super::Tally`] holds them.
+    #[must_use]
+    pub const fn is_conservative(&self) -> bool {
+        self.step > 0
+    }
+
+    /// The stamp under which something that happens at `now` is kept: in steps, the end of its step.
+    #[must_use]
+    pub const fn stamped(&self, now: u64) -> u64 {
+        if self.step == 0 { now } else { now.saturating_add(self.step - now % self.step) }
     }
 
     /// The first moment that shares no window with a stamp.
@@ -80,7 +119,13 @@ impl Window {
 
     /// Drops stamps that share no window with anything at or after `oldest`.
     pub fn forget(&self, log: &mut Log, oldest: u64) {
-        log.drop_before(oldest.saturating_sub(self.reach));
+        log.drop_before(self.horizon(oldest));
+    }
+
+    /// The oldest stamp that shares a window with `now`.
+    #[must_use]
+    pub const fn horizon(&self, now: u64) -> u64 {
+        now.saturating_sub(self.reach)
     }
 
     /// May `n` stamps of `stamp` join the log, wherever in it they belong? Only if afterwards no window, those that end
@@ -195,6 +240,19 @@ mod tests {
         assert!(!one.fits(&log(&[0]), u64::MAX, 1));
         assert!(!one.fits(&log(&[u64::MAX]), 0, 1));
         assert_eq!(admits(&[one], &log(&[5]), 6, 1), Admission::Deny { earliest: u64::MAX });
+    }
+
+    #[test]
+    fn steps_round_up_and_count_whole() {
+        let window = Window::new(5, 100, Edge::HalfOpen).unwrap();
+        assert_eq!((window.stamped(57), window.is_conservative()), (57, false));
+        let stepped = Window::in_steps(5, 100, Edge::HalfOpen, 10).unwrap();
+        assert!(stepped.is_conservative());
+        assert_eq!([50, 57, 59, 60].map(|now| stepped.stamped(now)), [60, 60, 60, 70]);
+        assert_eq!(stepped.free_at(stepped.stamped(50)), 160, "at most one step later than 150");
+        let steps = |steps| Window::in_steps(5, 100, Edge::Closed, steps);
+        assert_eq!(steps(1).unwrap().stamped(0), 100);
+        assert!(steps(0).is_err() && steps(65_537).is_err());
     }
 
     // HAZARD construction-values

@@ -1,8 +1,9 @@
 //! What the facade answers with: short for the hot path, full on request, and totals.
 
+use crate::account::{Ruling, Wait};
 use crate::decision::{Decision, NEVER, Reason};
 use crate::limit::Verdict;
-use crate::policy::Policy;
+use crate::policy::{Limit, Policy};
 use crate::ticks::{Ticks, to_nanos_up};
 
 /// The short answer: no division, nothing computed that an allowed request does not need.
@@ -26,6 +27,8 @@ pub struct Denial<'a> {
     pub retry_after_ns: u64,
     /// The policy that denied, or `None` if the table was full.
     pub policy: Option<&'a Policy>,
+    /// The limit of it that has to wait longest.
+    pub limit: Option<&'a Limit>,
     /// This denial is the one to log in its interval; so many before it were not logged.
     pub tell: Option<u32>,
     /// The limit only counts: the request passes all the same.
@@ -46,7 +49,7 @@ impl Outcome<'_> {
 }
 
 /// The answer to a request about several keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Joint {
     /// One answer for all: the least that remains, the longest wait.
@@ -105,7 +108,7 @@ impl State {
     }
 }
 
-/// The full answer of one limit.
+/// The full answer of a single limit.
 pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks) -> Decision {
     let (balance, shadow) = (policy.rule().balance(tat, now), policy.is_shadow());
     let (reason, wait) = match verdict {
@@ -113,14 +116,46 @@ pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks
         Verdict::Deny(wait) => (Some(Reason::Rate), to_nanos_up(wait)),
         Verdict::Never => (Some(Reason::Never), NEVER),
     };
-    let shadowed = shadow && reason.is_some();
     Decision {
         allowed: reason.is_none() || shadow,
         reason: if shadow { None } else { reason },
         retry_after_ns: if shadow { 0 } else { wait },
         remaining: balance.remaining,
         reset_after_ns: to_nanos_up(balance.reset_after),
-        shadowed,
+        shadowed: shadow && reason.is_some(),
+        limit: policy.limits().first().filter(|_| reason.is_some()).map(|limit| limit.name.clone()),
+    }
+}
+
+/// The full answer of several limits.
+pub(super) fn ruled_decision(policy: &Policy, ruling: &Ruling) -> Decision {
+    let limit = denying(policy, ruling);
+    let reason = match (ruling.wait, limit) {
+        (Wait::Now, _) => None,
+        (Wait::Never, _) | (Wait::For(_), None) => Some(Reason::Never),
+        (Wait::For(_), Some(limit)) => Some(limit.reason()),
+    };
+    Decision {
+        allowed: ruling.passes(),
+        reason,
+        retry_after_ns: wait_ns(ruling.wait),
+        remaining: ruling.remaining,
+        reset_after_ns: to_nanos_up(ruling.reset_after),
+        shadowed: ruling.passes() && ruling.shadowed != 0,
+        limit: limit.map(|limit| limit.name.clone()),
+    }
+}
+
+/// The limit that denies for longest, or would.
+pub(super) fn denying<'a>(policy: &'a Policy, ruling: &Ruling) -> Option<&'a Limit> {
+    ruling.by.and_then(|by| policy.limits().get(usize::from(by)))
+}
+
+pub(super) fn wait_ns(wait: Wait) -> u64 {
+    match wait {
+        Wait::Now => 0,
+        Wait::For(ticks) => to_nanos_up(ticks),
+        Wait::Never => NEVER,
     }
 }
 
@@ -131,8 +166,7 @@ pub(super) fn full_decision(outcome: &Outcome<'_>) -> Decision {
         allowed: passes,
         reason: (!passes).then_some(Reason::Full),
         retry_after_ns: if passes { 0 } else { wait },
-        remaining: 0,
-        reset_after_ns: 0,
         shadowed: passes && matches!(outcome, Outcome::Denied(_)),
+        ..Decision::default()
     }
 }

@@ -1,5 +1,6 @@
 //! How a limiter is made: a policy, and what to say otherwise.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use super::Limiter;
@@ -8,6 +9,7 @@ use crate::clock::{Clock, Timeline};
 use crate::counters::Counters;
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::sync::Mutex;
 use crate::table::{Plan, Table, WhenFull};
 
 /// The largest `max_keys`: 2^25. An index entry of 32 bits holds a slot's number, and a few bits of the hash.
@@ -88,6 +90,7 @@ impl Builder {
             counters: Counters::new(),
             full_notice: Notice::default(),
             told_forgiven: AtomicBool::new(false),
+            shadowed: Mutex::new(BTreeMap::new()),
         })
     }
 }

@@ -4,8 +4,11 @@
 
 mod answer;
 mod builder;
+mod reserve;
 mod together;
+mod told;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,16 +17,17 @@ use crate::bucket::Bucket;
 use crate::classes::ClassId;
 use crate::clock::Clock;
 use crate::counters::{Counters, Event};
-use crate::decision::{Decision, NEVER, Plan, Reason};
+use crate::decision::{Decision, Plan};
 use crate::error::Error;
-use crate::limit::{Migration, Verdict};
+use crate::limit::Migration;
 use crate::policy::Policy;
-use crate::table::{Absent, Answer, Charge, Look, MAX_KEY_LEN, Pin, Table, WhenFull};
-use crate::ticks::to_nanos_up;
+use crate::sync::Mutex;
+use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, WhenFull};
 
 pub(crate) use answer::decision;
 pub use answer::{Denial, Joint, Outcome, State, Stats};
 pub use builder::Builder;
+pub use reserve::{DEFAULT_LEASE_NS, Reservation};
 
 use answer::full_decision;
 
@@ -34,6 +38,7 @@ pub struct Limiter {
     counters: Counters,
     full_notice: Notice,
     told_forgiven: AtomicBool,
+    shadowed: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
 impl Limiter {
@@ -53,21 +58,32 @@ impl Limiter {
         Ok(self.ask(key, cost, Absent::Charge(self.default))?.passes())
     }
 
+    /// The same, where an unknown key gets an account of this class if the request passes.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`]; nothing is charged then.
+    pub fn try_acquire_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<bool, Error> {
+        Ok(self.ask(key, cost, Absent::Charge(class))?.passes())
+    }
+
     /// [`Limiter::try_acquire`] with a full answer.
     ///
     /// # Errors
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
+        self.decide_as(key, cost, self.default)
+    }
+
+    /// The same, where an unknown key gets an account of this class.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`]; nothing is charged then.
+    pub fn decide_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
         let key = check(key)?;
         let taken = self.table.take(key, cost).map(Answer::Charged);
-        let answer = taken.unwrap_or_else(|trace| self.table.charge(key, trace, cost, Absent::Charge(self.default)));
+        let answer = taken.unwrap_or_else(|trace| self.table.charge(key, trace, cost, Absent::Charge(class)));
         let outcome = self.outcome(answer);
-        Ok(match answer {
-            Answer::Charged(Charge { verdict, tat, now, class, .. }) => {
-                decision(self.table.policy(class), verdict, tat, now)
-            }
-            Answer::Full(_) | Answer::Unknown => full_decision(&outcome),
-        })
+        Ok(self.said(&answer).unwrap_or_else(|| full_decision(&outcome)))
     }
 
     /// What [`Limiter::decide`] would answer, without taking anything or creating an account.
@@ -78,7 +94,15 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn peek(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
-        Ok(self.peek_at(&self.table.look(check(key)?, self.default), cost))
+        self.peek_as(key, cost, self.default)
+    }
+
+    /// The same, where an unknown key is answered as one of this class.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn peek_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
+        Ok(self.said(&self.table.peek(check(key)?, cost, class)).unwrap_or_default())
     }
 
     /// When a request of `cost` would pass if nobody else asks. Takes nothing.
@@ -230,6 +254,12 @@ impl Limiter {
         }
     }
 
+    /// What each shadow limit would have denied, by its name: those that would have denied anything.
+    #[must_use]
+    pub fn shadow_denied(&self) -> BTreeMap<Arc<str>, u64> {
+        self.shadowed.lock().clone()
+    }
+
     /// True once in a limiter's life: the first time this is asked after an account that owed something
     /// had to go. For a warning that is said once.
     pub fn newly_forgiven(&self) -> bool {
@@ -251,17 +281,11 @@ impl Limiter {
             self.counters.count(Event::Allowed);
             return Outcome::Allowed;
         }
-        self.outcome(Answer::Charged(self.table.charge_pinned(pin, cost)))
+        self.outcome(self.table.charge_pinned(pin, cost))
     }
 
     pub(crate) fn peek_pinned(&self, pin: &Pin, cost: u64) -> Decision {
-        self.peek_at(&self.table.look_pinned(pin), cost)
-    }
-
-    fn peek_at(&self, look: &Look, cost: u64) -> Decision {
-        let policy = self.policy_at(look);
-        let verdict = policy.rule().decide(look.tat, look.now, cost);
-        decision(policy, verdict, look.tat, look.now)
+        self.said(&self.table.peek_pinned(pin, cost)).unwrap_or_default()
     }
 
     pub(crate) fn state_pinned(&self, pin: &Pin) -> State {
@@ -277,11 +301,11 @@ impl Limiter {
     }
 
     fn state(&self, look: &Look) -> State {
-        State::of(self.policy_at(look), look.tat, look.now)
-    }
-
-    fn policy_at(&self, look: &Look) -> &Policy {
-        self.table.policy(look.class.unwrap_or(self.default))
+        let mut state = State::of(self.table.policy(look.class), look.tat, look.now);
+        if let Some(left) = look.left {
+            state.tokens = left as f64;
+        }
+        state
     }
 
     /// Charges: the usual yes here and now, everything else elsewhere.
@@ -295,50 +319,6 @@ impl Limiter {
             }
             Err(trace) => Ok(self.outcome(self.table.charge(key, trace, cost, absent))),
         }
-    }
-
-    /// Counts an answer and puts it into words.
-    #[inline(never)]
-    fn outcome(&self, answer: Answer) -> Outcome<'_> {
-        if answer.is_allowance() {
-            self.counters.count(Event::Allowed);
-            return Outcome::Allowed;
-        }
-        self.refusal(answer)
-    }
-
-    fn refusal(&self, answer: Answer) -> Outcome<'_> {
-        let (reason, wait, tell, policy) = match answer {
-            Answer::Unknown => return Outcome::Unknown,
-            Answer::Charged(Charge { verdict, class, notice, .. }) => {
-                let policy = Some(self.table.policy(class));
-                match verdict {
-                    Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait), notice, policy),
-                    Verdict::Never | Verdict::Allow(_) => (Reason::Never, NEVER, notice, policy),
-                }
-            }
-            Answer::Full(nearest) => {
-                self.counters.count(Event::Full);
-                if self.table.plan().when_full == WhenFull::Allow {
-                    self.counters.count(Event::Allowed);
-                    return Outcome::Allowed;
-                }
-                let tell = |every| self.full_notice.denied(self.table.time().now(), every);
-                let tell = self.table.plan().notice_ms.and_then(tell);
-                (Reason::Full, nearest.map_or(NEVER, to_nanos_up), tell, None)
-            }
-        };
-        let shadow = policy.unwrap_or_else(|| self.table.policy(self.default)).is_shadow();
-        self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
-        Outcome::Denied(Denial { reason, retry_after_ns: wait, policy, tell, shadow })
-    }
-
-    /// The name of the limit that a decision on this key is made by.
-    ///
-    /// # Errors
-    /// [`Error::KeyTooLong`].
-    pub fn policy_of(&self, key: &[u8]) -> Result<&Policy, Error> {
-        Ok(self.policy_at(&self.table.look(check(key)?, self.default)))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::answer::{Joint, decision};
+use super::answer::Joint;
 use super::{Limiter, check};
+use crate::classes::ClassId;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::Error;
-use crate::table::{Charge, NoPlace, WhenFull};
+use crate::table::{Answer, NoPlace, WhenFull};
 use crate::ticks::to_nanos_up;
 
 impl Limiter {
@@ -20,6 +21,19 @@ impl Limiter {
     /// # Errors
     /// No keys, the same key twice, or [`Error::KeyTooLong`]; nothing is charged then.
     pub fn try_acquire_all<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Joint, Error> {
+        self.try_acquire_all_as(keys, cost, |_| self.default)
+    }
+
+    /// The same, where the key of each number, if it is unknown, gets an account of a class of its own.
+    ///
+    /// # Errors
+    /// Those of [`Limiter::try_acquire_all`].
+    pub fn try_acquire_all_as<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        cost: u64,
+        class: impl Fn(usize) -> ClassId,
+    ) -> Result<Joint, Error> {
         let mut seen = HashSet::with_capacity(keys.len());
         for key in keys {
             let key = check(key.as_ref())?;
@@ -33,9 +47,9 @@ impl Limiter {
         // Numbers of the keys that take part: all, but for those that pass because there is no place for them.
         let mut numbers: Vec<usize> = (0..keys.len()).collect();
         loop {
-            let these: Vec<&[u8]> = numbers.iter().map(|&number| keys[number].as_ref()).collect();
-            match self.table.charge_all(&these, cost, self.default) {
-                Ok(charges) => return Ok(self.joint(&charges, &numbers)),
+            let these: Vec<_> = numbers.iter().map(|&number| (keys[number].as_ref(), class(number))).collect();
+            match self.table.charge_all(&these, cost) {
+                Ok(answers) => return Ok(self.joint(&answers, &numbers)),
                 Err(NoPlace(at, nearest)) => {
                     self.counters.count(Event::Full);
                     if self.table.plan().when_full != WhenFull::Allow {
@@ -55,20 +69,23 @@ impl Limiter {
     }
 
     /// One answer of many: the least that remains, the longest wait.
-    fn joint(&self, charges: &[Charge], numbers: &[usize]) -> Joint {
-        let answer =
-            |charge: &Charge| decision(self.table.policy(charge.class), charge.verdict, charge.tat, charge.now);
-        let mut joint = Joint { decision: answer(&charges[0]), denied_by: None };
+    fn joint(&self, answers: &[Answer], numbers: &[usize]) -> Joint {
+        let mut joint = Joint { decision: nothing_held(true), denied_by: None };
+        joint.decision.remaining = u64::MAX;
         let mut longest = 0;
-        for (charge, &number) in charges.iter().zip(numbers) {
-            let one = answer(charge);
+        for (answer, &number) in answers.iter().zip(numbers) {
+            let one = self.said(answer).unwrap_or_default();
             joint.decision.remaining = joint.decision.remaining.min(one.remaining);
             joint.decision.reset_after_ns = joint.decision.reset_after_ns.max(one.reset_after_ns);
             joint.decision.shadowed |= one.shadowed;
             // The first denial counts even if its wait rounds to nothing.
-            if !one.allowed && (joint.denied_by.is_none() || one.retry_after_ns > longest) {
+            let denies = !one.allowed && (joint.denied_by.is_none() || one.retry_after_ns > longest);
+            if denies {
                 longest = one.retry_after_ns;
                 (joint.denied_by, joint.decision.reason) = (Some(number), one.reason);
+            }
+            if denies || (joint.denied_by.is_none() && joint.decision.limit.is_none()) {
+                joint.decision.limit = one.limit;
             }
         }
         (joint.decision.allowed, joint.decision.retry_after_ns) = (joint.denied_by.is_none(), longest);
@@ -82,6 +99,6 @@ impl Limiter {
 }
 
 /// Of a key without an account.
-const fn nothing_held(allowed: bool) -> Decision {
-    Decision { allowed, reason: None, retry_after_ns: 0, remaining: 0, reset_after_ns: 0, shadowed: false }
+fn nothing_held(allowed: bool) -> Decision {
+    Decision { allowed, ..Decision::default() }
 }

@@ -1,87 +1,12 @@
-//! `ClientAccess` and `Jail`: so many accesses in any period, and a timeout for those who do not stop asking.
+//! `ClientAccess`: so many accesses in any period, and a timeout for those who do not stop asking.
 
-use std::hash::{Hash, Hasher};
-
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyDict, PyString};
 
 use super::convert;
+use super::limits::Jail;
 use crate::access;
-use crate::limit;
-
-/// A timeout: a value, to be given to any number of limiters.
-#[pyclass(frozen, eq, hash, module = "tollbar.access")]
-#[derive(PartialEq)]
-pub(super) struct Jail(limit::Jail);
-
-impl Hash for Jail {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self(jail) = self;
-        (jail.denials(), jail.within(), jail.duration(), jail.longest(), jail.factor().to_bits()).hash(state);
-    }
-}
-
-#[pymethods]
-impl Jail {
-    #[new]
-    #[pyo3(signature = (denials, within, duration, *, factor=None, longest=None),
-           text_signature = "(denials, within, duration, *, factor=1.0, longest=None)")]
-    fn new(
-        denials: &Bound<'_, PyAny>,
-        within: &Bound<'_, PyAny>,
-        duration: &Bound<'_, PyAny>,
-        factor: Option<&Bound<'_, PyAny>>,
-        longest: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let denials = convert::whole("denials", denials)?;
-        let (within, duration) = (convert::duration("within", within)?, convert::duration("duration", duration)?);
-        let factor = factor.map_or(Ok(1.0), |factor| convert::number("factor", factor))?;
-        let longest = longest.map(|longest| convert::duration("longest", longest)).transpose()?;
-        Ok(Self(limit::Jail::new(denials, within, duration)?.escalating(factor, longest)?))
-    }
-
-    #[getter]
-    fn denials(&self) -> u64 {
-        self.0.denials()
-    }
-
-    #[getter]
-    fn within(&self) -> f64 {
-        self.0.within() as f64 / 1e9
-    }
-
-    #[getter]
-    fn duration(&self) -> f64 {
-        self.0.duration() as f64 / 1e9
-    }
-
-    #[getter]
-    fn factor(&self) -> f64 {
-        self.0.factor()
-    }
-
-    #[getter]
-    fn longest(&self) -> Option<f64> {
-        self.0.longest().map(|longest| longest as f64 / 1e9)
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let (py, this) = (slf.py(), slf.get());
-        let options = PyDict::new(py);
-        options.set_item("factor", this.factor())?;
-        options.set_item("longest", this.longest())?;
-        let make = py.import("functools")?.getattr("partial")?.call((slf.get_type(),), Some(&options))?;
-        Ok((make, (this.denials(), this.within(), this.duration()).into_pyobject(py)?))
-    }
-
-    fn __repr__(&self) -> String {
-        let factor = if self.factor() > 1.0 { format!(", factor={:?}", self.factor()) } else { String::new() };
-        let longest = self.longest().map_or_else(String::new, |longest| format!(", longest={longest:?}"));
-        let (denials, within, duration) = (self.denials(), self.within(), self.duration());
-        format!("Jail({denials}, within={within:?}, duration={duration:?}{factor}{longest})")
-    }
-}
 
 /// At most `limit` accesses of a client in any `period`.
 #[pyclass(frozen, subclass, weakref, module = "tollbar.access")]
@@ -113,7 +38,10 @@ impl ClientAccess {
             let Ok(jail) = jail.cast::<Jail>() else {
                 return Err(PyTypeError::new_err(format!("jail must be a Jail or None, not {}", jail.repr()?)));
             };
-            access = access.jail(jail.get().0);
+            if jail.get().core().is_shadow() {
+                return Err(PyValueError::new_err("jail must not be a shadow limit here"));
+            }
+            access = access.jail(jail.get().rule());
         }
         if let Some(lateness) = lateness {
             access = access.lateness(convert::duration("lateness", lateness)?);

@@ -65,7 +65,7 @@ pub(super) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
 }
 
 /// A cost too large for 64 bits is just that: more than any bucket can hold.
-fn cost(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+pub(super) fn cost(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     match value.cast_exact::<PyInt>() {
         Ok(int) => match int.extract::<u64>() {
             Ok(cost) => Ok(cost),

@@ -4,22 +4,17 @@ use pyo3::prelude::*;
 
 use super::convert::seconds_up;
 use crate::decision;
-use crate::policy::Policy;
 
 /// The answer to one request.
 #[pyclass(frozen, module = "tollbar")]
 pub(super) struct Decision {
     answer: decision::Decision,
-    limit: Option<String>,
     denied_by: Option<String>,
 }
 
 impl Decision {
-    /// `policy` is asked for only if a limit denied: its name goes into the answer.
-    pub(super) fn new<'a>(answer: decision::Decision, policy: impl FnOnce() -> PyResult<&'a Policy>) -> PyResult<Self> {
-        let by_limit = matches!(answer.reason, Some(reason) if reason != decision::Reason::Full);
-        let limit = if by_limit || answer.shadowed { Some(policy()?.name().to_owned()) } else { None };
-        Ok(Self { answer, limit, denied_by: None })
+    pub(super) fn new(answer: decision::Decision) -> Self {
+        Self { answer, denied_by: None }
     }
 
     /// The same, about several keys: this one denied.
@@ -57,7 +52,7 @@ impl Decision {
 
     #[getter]
     fn limit(&self) -> Option<&str> {
-        self.limit.as_deref()
+        self.answer.limit.as_deref()
     }
 
     #[getter]

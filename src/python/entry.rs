@@ -279,7 +279,7 @@ impl Method for TryAcquireKey {
         }
         // SAFETY: as promised by the caller.
         let (name, cost) = unsafe { (key(args[0])?, cost(args.get(1))?) };
-        this.core().try_acquire(name, cost).ok().map(truth)
+        this.try_acquire_known(name, cost).map(truth)
     }
 }
 

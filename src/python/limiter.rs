@@ -9,10 +9,12 @@ use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
 
 use super::convert::{self, Cost};
 use super::decision::Decision;
-use super::fork;
-use super::rate::Rate;
+use super::policies::Policies;
+use super::reservation::Reservation;
+use super::{fork, limits};
+use crate::classes::ClassId;
 use crate::decision::Plan;
-use crate::limiter;
+use crate::limiter::{self, Outcome};
 
 /// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
 /// it gives.
@@ -20,12 +22,28 @@ const DETACH_FROM: usize = 1024;
 
 /// Limits many keys, each on its own.
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
-pub(super) struct Limiter(Arc<limiter::Limiter>);
+pub(super) struct Limiter {
+    core: Arc<limiter::Limiter>,
+    limits: Py<PyTuple>,
+    policies: Policies,
+}
 
 impl Limiter {
+    /// Charges a known key, or one whose limits are known; `None` is no answer.
     #[inline]
-    pub(super) fn core(&self) -> &limiter::Limiter {
-        &self.0
+    pub(super) fn try_acquire_known(&self, key: &[u8], cost: u64) -> Option<bool> {
+        match self.core.charge_known(key, cost) {
+            Ok(Outcome::Unknown) | Err(_) => None,
+            Ok(outcome) => Some(outcome.passes()),
+        }
+    }
+
+    /// The class that an unknown key gets. Runs the caller's code, so never under a lock.
+    fn class(&self, key: &Bound<'_, PyString>) -> PyResult<ClassId> {
+        if self.policies.is_none() || self.core.contains(convert::key(key)?)? {
+            return Ok(self.core.default_class());
+        }
+        self.policies.class(&self.core, key)
     }
 }
 
@@ -33,62 +51,91 @@ fn bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     convert::key(key.cast::<PyString>()?)
 }
 
+fn refuse_text(keys: &Bound<'_, PyAny>) -> PyResult<()> {
+    if keys.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
+    }
+    Ok(())
+}
+
 #[pymethods]
 impl Limiter {
     #[new]
-    #[pyo3(signature = (*limits, max_keys=None, when_full="deny", clock=None),
-           text_signature = "(*limits, max_keys=1000000, when_full='deny', clock=None)")]
+    #[pyo3(signature = (*limits, policies=None, max_keys=None, when_full="deny", clock=None),
+           text_signature = "(*limits, policies=None, max_keys=1000000, when_full='deny', clock=None)")]
     fn new(
         limits: &Bound<'_, PyTuple>,
+        policies: Option<Bound<'_, PyAny>>,
         max_keys: Option<&Bound<'_, PyAny>>,
         when_full: &str,
         clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let [limit] = limits.as_slice() else {
-            let message = format!("limits must be exactly one Rate for now, not {}", limits.len());
-            return Err(PyValueError::new_err(message));
-        };
-        let Ok(rate) = limit.cast::<Rate>() else {
-            return Err(PyTypeError::new_err(format!("limits must be Rate objects, not {}", limit.repr()?)));
-        };
-        let limiter = limiter::Limiter::builder(rate.get().policy())
+        if limits.is_empty() {
+            return Err(PyValueError::new_err("limits must be at least one"));
+        }
+        let core = limiter::Limiter::builder(limits::policy(limits)?)
             .max_keys(convert::max_keys("max_keys", max_keys, 1_000_000)?)
             .when_full(convert::when_full(when_full)?)
             .clock(convert::clock(clock)?)
             .build()?;
-        Ok(Self(Arc::new(limiter)))
+        Ok(Self { core: Arc::new(core), limits: limits.clone().unbind(), policies: Policies::new(policies)? })
+    }
+
+    #[getter]
+    fn limits(&self, py: Python<'_>) -> Py<PyTuple> {
+        self.limits.clone_ref(py)
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn try_acquire(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<bool> {
-        Ok(self.0.try_acquire(convert::key(key)?, cost.0)?)
+        Ok(self.core.try_acquire_as(convert::key(key)?, cost.0, self.class(key)?)?)
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn decide(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
-        let key = convert::key(key)?;
-        Decision::new(self.0.decide(key, cost.0)?, || Ok(self.0.policy_of(key)?))
+        Ok(Decision::new(self.core.decide_as(convert::key(key)?, cost.0, self.class(key)?)?))
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn peek(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
-        let key = convert::key(key)?;
-        Decision::new(self.0.peek(key, cost.0)?, || Ok(self.0.policy_of(key)?))
+        Ok(Decision::new(self.core.peek_as(convert::key(key)?, cost.0, self.class(key)?)?))
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn plan(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Option<f64>> {
-        Ok(match self.0.plan(convert::key(key)?, cost.0)? {
+        Ok(match self.core.peek_as(convert::key(key)?, cost.0, self.class(key)?)?.plan() {
             Plan::Now => Some(0.0),
             Plan::After(nanos) => Some(convert::seconds_up(nanos)),
             Plan::Never => None,
         })
     }
 
+    #[pyo3(signature = (key, cost=Cost(1), lease=None, *, lost="sent"),
+           text_signature = "($self, key, cost=1, lease=None, *, lost='sent')")]
+    fn reserve(
+        &self,
+        key: &Bound<'_, PyString>,
+        cost: Cost,
+        lease: Option<&Bound<'_, PyAny>>,
+        lost: &str,
+    ) -> PyResult<Reservation> {
+        let gives_back = match lost {
+            "sent" => false,
+            "returned" => true,
+            other => {
+                return Err(PyValueError::new_err(format!("lost must be 'sent' or 'returned', not {other:?}")));
+            }
+        };
+        let lease = lease.map_or(Ok(crate::DEFAULT_LEASE_NS), |lease| convert::duration("lease", lease))?;
+        let (name, class) = (convert::key(key)?, self.class(key)?);
+        Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?))
+    }
+
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
-        if keys.is_instance_of::<PyString>() {
-            return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
+        refuse_text(keys)?;
+        if !self.policies.is_none() {
+            return self.try_acquire_each(keys, cost.0);
         }
         // The usual batch needs no more than a reference to each key, which a tuple of them is.
         if let Ok(list) = keys.cast_exact::<PyList>()
@@ -96,33 +143,45 @@ impl Limiter {
         {
             let keys = list.to_tuple();
             let bytes = keys.as_slice().iter().map(bytes).collect::<PyResult<Vec<_>>>()?;
-            return Ok(self.0.try_acquire_many(&bytes, cost.0)?);
+            return Ok(self.core.try_acquire_many(&bytes, cost.0)?);
         }
         let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
         let bytes: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
-        let work = || self.0.try_acquire_many(&bytes, cost.0);
+        let work = || self.core.try_acquire_many(&bytes, cost.0);
         Ok(if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) }?)
     }
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
-        if keys.is_instance_of::<PyString>() {
-            return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
-        }
-        let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
-        let joint = self.0.try_acquire_all(&keys, cost.0)?;
-        let denied = joint.denied_by.map(|number| &*keys[number]);
-        let decision =
-            Decision::new(joint.decision, || Ok(self.0.policy_of(denied.unwrap_or(&keys[0]).as_bytes())?))?;
-        Ok(decision.by(denied))
+        refuse_text(keys)?;
+        let keys = keys.try_iter()?.map(|key| Ok(key?.cast_into()?)).collect::<PyResult<Vec<Bound<'_, PyString>>>>()?;
+        let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
+        let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
+        let joint = self.core.try_acquire_all_as(&names, cost.0, |number| classes[number])?;
+        let denied = joint.denied_by.map(|number| convert::text(names[number]));
+        Ok(Decision::new(joint.decision).by(denied.as_deref()))
+    }
+
+    #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
+    fn reconfigure(&self, key: &Bound<'_, PyString>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
+        let class = self.core.class(limits::policy(limits)?)?;
+        Ok(self.core.reconfigure(convert::key(key)?, class, convert::migration(migration)?)?)
+    }
+
+    fn release(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.core.release(convert::key(key)?)?)
+    }
+
+    fn penalize(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.core.penalize_as(convert::key(key)?, self.class(key)?)?)
     }
 
     fn reset(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.reset(convert::key(key)?)?)
+        Ok(self.core.reset(convert::key(key)?)?)
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.0.stats();
+        let stats = self.core.stats();
         [
             ("allowed", stats.allowed),
             ("denied", stats.denied),
@@ -136,8 +195,13 @@ impl Limiter {
         .into_py_dict(py)
     }
 
+    fn shadow_denied<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.core.shadow_denied();
+        counts.iter().map(|(name, count)| (&**name, count)).into_py_dict(py)
+    }
+
     fn __len__(&self) -> usize {
-        self.0.len()
+        self.core.len()
     }
 
     /// A limiter without accounts is still a limiter.
@@ -146,6 +210,16 @@ impl Limiter {
     }
 
     fn __contains__(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.contains(convert::key(key)?)?)
+        Ok(self.core.contains(convert::key(key)?)?)
+    }
+}
+
+impl Limiter {
+    /// One after the other, each with limits of its own. All keys and policies are looked at before any is charged.
+    fn try_acquire_each(&self, keys: &Bound<'_, PyAny>, cost: u64) -> PyResult<Vec<bool>> {
+        let keys = keys.try_iter()?.map(|key| Ok(key?.cast_into()?)).collect::<PyResult<Vec<Bound<'_, PyString>>>>()?;
+        let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
+        let each = keys.iter().zip(classes);
+        each.map(|(key, class)| Ok(self.core.try_acquire_as(convert::key(key)?, cost, class)?)).collect()
     }
 }

@@ -3,37 +3,36 @@
 use std::hash::{Hash, Hasher};
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
-use super::convert;
+use super::{convert, limits};
 use crate::limit;
-use crate::policy::Policy;
+use crate::policy::Limit;
 
 /// At most `limit` in every `per` seconds, of which up to `burst` at once.
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 pub(super) struct Rate {
     spec: limit::Rate,
     strict: bool,
-    policy: Policy,
+    limit: Limit,
 }
 
 impl PartialEq for Rate {
     /// A burst that was left out equals the same burst given.
     fn eq(&self, other: &Self) -> bool {
         let said = |rate: &Self| (rate.spec.limit(), rate.spec.period_ns(), rate.strict);
-        said(self) == said(other) && self.policy == other.policy
+        said(self) == said(other) && self.limit == other.limit
     }
 }
 
 impl Hash for Rate {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.policy.hash(state);
+        self.limit.hash(state);
     }
 }
 
 impl Rate {
-    pub(super) fn policy(&self) -> Policy {
-        self.policy.clone()
+    pub(super) fn core(&self) -> &Limit {
+        &self.limit
     }
 }
 
@@ -58,11 +57,7 @@ impl Rate {
         if strict {
             rate = rate.strict();
         }
-        let mut policy = Policy::rate(rate)?.shadow(convert::flag("shadow", shadow)?);
-        if let Some(name) = name {
-            policy = policy.named(name);
-        }
-        Ok(Self { spec: rate, strict, policy })
+        Ok(Self { spec: rate, strict, limit: limits::said(Limit::rate(rate)?, shadow, name)? })
     }
 
     #[getter]
@@ -77,7 +72,7 @@ impl Rate {
 
     #[getter]
     fn burst(&self) -> u64 {
-        self.policy.capacity()
+        self.limit.capacity()
     }
 
     #[getter]
@@ -87,35 +82,28 @@ impl Rate {
 
     #[getter]
     fn shadow(&self) -> bool {
-        self.policy.is_shadow()
+        self.limit.is_shadow()
     }
 
     #[getter]
     fn name(&self) -> &str {
-        self.policy.name()
+        self.limit.name()
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        // A rate is a value, not a budget: it may be copied and sent to other processes.
-        let py = slf.py();
-        let this = slf.get();
-        let options = pyo3::types::PyDict::new(py);
-        options.set_item("shadow", this.shadow())?;
-        options.set_item("name", this.name())?;
-        let make = py.import("functools")?.getattr("partial")?.call((slf.get_type(),), Some(&options))?;
-        let per = this.spec.period_ns() as f64 / 1e9;
-        Ok((make, (this.limit(), per, this.burst(), this.strict).into_pyobject(py)?))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<limits::Reduced<'py>> {
+        let (this, per) = (slf.get(), slf.get().spec.period_ns() as f64 / 1e9);
+        limits::reduced(slf, (this.limit(), per, this.burst(), this.strict), &this.limit, &[])
     }
 
     fn __repr__(&self) -> String {
-        let Self { spec, strict, policy } = self;
-        let mut text = format!("Rate({}, per={:?}, burst={}", spec.limit(), self.per(), policy.capacity());
-        if *strict {
-            text += ", strict=True";
-        }
-        if policy.is_shadow() {
-            text += ", shadow=True";
-        }
-        text + ")"
+        let Self { spec, strict, limit } = self;
+        let strict = if *strict { ", strict=True" } else { "" };
+        format!(
+            "Rate({}, per={:?}, burst={}{strict}{})",
+            spec.limit(),
+            self.per(),
+            limit.capacity(),
+            limits::shown_shadow(limit)
+        )
     }
 }

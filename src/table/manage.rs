@@ -1,31 +1,54 @@
 //! What happens to accounts on request: looked at, listed, reset, put under another policy.
 
 use super::slot::Whose;
-use super::{Look, Sought, Table};
+use super::stripe::{Locked, Side};
+use super::{Answer, Charge, Look, Sought, Table};
+use crate::account::Purpose;
 use crate::classes::ClassId;
 use crate::limit::Migration;
+use crate::ticks::Ticks;
 
 impl Table {
-    /// The account as it stands; of an unknown key, as one of `class` would be born.
-    pub(crate) fn look(&self, key: &[u8], class: ClassId) -> Look {
-        let Sought { probe, home } = self.seek(key);
+    /// What a request of `n` would be told, without taking anything; an unknown key as one of `class` would be.
+    pub(crate) fn peek(&self, key: &[u8], n: u64, class: ClassId) -> Answer {
+        let sought @ Sought { probe, home } = self.seek(key);
         for slot in self.stripes[home].index.candidates(&self.slab.segments, probe.hash) {
-            if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(&probe)) {
-                return Look { tat, now: self.time.now(), class: Some(class) };
+            if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(&probe))
+                && !self.is_cold(class)
+            {
+                return self.judge(tat, self.time.now(), class, n);
             }
         }
-        let stripe = self.stripes[home].lock(&self.slab);
-        if let Some(slot) = stripe.find(&probe) {
-            return self.look_locked(slot);
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        match stripe.find(&probe) {
+            Some(slot) => self.peek_locked(&mut stripe, slot, n),
+            None => self.answer_unknown(&stripe, class, self.time.now(), n),
         }
-        let now = self.time.now();
-        Look { tat: self.classes.get(class).rule().clamp(stripe.horizon(), now), now, class: None }
     }
 
-    /// The caller holds the stripe's lock.
-    pub(super) fn look_locked(&self, slot: u32) -> Look {
-        let (tat, class) = self.slab.slot(slot).look_locked();
-        Look { tat, now: self.time.now(), class: Some(class) }
+    pub(super) fn peek_locked(&self, stripe: &mut Locked<'_>, slot: u32, n: u64) -> Answer {
+        let (now, (tat, class)) = (self.time.now(), self.slab.slot(slot).look_locked());
+        if self.is_cold(class) {
+            return Answer::Ruled(self.rule(stripe, slot, now, n, Purpose::Look));
+        }
+        self.judge(tat, now, class, n)
+    }
+
+    fn judge(&self, tat: Ticks, now: Ticks, class: ClassId, n: u64) -> Answer {
+        let verdict = self.classes.get(class).rule().decide(tat, now, n);
+        Answer::Charged(Charge { verdict, tat, now, class, notice: None })
+    }
+
+    /// The caller holds the stripe's lock. Of an account of a single rate that is cold: the word that it would have.
+    pub(super) fn look_locked(&self, stripe: &mut Locked<'_>, slot: u32) -> Look {
+        let (now, (tat, class)) = (self.time.now(), self.slab.slot(slot).look_locked());
+        if !self.is_cold(class) {
+            return Look { tat, now, class, left: None };
+        }
+        let ruled = self.rule(stripe, slot, now, 0, Purpose::Look);
+        let left = Some(ruled.ruling.remaining).filter(|_| self.is_cold(ruled.class));
+        let kept = stripe.side(slot).and_then(Side::shown_word);
+        Look { tat: kept.unwrap_or_else(|| self.slab.slot(slot).look_locked().0), now, class: ruled.class, left }
     }
 
     /// Puts a known account under another policy; false if the key is unknown.
@@ -33,6 +56,11 @@ impl Table {
         let Sought { probe, home } = self.seek(key);
         let mut stripe = self.stripes[home].lock(&self.slab);
         let Some(slot) = stripe.find(&probe) else { return false };
+        let old = self.slab.slot(slot).look_locked().1;
+        if self.is_cold(old) || self.is_cold(class) {
+            self.configure_cold(&mut stripe, slot, class, how);
+            return true;
+        }
         let now = self.time.now();
         let new = self.classes.get(class).rule();
         stripe.change(slot, |tat, old| (self.classes.get(old).rule().migrate(new, tat, now, how), class));
@@ -44,6 +72,10 @@ impl Table {
         let Sought { probe, home } = self.seek(key);
         let mut stripe = self.stripes[home].lock(&self.slab);
         let Some(slot) = stripe.find(&probe) else { return false };
+        if self.is_cold(self.slab.slot(slot).look_locked().1) {
+            self.reset_cold(&mut stripe, slot);
+            return true;
+        }
         let now = self.time.now();
         stripe.change(slot, |_, class| (now, class));
         true
@@ -54,9 +86,13 @@ impl Table {
     pub(crate) fn for_each(&self, mut each: impl FnMut(&[u8], Look, Option<u64>)) {
         for stripe in &self.stripes {
             let copies: Vec<_> = {
-                let stripe = stripe.lock(&self.slab);
-                let created = |slot| stripe.side(slot).and_then(|side| side.created_ns);
-                stripe.slots().map(|slot| (stripe.key(slot), self.look_locked(slot), created(slot))).collect()
+                let mut stripe = stripe.lock(&self.slab);
+                let slots: Vec<u32> = stripe.slots().collect();
+                let copy = |slot| {
+                    let created = stripe.side(slot).and_then(|side| side.created_ns);
+                    (stripe.key(slot), self.look_locked(&mut stripe, slot), created)
+                };
+                slots.into_iter().map(copy).collect()
             };
             for (key, look, created) in copies {
                 each(&key, look, created);

@@ -16,7 +16,10 @@
 //! its *horizon*: an absent key counts as an account whose word is the horizon, which keeps a thread
 //! with an older reading from seeing a fresh bucket where a newer one saw a used one.
 
+mod answer;
 mod batch;
+mod birth;
+mod cold;
 mod index;
 mod manage;
 mod memory;
@@ -28,24 +31,25 @@ mod slot;
 mod stripe;
 mod together;
 
-use crate::account::Notice;
+use crate::account::{Notice, Purpose};
 use crate::classes::{ClassId, Classes};
 use crate::clock::Timeline;
 use crate::error::Error;
 use crate::limit::Verdict;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, SLOT_BITS, SLOTS_IN_CHUNK, keyed_hash};
-use crate::ticks::{SKEW, Ticks};
+use crate::ticks::Ticks;
 
 use std::hash::{BuildHasher, Hasher};
 
+pub(crate) use answer::{Absent, Answer, Charge, Look};
+pub(crate) use cold::Ruled;
 use memory::{Chunks, Slab, prefetch};
 pub(crate) use pins::Pin;
 use probe::Probe;
-use room::Seat;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
-use slot::{Charged, Whose};
-use stripe::{Locked, NotIn, Stripe};
+use slot::Whose;
+use stripe::{Locked, Stripe};
 pub(crate) use together::NoPlace;
 
 /// The longest key: 1 MiB.
@@ -53,56 +57,6 @@ pub const MAX_KEY_LEN: usize = 1 << 20;
 
 /// Stripes of a large table; small ones have fewer, at least 64 accounts in each.
 const STRIPES: usize = 64;
-
-/// What to do about a key that the table does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Absent {
-    /// Answer that it is unknown.
-    Tell,
-    /// Create an account of this class if the charge passes.
-    Charge(ClassId),
-    /// Create an account of this class whatever the answer.
-    Create(ClassId),
-}
-
-/// What a charge found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// The account's own answer.
-    Charged(Charge),
-    /// No such account, and none was asked for.
-    Unknown,
-    /// No account could go; the nearest to going is this far from it (`None`: all are pinned).
-    Full(Option<Ticks>),
-}
-
-impl Answer {
-    #[inline]
-    pub(crate) fn is_allowance(&self) -> bool {
-        matches!(self, Self::Charged(Charge { verdict: Verdict::Allow(_), .. }))
-    }
-}
-
-/// One account's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Charge {
-    pub(crate) verdict: Verdict,
-    /// The word that the charge left, or found.
-    pub(crate) tat: Ticks,
-    /// The reading that was decided by.
-    pub(crate) now: Ticks,
-    pub(crate) class: ClassId,
-    /// This denial is to be told, with the number of those before it that were not.
-    pub(crate) notice: Option<u32>,
-}
-
-/// An account as it stands at a reading. Of an unknown key: the word it would be born with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
-    pub(crate) tat: Ticks,
-    pub(crate) now: Ticks,
-    pub(crate) class: Option<ClassId>,
-}
 
 /// How a table was asked to be.
 pub(crate) struct Plan {
@@ -142,6 +96,7 @@ pub(crate) struct Table {
     evicted: AtomicU64,
     forgiven: AtomicU64,
     most_looks: AtomicU32,
+    next_lease: AtomicU64,
 }
 
 impl Table {
@@ -162,6 +117,7 @@ impl Table {
             evicted: AtomicU64::new(0),
             forgiven: AtomicU64::new(0),
             most_looks: AtomicU32::new(0),
+            next_lease: AtomicU64::new(1),
         }
     }
 
@@ -217,31 +173,32 @@ impl Table {
         let sought = self.sought(key, trace.hash);
         if let Some(number) = trace.likely {
             let now = self.time.now();
-            if let Some(charge) = self.charge_slot(&sought, number, now, n) {
-                return Answer::Charged(charge);
+            if let Some(answer) = self.charge_slot(&sought, number, now, n) {
+                return answer;
             }
             // Other keys may look like this one.
             let mut others = self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash);
-            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, now, n)) {
-                return Answer::Charged(charge);
+            if let Some(answer) = others.find_map(|number| self.charge_slot(&sought, number, now, n)) {
+                return answer;
             }
         }
         self.charge_slowly(&sought, n, absent)
     }
 
     #[inline]
-    fn charge_slot(&self, sought: &Sought<'_>, number: u32, now: Ticks, n: u64) -> Option<Charge> {
+    fn charge_slot(&self, sought: &Sought<'_>, number: u32, now: Ticks, n: u64) -> Option<Answer> {
         let charged = self.slab.slot(number).charge(Whose::Key(&sought.probe), &self.classes, now, n).ok()?;
         let charge = Charge::of(charged, None);
-        Some(match charge.verdict {
-            Verdict::Allow(_) => charge,
-            _ => self.refuse(sought, number, n, charge),
-        })
+        match charge.verdict {
+            _ if self.is_cold(charge.class) => None,
+            Verdict::Allow(_) => Some(Answer::Charged(charge)),
+            _ => Some(self.refuse(sought, number, n, charge)),
+        }
     }
 
     /// A known account said no: because its word is from before a step of the clock? And is it to be told?
     #[inline]
-    fn refuse(&self, sought: &Sought<'_>, slot: u32, n: u64, charge: Charge) -> Charge {
+    fn refuse(&self, sought: &Sought<'_>, slot: u32, n: u64, charge: Charge) -> Answer {
         if self.is_ahead(&charge) {
             let mut stripe = self.stripes[sought.home].lock(&self.slab);
             // Evicted meanwhile? The answer was right when it was made.
@@ -249,117 +206,55 @@ impl Table {
                 return self.charge_locked(&mut stripe, slot, self.time.now(), n);
             }
         }
-        self.noticed(slot, charge)
+        Answer::Charged(self.noticed(slot, charge))
     }
 
-    /// First sight of a key, a long key, or one whose entry was being moved.
+    /// First sight of a key, a long key, one whose entry was being moved, or an account that is more than a word.
     #[cold]
     fn charge_slowly(&self, sought: &Sought<'_>, n: u64, absent: Absent) -> Answer {
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
         if let Some(slot) = stripe.find(&sought.probe) {
-            return Answer::Charged(self.charge_locked(&mut stripe, slot, self.time.now(), n));
+            return self.charge_locked(&mut stripe, slot, self.time.now(), n);
         }
-        let (Absent::Charge(class) | Absent::Create(class)) = absent else { return Answer::Unknown };
-        let now = self.time.now();
-        stripe.settle_horizon(now, self.classes.longest_tolerance() + SKEW);
-        if matches!(absent, Absent::Charge(_)) {
-            // A request that cannot pass leaves no trace.
-            let rule = self.classes.get(class).rule();
-            let tat = rule.clamp(stripe.horizon(), now);
-            let verdict = rule.decide(tat, now, n);
-            if !matches!(verdict, Verdict::Allow(_)) {
-                return Answer::Charged(Charge { verdict, tat, now, class, notice: None });
-            }
-        }
-        match self.create(stripe, sought, class, now) {
-            Ok((mut stripe, slot, now)) => Answer::Charged(self.charge_locked(&mut stripe, slot, now, n)),
-            Err(wait) => Answer::Full(wait),
+        match self.make(stripe, sought, n, absent) {
+            Ok((mut stripe, slot, now)) => self.charge_locked(&mut stripe, slot, now, n),
+            Err(answer) => answer,
         }
     }
 
     /// Charges under the lock, after bringing the word back to where a charge could have left it. Clamped by a reading
     /// taken under this lock: a thread that slept since its own must not mistake its sleep for a step of the clock.
-    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Charge {
+    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
         stripe.clamp(slot, now, &self.classes);
         let own = self.slab.slot(slot);
         let charged = own.charge(Whose::Anybody, &self.classes, now, n).expect("no life ends without the lock");
-        self.noticed(slot, Charge::of(charged, None))
+        let charge = Charge::of(charged, None);
+        if self.is_cold(charge.class) {
+            let ruled = self.rule(stripe, slot, now, n, Purpose::Charge);
+            return Answer::Ruled(self.told(slot, ruled));
+        }
+        Answer::Charged(self.noticed(slot, charge))
     }
 
     /// The same with a word on whether it is to be told, if it is a denial. A slot's next account may lose or inherit one
     /// denial that is counted at the moment when they change places.
     #[inline]
     fn noticed(&self, slot: u32, charge: Charge) -> Charge {
-        match (charge.verdict, &self.notices, self.plan.notice_ms) {
-            (Verdict::Allow(_), ..) | (_, None, _) | (_, _, None) => charge,
-            (_, Some(notices), Some(every)) => Charge { notice: notices.at(slot).denied(charge.now, every), ..charge },
+        match charge.verdict {
+            Verdict::Allow(_) => charge,
+            _ => Charge { notice: self.notice(slot, charge.now), ..charge },
         }
+    }
+
+    #[inline]
+    fn notice(&self, slot: u32, now: Ticks) -> Option<u32> {
+        self.notices.as_ref()?.at(slot).denied(now, self.plan.notice_ms?)
     }
 
     #[inline]
     fn is_ahead(&self, charge: &Charge) -> bool {
         matches!(charge.verdict, Verdict::Deny(_))
             && self.classes.get(charge.class).rule().is_ahead(charge.tat, charge.now)
-    }
-
-    /// Makes an account for a key that the stripe does not hold, and returns its slot with the stripe locked, and the
-    /// reading at which it was born. `now` was taken under this lock.
-    fn create<'a>(
-        &'a self,
-        mut stripe: Locked<'a>,
-        sought: &Sought<'_>,
-        class: ClassId,
-        mut now: Ticks,
-    ) -> Result<(Locked<'a>, u32, Ticks), Option<Ticks>> {
-        let mut seat = self.free_seat();
-        loop {
-            if seat.is_none() {
-                // Somebody must go, perhaps from another stripe, and two are never locked at once. So the search is
-                // made again afterwards.
-                drop(stripe);
-                seat = Some(self.find_seat(sought)?);
-                stripe = self.stripes[sought.home].lock(&self.slab);
-                now = self.time.now();
-                if let Some(slot) = stripe.find(&sought.probe) {
-                    return Ok((stripe, slot, now));
-                }
-            }
-            match self.move_in(&mut stripe, sought, class, now, seat.take().expect("found above")) {
-                Ok(slot) => return Ok((stripe, slot, now)),
-                Err(NotIn::SlotIsSpent) => {}
-                Err(NotIn::NoRoom) => return Err(None),
-            }
-        }
-    }
-
-    fn move_in(
-        &self,
-        stripe: &mut Locked<'_>,
-        sought: &Sought<'_>,
-        class: ClassId,
-        now: Ticks,
-        seat: Seat<'_>,
-    ) -> Result<u32, NotIn> {
-        // Born at this reading, or at a later one at which an account was dropped here.
-        let tat = self.classes.get(class).rule().clamp(stripe.horizon(), now).max(now);
-        let place = seat.place();
-        match stripe.insert(&sought.probe, class, tat, place) {
-            Ok(()) => seat.take(),
-            Err(NotIn::SlotIsSpent) => {
-                seat.take();
-                self.give_up_seat();
-                return Err(NotIn::SlotIsSpent);
-            }
-            Err(NotIn::NoRoom) => return Err(NotIn::NoRoom), // dropping the seat gives it and its slot back
-        }
-        // Memory that no denial has touched stays untouched.
-        if let Some(notice) = self.notices.as_ref().and_then(|notices| notices.made(place.0)) {
-            notice.forget();
-        }
-        if self.plan.track_created {
-            stripe.side_mut(place.0).created_ns = Some(self.time.clock().unix_ns());
-        }
-        Ok(place.0)
     }
 
     pub(crate) fn intern(&self, policy: Policy) -> Result<ClassId, Error> {
@@ -376,13 +271,6 @@ impl Table {
 
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
-    }
-}
-
-impl Charge {
-    #[inline]
-    fn of((verdict, tat, now, class): Charged, notice: Option<u32>) -> Self {
-        Self { verdict, tat, now, class, notice }
     }
 }
 

@@ -13,7 +13,9 @@ use std::sync::Arc as StdArc;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Absent, Answer, Plan, Table, WhenFull};
+use super::{Absent, Answer, NoPlace, Plan, Table, WhenFull};
+use crate::account::Terms;
+use crate::classes::ClassId;
 use crate::clock::{Clock, ManualClock, Timeline};
 use crate::limit::{Migration, Rate, Verdict};
 use crate::policy::Policy;
@@ -34,6 +36,11 @@ fn admitted(table: &Table, key: &[u8], absent: Absent) -> u32 {
     let taken = table.take(key, 1).map(Answer::Charged);
     let answer = taken.unwrap_or_else(|trace| table.charge(key, trace, 1, absent));
     u32::from(matches!(answer, Answer::Charged(charge) if matches!(charge.verdict, Verdict::Allow(_))))
+}
+
+fn charge_all(table: &Table, keys: &[&[u8]], n: u64, class: ClassId) -> Result<Vec<Answer>, NoPlace> {
+    let keys: Vec<_> = keys.iter().map(|&key| (key, class)).collect();
+    table.charge_all(&keys, n)
 }
 
 /// How many of these requests pass, made one after the other in another thread.
@@ -153,10 +160,10 @@ fn two_keys_charged_together_beside_a_charge_of_one() {
     explore(3, || {
         let (table, absent, _) = table(8, 1, WhenFull::Deny);
         let Absent::Charge(class) = absent else { unreachable!() };
-        assert!(table.charge_all(&[b"a", b"b"], 0, class).is_ok_and(|parts| parts.len() == 2));
+        assert!(charge_all(&table, &[b"a", b"b"], 0, class).is_ok_and(|parts| parts.len() == 2));
         let other = meanwhile(&table, absent, &[b"a"]);
-        let parts = table.charge_all(&[b"b", b"a"], 1, class).ok().unwrap();
-        let both = parts.iter().all(|part| matches!(part.verdict, Verdict::Allow(_)));
+        let parts = charge_all(&table, &[b"b", b"a"], 1, class).ok().unwrap();
+        let both = parts.iter().all(Answer::is_allowance);
         assert_ne!(both, other.join().unwrap()[0] == 1, "the one token of a went once");
         assert_eq!(admitted(&table, b"b", absent), u32::from(!both), "and the one of b with it, or not at all");
     });
@@ -168,8 +175,8 @@ fn two_that_want_the_same_keys_in_other_orders_never_get_stuck() {
         let (table, absent, _) = table(8, 1, WhenFull::Deny);
         let Absent::Charge(class) = absent else { unreachable!() };
         let passes = move |table: &Table, keys: &[&[u8]]| {
-            let parts = table.charge_all(keys, 1, class).ok().unwrap();
-            parts.iter().all(|part| matches!(part.verdict, Verdict::Allow(_)))
+            let parts = charge_all(table, keys, 1, class).ok().unwrap();
+            parts.iter().all(Answer::is_allowance)
         };
         let other = {
             let table = table.clone();
@@ -258,7 +265,29 @@ fn a_charge_beside_a_reconfiguration_costs_what_one_of_the_two_says() {
         let other = meanwhile(&table, absent, &[b"a"]);
         assert!(table.configure(b"a", slow, Migration::AsIs));
         assert_eq!(other.join().unwrap()[0], 1);
-        let look = table.look(b"a", slow);
+        let Answer::Charged(look) = table.peek(b"a", 0, slow) else { panic!("no word") };
         assert_eq!(look.tat - look.now, 20 * SECOND * 16, "two tokens owed, each of them ten seconds");
+    });
+}
+
+#[test]
+fn a_reservation_beside_a_charge_loses_neither() {
+    explore(3, || {
+        let (table, absent, _) = table(8, 2, WhenFull::Deny);
+        let Absent::Charge(class) = absent else { return };
+        assert_eq!(admitted(&table, b"a", absent), 1);
+        let other = meanwhile(&table, absent, &[b"a"]);
+        let answer = table.reserve(b"a", 1, class, Terms { length: SECOND, gives_back: false });
+        let theirs = other.join().unwrap()[0];
+        let Answer::Ruled(ruled) = answer else {
+            assert_eq!(theirs, 1, "one token: who was refused came second");
+            return;
+        };
+        assert_eq!(u32::from(ruled.ruling.passes()) + theirs, 1, "one token, one of the two");
+        if let Some(lease) = ruled.lease {
+            assert!(table.settle(b"a", lease, Some(0)));
+            assert_eq!(admitted(&table, b"a", absent), 1, "given back");
+        }
+        assert_eq!(admitted(&table, b"a", absent), 0);
     });
 }

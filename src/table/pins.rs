@@ -3,7 +3,7 @@
 //! RUNS PER DECISION: [`Table::take_pinned`], the slot's own charge and nothing else.
 
 use super::slot::Whose;
-use super::{Absent, Charge, Look, Table};
+use super::{Absent, Answer, Charge, Look, Table};
 use crate::ticks::Ticks;
 
 /// Keeps one account from being evicted. Given back with [`Table::unpin`].
@@ -35,24 +35,33 @@ impl Table {
 
     /// The same, whatever that takes.
     #[inline(never)]
-    pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Charge {
+    pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Answer {
         let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, self.time.now(), n);
         match charged.map(|charged| Charge::of(charged, None)) {
-            Ok(charge) if !self.is_ahead(&charge) => charge,
+            Ok(charge) if !self.is_ahead(&charge) && !self.is_cold(charge.class) => Answer::Charged(charge),
             _ => {
-                // It is being changed just now, or its word is from before a step of the clock.
+                // It is more than a word, or being changed just now, or its word is from before a step of the clock.
                 let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
-                Charge { notice: None, ..self.charge_locked(&mut stripe, pin.slot, self.time.now(), n) }
+                self.charge_locked(&mut stripe, pin.slot, self.time.now(), n).untold()
             }
         }
     }
 
+    /// The account as it stands.
     pub(crate) fn look_pinned(&self, pin: &Pin) -> Look {
-        if let Ok((tat, class)) = self.slab.slot(pin.slot).look(Whose::Anybody) {
-            return Look { tat, now: self.time.now(), class: Some(class) };
+        if let Ok((tat, class)) = self.slab.slot(pin.slot).look(Whose::Anybody)
+            && !self.is_cold(class)
+        {
+            return Look { tat, now: self.time.now(), class, left: None };
         }
-        let _stripe = self.stripes[pin.stripe].lock(&self.slab);
-        self.look_locked(pin.slot)
+        let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
+        self.look_locked(&mut stripe, pin.slot)
+    }
+
+    /// What a request would be told, without taking anything.
+    pub(crate) fn peek_pinned(&self, pin: &Pin, n: u64) -> Answer {
+        let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
+        self.peek_locked(&mut stripe, pin.slot, n)
     }
 
     /// Keeps the key's account from eviction; `absent` says what to do about an unknown key, and

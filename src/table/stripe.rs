@@ -1,9 +1,10 @@
 //! One stripe: an index that is read without a lock, and the lock that whoever changes it holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crossbeam_utils::CachePadded;
 
+use super::cold::Kept;
 use super::index::{Index, RUN};
 use super::memory::Slab;
 use super::probe::Probe;
@@ -26,11 +27,22 @@ pub(super) struct Side {
     pub(super) created_ns: Option<u64>,
     /// Its word was lowered without a lift, so the slot must not be used again.
     spent: bool,
+    /// The state of an account that is more than a word.
+    kept: Option<Box<Kept>>,
 }
 
 impl Side {
     fn says_nothing(&self) -> bool {
-        self.pins == 0 && self.created_ns.is_none() && !self.spent
+        self.pins == 0 && self.created_ns.is_none() && !self.spent && self.kept.is_none()
+    }
+
+    /// The word of an account of a single rate that is kept as more for now.
+    pub(super) fn shown_word(&self) -> Option<Ticks> {
+        self.kept.as_ref().map(|kept| kept.cold.shown_word())
+    }
+
+    fn is_held(&self) -> bool {
+        self.pins > 0 || self.kept.as_ref().is_some_and(|kept| kept.cold.is_held())
     }
 }
 
@@ -80,12 +92,14 @@ pub(super) struct Inner {
     hand: usize,
     horizon: Ticks,
     side: HashMap<u32, Side>,
+    /// The slots of accounts that are more than a word, in the order in which they are looked at again.
+    turns: VecDeque<u32>,
     long: HashMap<u32, Box<[u8]>>,
 }
 
 impl Stripe {
     pub(super) fn new(slot_bits: u32) -> Self {
-        let inner = Inner { hand: 0, horizon: 0, side: HashMap::new(), long: HashMap::new() };
+        let inner = Inner { hand: 0, horizon: 0, side: HashMap::new(), turns: VecDeque::new(), long: HashMap::new() };
         Self { index: Index::new(slot_bits), inner: CachePadded::new(Mutex::new(inner)) }
     }
 
@@ -226,7 +240,7 @@ impl Locked<'_> {
         self.judge(&met, now, classes)
     }
 
-    /// Pinned accounts are passed over; words from before a step of the clock are clamped.
+    /// Accounts that somebody holds are passed over; words from before a step of the clock are clamped.
     fn judge(&mut self, met: &Met, now: Ticks, classes: &Classes) -> Sweep {
         let slots = met.numbers[..met.count].iter().map(|number| number - 1);
         for slot in slots.clone() {
@@ -253,14 +267,14 @@ impl Locked<'_> {
         seen
     }
 
-    /// Whether the slot holds an account of this stripe that nobody has pinned.
+    /// Whether the slot holds an account of this stripe that nobody has pinned or has a reservation of.
     pub(super) fn may_go(&self, slot: u32) -> bool {
         let mut same = self.index.candidates(&self.slab.segments, self.slab.slot(slot).hash());
         same.any(|other| other == slot) && !self.is_pinned(slot)
     }
 
     fn is_pinned(&self, slot: u32) -> bool {
-        !self.inner.side.is_empty() && self.inner.side.get(&slot).is_some_and(|side| side.pins > 0)
+        !self.inner.side.is_empty() && self.inner.side.get(&slot).is_some_and(Side::is_held)
     }
 
     /// The word of an absent key: the latest reading at which an account was dropped here.
@@ -282,11 +296,40 @@ impl Locked<'_> {
     }
 
     pub(super) fn unpin(&mut self, slot: u32) {
-        let side = self.side_mut(slot);
-        side.pins -= 1;
-        if side.says_nothing() {
+        self.side_mut(slot).pins -= 1;
+        self.drop_side_if_empty(slot);
+    }
+
+    fn drop_side_if_empty(&mut self, slot: u32) {
+        if self.side(slot).is_some_and(Side::says_nothing) {
             self.inner.side.remove(&slot);
         }
+    }
+
+    /// The state of an account that is more than a word, made if it is not there yet.
+    pub(super) fn kept_mut(&mut self, slot: u32, make: impl FnOnce() -> Kept) -> &mut Kept {
+        let Inner { side, turns, .. } = &mut *self.inner;
+        side.entry(slot).or_default().kept.get_or_insert_with(|| {
+            turns.push_back(slot);
+            Box::new(make())
+        })
+    }
+
+    /// Takes the state away: the account is a word again, or another state is put in its place.
+    pub(super) fn take_kept(&mut self, slot: u32) -> Option<Box<Kept>> {
+        let kept = self.inner.side.get_mut(&slot)?.kept.take();
+        self.drop_side_if_empty(slot);
+        kept
+    }
+
+    /// Another account that is more than a word, each in its turn.
+    pub(super) fn next_kept(&mut self) -> Option<u32> {
+        let slot = self.inner.turns.pop_front()?;
+        let is_kept = self.side(slot).is_some_and(|side| side.kept.is_some());
+        is_kept.then(|| {
+            self.inner.turns.push_back(slot);
+            slot
+        })
     }
 
     pub(super) fn key(&self, slot: u32) -> Vec<u8> {

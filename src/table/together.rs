@@ -1,14 +1,16 @@
 //! Several keys charged together, or none of them.
 //!
 //! The accounts are pinned, so that making room for one does not drop another. Then all their stripes are locked, in their
-//! order, so that two such requests never wait for each other in a circle, and every account is *frozen*: its word is made dead, as at the end of a life, so no charge without the lock succeeds
-//! any more. Now all words are known at one moment, the decision is made, and the accounts are *thawed* with the words
-//! that it leaves. Whoever met a frozen one waits for its stripe's lock, as at a first sight.
+//! order, so that two such requests never wait for each other in a circle, and every account that is a word is *frozen*: it is
+//! made dead, as at the end of a life, so no charge without the lock succeeds any more. Those that are more than a word are
+//! charged under the lock alone anyway. Now all states are known at one moment, the decision is made, and the accounts are
+//! *thawed* with the words that it leaves. Whoever met a frozen one waits for its stripe's lock, as at a first sight.
 //!
 //! A word that comes back unchanged is the same account's in the same state, so a swap that expected it is right.
 
 use super::stripe::Locked;
-use super::{Absent, Charge, Pin, Table};
+use super::{Absent, Answer, Charge, Pin, Table};
+use crate::account::Purpose;
 use crate::classes::ClassId;
 use crate::limit::Verdict;
 use crate::ticks::{RANGE, Ticks};
@@ -29,61 +31,84 @@ impl Drop for Held<'_> {
 }
 
 impl Table {
-    /// Takes `n` tokens of each of these different keys, or of none. Unknown keys get accounts of `class`, if they all
-    /// would pass.
-    pub(crate) fn charge_all(&self, keys: &[&[u8]], n: u64, class: ClassId) -> Result<Vec<Charge>, NoPlace> {
-        let looked: Vec<Charge> = keys.iter().map(|key| self.look_at(key, n, class)).collect();
-        // A request that cannot pass leaves no trace. Words from before a step of the clock are judged under the lock.
-        if looked.iter().any(|part| self.denies(part) && !self.is_ahead(part)) {
+    /// Takes `n` tokens of each of these different keys, or of none. Unknown keys get accounts of the classes beside them,
+    /// if they all would pass.
+    pub(crate) fn charge_all(&self, keys: &[(&[u8], ClassId)], n: u64) -> Result<Vec<Answer>, NoPlace> {
+        let looked: Vec<Answer> = keys.iter().map(|&(key, class)| self.peek(key, n, class)).collect();
+        // A request that cannot pass leaves no trace, but in a jail that counts it.
+        let denied = || looked.iter().filter(|answer| self.denies(answer));
+        let is_counted = denied().any(|answer| self.is_counted(answer));
+        if denied().any(|answer| answer.is_never() || (!is_counted && self.is_certain(answer))) {
             return Ok(looked);
         }
         let mut held = Held { table: self, pins: Vec::with_capacity(keys.len()) };
-        for (at, key) in keys.iter().enumerate() {
+        for (at, &(key, class)) in keys.iter().enumerate() {
             let pin = self.pin(key, Absent::Create(class)).map_err(|nearest| NoPlace(at, nearest))?;
             held.pins.extend(pin);
         }
         Ok(self.charge_held(&held.pins, n))
     }
 
-    fn look_at(&self, key: &[u8], n: u64, class: ClassId) -> Charge {
-        let look = self.look(key, class);
-        let class = look.class.unwrap_or(class);
-        let verdict = self.classes.get(class).rule().decide(look.tat, look.now, n);
-        Charge::of((verdict, look.tat, look.now, class), None)
+    fn denies(&self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Charged(part) => {
+                !matches!(part.verdict, Verdict::Allow(_)) && !self.classes.get(part.class).is_shadow()
+            }
+            Answer::Ruled(ruled) => !ruled.ruling.passes(),
+            Answer::Unknown | Answer::Full(_) => true,
+        }
     }
 
-    fn denies(&self, part: &Charge) -> bool {
-        !matches!(part.verdict, Verdict::Allow(_)) && !self.classes.get(part.class).is_shadow()
+    fn is_counted(&self, denial: &Answer) -> bool {
+        matches!(denial, Answer::Ruled(ruled) if self.classes.get(ruled.class).has_jail())
     }
 
-    fn charge_held(&self, pins: &[Pin], n: u64) -> Vec<Charge> {
+    /// A word from before a step of the clock is judged under the lock.
+    fn is_certain(&self, denial: &Answer) -> bool {
+        !matches!(denial, Answer::Charged(part) if self.is_ahead(part))
+    }
+
+    fn charge_held(&self, pins: &[Pin], n: u64) -> Vec<Answer> {
         let mut homes: Vec<usize> = pins.iter().map(Pin::stripe).collect();
         homes.sort_unstable();
         homes.dedup();
         let mut stripes: Vec<Locked<'_>> = homes.iter().map(|&home| self.stripes[home].lock(&self.slab)).collect();
+        let place = |pin: &Pin| homes.binary_search(&pin.stripe()).expect("every home is locked");
         let now = self.time.now();
+        let mut parts = Vec::with_capacity(pins.len());
         for pin in pins {
-            let place = homes.binary_search(&pin.stripe()).expect("every home is locked");
-            stripes[place].clamp(pin.slot(), now, &self.classes);
+            let stripe = &mut stripes[place(pin)];
+            stripe.clamp(pin.slot(), now, &self.classes);
+            parts.push(if self.is_cold(self.slab.slot(pin.slot()).look_locked().1) {
+                Answer::Ruled(self.rule(stripe, pin.slot(), now, n, Purpose::Look))
+            } else {
+                Answer::Charged(self.freeze(pin, now, n))
+            });
         }
-        let judge = |pin: &Pin| {
-            let slot = self.slab.slot(pin.slot());
-            let (tat, class) = slot.die(None).expect("no life ends without the lock");
-            let verdict = match self.classes.get(class).rule().decide(tat, now, n) {
-                // Eighteen years are over: nothing passes until time starts again from 0.
-                Verdict::Allow(new) if new >= slot.end_of_time() => Verdict::Deny(RANGE - now),
-                verdict => verdict,
-            };
-            Charge::of((verdict, tat, now, class), None)
-        };
-        let mut parts: Vec<Charge> = pins.iter().map(judge).collect();
         let pass = !parts.iter().any(|part| self.denies(part));
         for (part, pin) in parts.iter_mut().zip(pins) {
-            if let (true, Verdict::Allow(new)) = (pass, part.verdict) {
-                part.tat = new;
+            if let Answer::Charged(part) = part {
+                if let (true, Verdict::Allow(new)) = (pass, part.verdict) {
+                    part.tat = new;
+                }
+                self.slab.slot(pin.slot()).thaw(part.tat);
+            } else if pass || self.denies(part) {
+                // The same answer again by the same reading, now with what follows from it.
+                *part = Answer::Ruled(self.rule(&mut stripes[place(pin)], pin.slot(), now, n, Purpose::Charge));
             }
-            self.slab.slot(pin.slot()).thaw(part.tat);
         }
         parts
+    }
+
+    /// Makes the account's word dead, so that nobody charges it, and decides about it. The caller holds its stripe's lock.
+    fn freeze(&self, pin: &Pin, now: Ticks, n: u64) -> Charge {
+        let slot = self.slab.slot(pin.slot());
+        let (tat, class) = slot.die(None).expect("no life ends without the lock");
+        let verdict = match self.classes.get(class).rule().decide(tat, now, n) {
+            // Eighteen years are over: nothing passes until time starts again from 0.
+            Verdict::Allow(new) if new >= slot.end_of_time() => Verdict::Deny(RANGE - now),
+            verdict => verdict,
+        };
+        Charge { verdict, tat, now, class, notice: None }
     }
 }

@@ -185,13 +185,19 @@ def test_beyond_the_range_is_refused():
 
 
 @pytest.mark.hazard("cost-duplicate")
-def test_a_limiter_takes_one_rate_for_now():
-    with pytest.raises(ValueError, match="exactly one Rate"):
+def test_a_limiter_takes_limits_of_different_names():
+    with pytest.raises(ValueError, match="at least one"):
         Limiter()
-    with pytest.raises(ValueError, match="exactly one Rate"):
-        Limiter(Rate(1, 1), Rate(1, 1))
-    with pytest.raises(TypeError, match="Rate objects"):
+    with pytest.raises(ValueError, match="limits must have different names, not 5 per 1 s"):
+        Limiter(Rate(5, per=1), Rate(5, per=1))
+    with pytest.raises(ValueError, match="at most 16"):
+        Limiter(*(Rate(5, per=1, name=str(n)) for n in range(17)))
+    with pytest.raises(TypeError, match="limits must be Rate, Window, InFlight or Jail objects, not 5"):
         Limiter(5)
+    assert Limiter(Rate(5, per=1), Rate(5, per=1, name="other")).limits == (
+        Rate(5, per=1),
+        Rate(5, per=1, name="other"),
+    )
 
 
 @pytest.mark.hazard("incident-long-period")

@@ -3,10 +3,20 @@
 //! RUNS PER DECISION: [`Word::charge_now`], one coarse reading of the clock, one load and,
 //! when the answer is yes, one compare-and-swap. A "no" reads the clock precisely first, and writes nothing.
 
+mod balance;
+mod cold;
+mod earliest;
+mod leases;
+mod migrate;
+mod part;
+
 use crate::clock::Timeline;
 use crate::limit::{TokenBucket, Verdict};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, pause};
 use crate::ticks::{PER_NANO, Ticks};
+
+pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
+pub(crate) use leases::{LeaseId, Terms};
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
 ///

@@ -1,0 +1,50 @@
+//! What a key still has, and from when on it equals one never seen.
+
+use super::cold::Cold;
+use super::earliest::leaves;
+use super::part::State;
+use crate::policy::{Limit, Rule};
+use crate::ticks::{LONGEST, Ticks};
+
+impl Cold {
+    /// What could pass at once, and how long until the key equals one never seen.
+    pub(super) fn balance(&self, limits: &[Limit], now: Ticks) -> (u64, Ticks) {
+        let none_denies = limits.iter().all(Limit::is_shadow);
+        let numbered = limits.iter().enumerate().filter(|(_, limit)| none_denies || !limit.shadow);
+        let remaining = numbered.map(|(number, limit)| self.remains(number, limit, now)).min();
+        let remaining = if now < self.from { 0 } else { remaining.unwrap_or(u64::MAX) };
+        (remaining, self.settled(limits, now).saturating_sub(now))
+    }
+
+    fn remains(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
+        let part = &self.parts[number];
+        match (&part.state, &limit.rule) {
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.balance(*tat, now).remaining,
+            (State::Jail(record), _) if record.holds(now) => 0,
+            (State::Jail(_), _) => u64::MAX,
+            (_, Rule::Window(window)) => {
+                window.limit().saturating_sub(part.held).saturating_sub(self.stamps(part).still_in(window, now))
+            }
+            (_, Rule::InFlight(most)) => most.saturating_sub(part.held),
+            _ => 0,
+        }
+    }
+
+    /// From when on the key equals one never seen: the word that its slot shows. No more than 4.5 years ahead.
+    pub(crate) fn settled(&self, limits: &[Limit], now: Ticks) -> Ticks {
+        let mut settled = self.from.max(self.leases.last_expiry().unwrap_or(0));
+        for (number, (part, limit)) in self.parts.iter().zip(limits).enumerate() {
+            settled = settled.max(match (&part.state, &limit.rule) {
+                (State::Bucket(tat), _) => *tat,
+                (State::Jail(record), Rule::Jail(jail)) => jail.settled(record),
+                (_, Rule::Window(window)) => {
+                    let held = self.leases.of(number).map(|lease| leaves(Some(window), lease)).max();
+                    let free_at = |stamp| window.free_at(stamp);
+                    self.stamps(part).last().map_or(0, free_at).max(held.unwrap_or(0))
+                }
+                _ => 0,
+            });
+        }
+        settled.min(now.saturating_add(LONGEST))
+    }
+}

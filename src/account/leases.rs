@@ -1,0 +1,126 @@
+//! What is reserved and neither committed nor cancelled: each reservation with the time at which it ends by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ticks::Ticks;
+
+/// The number of a reservation, unlike any other of its limiter.
+pub(crate) type LeaseId = u64;
+
+/// How long a reservation lasts, and what becomes of one that nobody ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) length: Ticks,
+    /// It is given back; else it counts as sent, which is safe whatever became of its holder.
+    pub(crate) gives_back: bool,
+}
+
+/// One reservation.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) n: u64,
+    pub(super) expiry: Ticks,
+    pub(super) terms: Terms,
+    /// A bit for each limit that it was charged to: all but shadow limits that would have denied it.
+    pub(super) charged: u16,
+    /// The words that it left the buckets at, by the number of the limit.
+    pub(super) receipts: Box<[Ticks]>,
+}
+
+impl Lease {
+    pub(super) fn is_charged_to(&self, limit: usize) -> bool {
+        self.charged >> limit & 1 != 0
+    }
+}
+
+/// The reservations of one key.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    by_id: BTreeMap<LeaseId, Lease>,
+    by_expiry: BTreeSet<(Ticks, LeaseId)>,
+}
+
+impl Leases {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(super) fn begin(&mut self, id: LeaseId, lease: Lease) {
+        self.by_expiry.insert((lease.expiry, id));
+        self.by_id.insert(id, lease);
+    }
+
+    pub(super) fn end(&mut self, id: LeaseId) -> Option<Lease> {
+        let lease = self.by_id.remove(&id)?;
+        self.by_expiry.remove(&(lease.expiry, id));
+        Some(lease)
+    }
+
+    /// Ends the one that expires first, if it has expired.
+    pub(super) fn expire(&mut self, now: Ticks) -> Option<Lease> {
+        let &(_, id) = self.by_expiry.first().filter(|&&(expiry, _)| expiry <= now)?;
+        self.end(id)
+    }
+
+    /// When the last one ends.
+    pub(super) fn last_expiry(&self) -> Option<Ticks> {
+        self.by_expiry.last().map(|&(expiry, _)| expiry)
+    }
+
+    /// Those charged to a limit, in the order in which they expire.
+    pub(super) fn of(&self, limit: usize) -> impl Iterator<Item = &Lease> {
+        self.by_expiry.iter().map(|(_, id)| &self.by_id[id]).filter(move |lease| lease.is_charged_to(limit))
+    }
+
+    pub(super) fn each(&mut self, change: impl FnMut(&mut Lease)) {
+        self.by_id.values_mut().for_each(change);
+    }
+
+    /// None lasts longer than its length from `now` on: a clock stepped back.
+    pub(super) fn settle(&mut self, now: Ticks) {
+        let beyond = |lease: &Lease| lease.expiry > now.saturating_add(lease.terms.length);
+        if !self.by_id.values().any(beyond) {
+            return;
+        }
+        self.each(|lease| lease.expiry = lease.expiry.min(now.saturating_add(lease.terms.length)));
+        self.by_expiry = self.by_id.iter().map(|(&id, lease)| (lease.expiry, id)).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(expiry: Ticks, charged: u16) -> Lease {
+        Lease { n: 1, expiry, terms: Terms { length: 100, gives_back: false }, charged, receipts: [].into() }
+    }
+
+    #[test]
+    fn they_end_in_their_order_or_when_told() {
+        let mut leases = Leases::default();
+        for (id, expiry) in [(1, 50), (2, 40), (3, 60)] {
+            leases.begin(id, lease(expiry, 0b10));
+        }
+        leases.begin(4, lease(45, 0b01));
+        assert_eq!(leases.of(1).map(|lease| lease.expiry).collect::<Vec<_>>(), [40, 50, 60]);
+        assert_eq!(leases.last_expiry(), Some(60));
+        assert!(leases.expire(39).is_none());
+        assert_eq!(leases.end(1).unwrap().expiry, 50);
+        assert!(leases.end(1).is_none());
+        assert_eq!([leases.expire(60), leases.expire(60), leases.expire(60)].map(|l| l.unwrap().expiry), [40, 45, 60]);
+        assert!(leases.is_empty() && leases.expire(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn a_step_of_the_clock_makes_none_longer() {
+        let mut leases = Leases::default();
+        leases.begin(1, lease(1_100, 0));
+        leases.begin(2, lease(1_050, 0));
+        leases.settle(1_000);
+        assert_eq!(leases.last_expiry(), Some(1_100));
+        leases.settle(500);
+        assert_eq!(leases.last_expiry(), Some(600));
+        assert!(leases.expire(599).is_none());
+        assert!(leases.expire(600).is_some() && leases.expire(600).is_some());
+    }
+}

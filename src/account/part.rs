@@ -1,0 +1,68 @@
+//! What one limit remembers of a key, and how something is logged in it.
+
+use crate::limit::{Log, Record, Tally};
+use crate::policy::{Limit, Rule};
+use crate::ticks::Ticks;
+
+/// What one limit remembers.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// What the reservations charged to it come to.
+    pub(super) held: u64,
+    pub(super) state: State,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// A bucket's word.
+    Bucket(Ticks),
+    /// An exact window over the log that all of them share.
+    Shared,
+    /// A shadow window counts only what it would have let through.
+    Own(Log),
+    /// A window in steps.
+    Steps(Tally),
+    Jail(Record),
+    /// What is held says it all.
+    Held,
+}
+
+impl Part {
+    pub(super) fn fresh(limit: &Limit) -> Self {
+        let state = match &limit.rule {
+            Rule::Rate { .. } => State::Bucket(0),
+            Rule::Window(window) if window.is_conservative() => State::Steps(Tally::default()),
+            Rule::Window(_) if limit.shadow => State::Own(Log::new()),
+            Rule::Window(_) => State::Shared,
+            Rule::Jail(_) => State::Jail(Record::default()),
+            Rule::InFlight(_) | Rule::Closed => State::Held,
+        };
+        Self { held: 0, state }
+    }
+
+    /// Logs `n` at `now` in a log of the limit's own, if it has one. True if older stamps were forgotten.
+    pub(super) fn log(&mut self, rule: &Rule, now: Ticks, n: u64) -> bool {
+        let Rule::Window(window) = rule else { return false };
+        match &mut self.state {
+            State::Own(log) => record(log, now, n, window.limit(), window.horizon(now)),
+            State::Steps(tally) => {
+                let before = tally.len();
+                tally.drop_before(window.horizon(now));
+                let forgot = tally.len() < before;
+                tally.push(window.stamped(now), n);
+                forgot
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Logs `n` stamps, of which no more than `most` can matter, and forgets what is older than `oldest`: true if anything is.
+pub(super) fn record(log: &mut Log, now: Ticks, n: u64, most: u64, oldest: Ticks) -> bool {
+    let before = log.len();
+    log.drop_before(oldest);
+    let forgot = log.len() < before;
+    (0..n.min(most)).for_each(|_| log.push(now));
+    log.keep_newest(usize::try_from(most).unwrap_or(usize::MAX));
+    forgot
+}

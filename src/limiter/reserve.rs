@@ -1,0 +1,176 @@
+//! Reservations: charged now, then committed with what was really used, or cancelled; and what goes with limits that are more
+//! than a rate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::answer::full_decision;
+use super::{Limiter, check};
+use crate::account::{LeaseId, Terms};
+use crate::classes::ClassId;
+use crate::decision::Decision;
+use crate::error::Error;
+use crate::table::Answer;
+use crate::ticks::{LONGEST, PER_NANO};
+
+/// How long a reservation lasts that nobody ends, unless said otherwise: ten minutes.
+pub const DEFAULT_LEASE_NS: u64 = 600_000_000_000;
+
+/// The right to act once, held until it is committed or cancelled, or until its lease is over.
+///
+/// One that is dropped without a word counts as used. Ending it twice does nothing.
+#[derive(Debug)]
+pub struct Reservation {
+    limiter: Arc<Limiter>,
+    key: Box<[u8]>,
+    cost: u64,
+    decision: Decision,
+    /// `None` where nothing limits the key, and of a denial.
+    lease: Option<LeaseId>,
+    gives_back: bool,
+    open: AtomicBool,
+}
+
+impl Limiter {
+    /// Charges `cost` to the key's account until the reservation is committed, cancelled, or `lease_ns` are over. A rate is
+    /// charged at once; in a window and in [`crate::Limit::in_flight`], what is reserved counts until it ends, and in a window
+    /// as sent from then on. A denial is a reservation that holds nothing.
+    ///
+    /// A lease that is over counts as sent, or is given back with `gives_back`. Locks the key's stripe; while anything is
+    /// reserved of a key, so do all decisions about it.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`], and a lease of nothing or beyond 4.5 years; nothing is charged then.
+    pub fn reserve(
+        self: &Arc<Self>,
+        key: &[u8],
+        cost: u64,
+        lease_ns: u64,
+        gives_back: bool,
+    ) -> Result<Reservation, Error> {
+        self.reserve_as(key, cost, lease_ns, gives_back, self.default)
+    }
+
+    /// The same, where an unknown key gets an account of this class.
+    ///
+    /// # Errors
+    /// Those of [`Limiter::reserve`].
+    pub fn reserve_as(
+        self: &Arc<Self>,
+        key: &[u8],
+        cost: u64,
+        lease_ns: u64,
+        gives_back: bool,
+        class: ClassId,
+    ) -> Result<Reservation, Error> {
+        let key = check(key)?;
+        let length = lease_ns.checked_mul(PER_NANO).filter(|&length| length <= LONGEST);
+        let length =
+            length.ok_or_else(|| Error::invalid("lease", lease_ns as f64 / 1e9, "must be at most 4.5 years"))?;
+        if length == 0 {
+            return Err(Error::invalid("lease", lease_ns, "must be at least 1 ns"));
+        }
+        let answer = self.table.reserve(key, cost, class, Terms { length, gives_back });
+        let outcome = self.outcome(answer);
+        let decision = self.said(&answer).unwrap_or_else(|| full_decision(&outcome));
+        let lease = if let Answer::Ruled(ruled) = answer { ruled.lease } else { None };
+        let open = AtomicBool::new(decision.allowed);
+        Ok(Reservation { limiter: self.clone(), key: key.into(), cost, decision, lease, gives_back, open })
+    }
+
+    /// Ends every timeout of the key; false if none runs. Its strikes stay.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn release(&self, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.table.release(check(key)?))
+    }
+
+    /// Counts a denial of the key that was made elsewhere (a wrong password, say); true if the key is in a timeout now.
+    /// Without a jail among its limits it does nothing.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn penalize(&self, key: &[u8]) -> Result<bool, Error> {
+        self.penalize_as(key, self.default)
+    }
+
+    /// The same, where an unknown key gets an account of this class.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn penalize_as(&self, key: &[u8], class: ClassId) -> Result<bool, Error> {
+        Ok(self.table.penalize(check(key)?, class))
+    }
+}
+
+impl Reservation {
+    /// The answer that it was made with.
+    #[must_use]
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// Whether it was granted.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.decision.allowed
+    }
+
+    /// Whether it is granted and neither committed nor cancelled. Its lease may be over all the same.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// What was reserved.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.cost
+    }
+
+    /// Whether it is given back when its lease is over.
+    #[must_use]
+    pub fn gives_back(&self) -> bool {
+        self.gives_back
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The act has happened, and took so much (`None`: what was reserved). Less is given back; more is charged even beyond
+    /// the limits, for it has happened. False if it had ended before: by this, by [`Reservation::cancel`], or because its
+    /// lease is over and so counts as sent.
+    pub fn commit(&self, actual: Option<u64>) -> bool {
+        if !self.open.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        let Some(lease) = self.lease else { return true };
+        if self.limiter.table.settle(&self.key, lease, actual) {
+            return true;
+        }
+        // It was given back when its lease was over, and used all the same.
+        if self.gives_back {
+            self.limiter.table.debit(&self.key, actual.unwrap_or(self.cost));
+        }
+        false
+    }
+
+    /// The act will not happen. A rate gets back what nobody could have charged since: exactly the cost where nothing was
+    /// charged in between. False if it had ended before.
+    pub fn cancel(&self) -> bool {
+        if !self.open.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        self.lease.is_none_or(|lease| self.limiter.table.settle(&self.key, lease, Some(0)))
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.commit(None);
+    }
+}

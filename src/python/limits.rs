@@ -1,0 +1,299 @@
+//! `Window`, `InFlight` and `Jail`: limits as values, said once and checked at once; and what any limit becomes a policy by.
+
+use std::hash::{Hash, Hasher};
+
+use pyo3::PyClass;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::convert;
+use super::rate::Rate;
+use crate::limit::{self, Edge};
+use crate::policy::{Limit, Policy};
+
+/// What a value is made again by, in another process or as a copy: it is no budget.
+pub(super) type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
+
+/// A limit with the options that all of them take.
+pub(super) fn said(limit: Limit, shadow: Option<&Bound<'_, PyAny>>, name: Option<&str>) -> PyResult<Limit> {
+    let limit = limit.shadow(convert::flag("shadow", shadow)?);
+    Ok(if let Some(name) = name { limit.named(name) } else { limit })
+}
+
+pub(super) fn reduced<'py, T: PyClass>(
+    slf: &Bound<'py, T>,
+    arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
+    limit: &Limit,
+    more: &[(&str, Bound<'py, PyAny>)],
+) -> PyResult<Reduced<'py>> {
+    let py = slf.py();
+    let options = PyDict::new(py);
+    options.set_item("shadow", limit.is_shadow())?;
+    options.set_item("name", limit.name())?;
+    for (name, value) in more {
+        options.set_item(name, value)?;
+    }
+    let make = py.import("functools")?.getattr("partial")?.call((slf.as_any().get_type(),), Some(&options))?;
+    Ok((make, arguments.into_pyobject(py)?))
+}
+
+pub(super) fn shown_shadow(limit: &Limit) -> &'static str {
+    if limit.is_shadow() { ", shadow=True" } else { "" }
+}
+
+/// The policy of one limit, or of several of them.
+pub(super) fn policy(limits: &Bound<'_, PyAny>) -> PyResult<Policy> {
+    if let Some(limit) = limit_of(limits) {
+        return Ok(Policy::all([limit])?);
+    }
+    let several = limits.try_iter().map_err(|_| not_a_limit(limits))?;
+    let each = several.map(|limit| {
+        let limit = limit?;
+        limit_of(&limit).ok_or_else(|| not_a_limit(&limit))
+    });
+    Ok(Policy::all(each.collect::<PyResult<Vec<_>>>()?)?)
+}
+
+fn limit_of(object: &Bound<'_, PyAny>) -> Option<Limit> {
+    if let Ok(rate) = object.cast::<Rate>() {
+        return Some(rate.get().core().clone());
+    }
+    if let Ok(window) = object.cast::<Window>() {
+        return Some(window.get().limit.clone());
+    }
+    if let Ok(in_flight) = object.cast::<InFlight>() {
+        return Some(in_flight.get().limit.clone());
+    }
+    object.cast::<Jail>().ok().map(|jail| jail.get().limit.clone())
+}
+
+fn not_a_limit(object: &Bound<'_, PyAny>) -> PyErr {
+    let shown = object.repr().map_or_else(|_| "this".into(), |repr| repr.to_string());
+    PyTypeError::new_err(format!("limits must be Rate, Window, InFlight or Jail objects, not {shown}"))
+}
+
+/// At most `limit` in any `per` seconds.
+#[pyclass(frozen, eq, hash, module = "tollbar")]
+#[derive(PartialEq, Hash)]
+pub(super) struct Window {
+    per_ns: u64,
+    edge: Edge,
+    steps: Option<u64>,
+    limit: Limit,
+}
+
+#[pymethods]
+impl Window {
+    #[new]
+    #[pyo3(signature = (limit, per, *, edge="half_open", steps=None, shadow=None, name=None),
+           text_signature = "(limit, per, *, edge='half_open', steps=None, shadow=False, name=None)")]
+    fn new(
+        limit: &Bound<'_, PyAny>,
+        per: &Bound<'_, PyAny>,
+        edge: &str,
+        steps: Option<&Bound<'_, PyAny>>,
+        shadow: Option<&Bound<'_, PyAny>>,
+        name: Option<&str>,
+    ) -> PyResult<Self> {
+        let edge = match edge {
+            "half_open" => Edge::HalfOpen,
+            // "Free only when now - t > per" is what a closed window says.
+            "closed" | "strict" => Edge::Closed,
+            other => {
+                let message = format!("edge must be 'half_open', 'closed' or 'strict', not {other:?}");
+                return Err(PyValueError::new_err(message));
+            }
+        };
+        let (count, per_ns) = (convert::whole("limit", limit)?, convert::duration("per", per)?);
+        let steps = steps.map(|steps| convert::whole("steps", steps)).transpose()?;
+        let limit = match steps {
+            None => Limit::window(count, per_ns, edge),
+            Some(steps) => Limit::window_in_steps(count, per_ns, edge, steps),
+        };
+        Ok(Self { per_ns, edge, steps, limit: said(limit?, shadow, name)? })
+    }
+
+    #[getter]
+    fn limit(&self) -> u64 {
+        self.limit.capacity()
+    }
+
+    #[getter]
+    fn per(&self) -> f64 {
+        self.per_ns as f64 / 1e9
+    }
+
+    #[getter]
+    fn edge(&self) -> &'static str {
+        if self.edge == Edge::Closed { "closed" } else { "half_open" }
+    }
+
+    #[getter]
+    fn steps(&self) -> Option<u64> {
+        self.steps
+    }
+
+    #[getter]
+    fn shadow(&self) -> bool {
+        self.limit.is_shadow()
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.limit.name()
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        let (py, this) = (slf.py(), slf.get());
+        let more =
+            [("edge", this.edge().into_pyobject(py)?.into_any()), ("steps", this.steps.into_pyobject(py)?.into_any())];
+        reduced(slf, (this.limit(), this.per()), &this.limit, &more)
+    }
+
+    fn __repr__(&self) -> String {
+        let edge = if self.edge == Edge::Closed { ", edge='closed'" } else { "" };
+        let steps = self.steps.map_or_else(String::new, |steps| format!(", steps={steps}"));
+        format!("Window({}, per={:?}{edge}{steps}{})", self.limit(), self.per(), shown_shadow(&self.limit))
+    }
+}
+
+/// At most `limit` reserved and neither committed nor cancelled.
+#[pyclass(frozen, eq, hash, module = "tollbar")]
+#[derive(PartialEq, Hash)]
+pub(super) struct InFlight {
+    limit: Limit,
+}
+
+#[pymethods]
+impl InFlight {
+    #[new]
+    #[pyo3(signature = (limit, *, shadow=None, name=None), text_signature = "(limit, *, shadow=False, name=None)")]
+    fn new(limit: &Bound<'_, PyAny>, shadow: Option<&Bound<'_, PyAny>>, name: Option<&str>) -> PyResult<Self> {
+        Ok(Self { limit: said(Limit::in_flight(convert::whole("limit", limit)?)?, shadow, name)? })
+    }
+
+    #[getter]
+    fn limit(&self) -> u64 {
+        self.limit.capacity()
+    }
+
+    #[getter]
+    fn shadow(&self) -> bool {
+        self.limit.is_shadow()
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.limit.name()
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        reduced(slf, (slf.get().limit(),), &slf.get().limit, &[])
+    }
+
+    fn __repr__(&self) -> String {
+        format!("InFlight({}{})", self.limit(), shown_shadow(&self.limit))
+    }
+}
+
+/// A timeout for those who do not stop asking.
+#[pyclass(frozen, eq, hash, module = "tollbar")]
+#[derive(PartialEq)]
+pub(super) struct Jail {
+    rule: limit::Jail,
+    limit: Limit,
+}
+
+impl Hash for Jail {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { rule, limit } = self;
+        (rule.longest(), rule.factor().to_bits(), limit).hash(state);
+    }
+}
+
+impl Jail {
+    /// Its times are nanoseconds.
+    pub(super) fn rule(&self) -> limit::Jail {
+        self.rule
+    }
+
+    pub(super) fn core(&self) -> &Limit {
+        &self.limit
+    }
+}
+
+#[pymethods]
+impl Jail {
+    #[new]
+    #[pyo3(signature = (denials, within, duration, *, factor=None, longest=None, shadow=None, name=None),
+           text_signature = "(denials, within, duration, *, factor=1.0, longest=None, shadow=False, name=None)")]
+    fn new(
+        denials: &Bound<'_, PyAny>,
+        within: &Bound<'_, PyAny>,
+        duration: &Bound<'_, PyAny>,
+        factor: Option<&Bound<'_, PyAny>>,
+        longest: Option<&Bound<'_, PyAny>>,
+        shadow: Option<&Bound<'_, PyAny>>,
+        name: Option<&str>,
+    ) -> PyResult<Self> {
+        let denials = convert::whole("denials", denials)?;
+        let (within, duration) = (convert::duration("within", within)?, convert::duration("duration", duration)?);
+        let factor = factor.map_or(Ok(1.0), |factor| convert::number("factor", factor))?;
+        let longest = longest.map(|longest| convert::duration("longest", longest)).transpose()?;
+        let rule = limit::Jail::new(denials, within, duration)?.escalating(factor, longest)?;
+        Ok(Self { rule, limit: said(Limit::jail(rule)?, shadow, name)? })
+    }
+
+    #[getter]
+    fn denials(&self) -> u64 {
+        self.rule.denials()
+    }
+
+    #[getter]
+    fn within(&self) -> f64 {
+        self.rule.within() as f64 / 1e9
+    }
+
+    #[getter]
+    fn duration(&self) -> f64 {
+        self.rule.duration() as f64 / 1e9
+    }
+
+    #[getter]
+    fn factor(&self) -> f64 {
+        self.rule.factor()
+    }
+
+    #[getter]
+    fn longest(&self) -> Option<f64> {
+        self.rule.longest().map(|longest| longest as f64 / 1e9)
+    }
+
+    #[getter]
+    fn shadow(&self) -> bool {
+        self.limit.is_shadow()
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        self.limit.name()
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        let (py, this) = (slf.py(), slf.get());
+        let more = [
+            ("factor", this.factor().into_pyobject(py)?.into_any()),
+            ("longest", this.longest().into_pyobject(py)?.into_any()),
+        ];
+        reduced(slf, (this.denials(), this.within(), this.duration()), &this.limit, &more)
+    }
+
+    fn __repr__(&self) -> String {
+        let factor = if self.factor() > 1.0 { format!(", factor={:?}", self.factor()) } else { String::new() };
+        let longest = self.longest().map_or_else(String::new, |longest| format!(", longest={longest:?}"));
+        let (denials, within, duration) = (self.denials(), self.within(), self.duration());
+        let shadow = shown_shadow(&self.limit);
+        format!("Jail({denials}, within={within:?}, duration={duration:?}{factor}{longest}{shadow})")
+    }
+}

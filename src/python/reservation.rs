@@ -1,0 +1,102 @@
+//! `Reservation`: what `Limiter.reserve` gives out, to be committed or cancelled; a context manager of both kinds.
+
+use pyo3::prelude::*;
+
+use super::answered::answered;
+use super::convert;
+use super::decision::Decision;
+use crate::limiter;
+
+/// The right to act once. Dropped without a word, it counts as used.
+#[pyclass(frozen, weakref, module = "tollbar")]
+pub(super) struct Reservation(limiter::Reservation);
+
+impl Reservation {
+    pub(super) fn new(core: limiter::Reservation) -> Self {
+        Self(core)
+    }
+
+    /// Committed if all went well, else cancelled. Whoever has ended it inside has said what became of it.
+    fn leave(&self, went_well: bool) {
+        if went_well {
+            self.0.commit(None);
+        } else {
+            self.0.cancel();
+        }
+    }
+}
+
+#[pymethods]
+impl Reservation {
+    #[pyo3(signature = (actual=None), text_signature = "($self, actual=None)")]
+    fn commit(&self, actual: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let actual = actual.map(|actual| convert::cost("actual", actual)).transpose()?;
+        Ok(self.0.commit(actual))
+    }
+
+    fn cancel(&self) -> bool {
+        self.0.cancel()
+    }
+
+    #[getter]
+    fn decision(&self) -> Decision {
+        Decision::new(self.0.decision().clone())
+    }
+
+    #[getter]
+    fn key(&self) -> String {
+        convert::text(self.0.key()).into_owned()
+    }
+
+    #[getter]
+    fn cost(&self) -> u64 {
+        self.0.cost()
+    }
+
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
+    fn __bool__(&self) -> bool {
+        self.0.is_granted()
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        exc_type: &Bound<'_, PyAny>,
+        _exc_value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> bool {
+        self.leave(exc_type.is_none());
+        false
+    }
+
+    fn __aenter__(slf: Py<Self>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        answered(py, slf.into_any())
+    }
+
+    fn __aexit__(
+        &self,
+        py: Python<'_>,
+        exc_type: &Bound<'_, PyAny>,
+        _exc_value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        self.leave(exc_type.is_none());
+        answered(py, py.None())
+    }
+
+    fn __repr__(&self) -> String {
+        let state = match (self.0.is_granted(), self.0.is_open()) {
+            (false, _) => "denied",
+            (true, true) => "open",
+            (true, false) => "ended",
+        };
+        format!("Reservation({:?}, cost={}, {state})", self.key(), self.0.cost())
+    }
+}

@@ -1,0 +1,100 @@
+//! First sight of a key: an account is made for it, if what it asks for can pass.
+
+use super::room::Seat;
+use super::stripe::{Locked, NotIn};
+use super::{Absent, Answer, Charge, Sought, Table};
+use crate::classes::ClassId;
+use crate::ticks::{SKEW, Ticks};
+
+impl Table {
+    /// Makes an account for a key that the stripe does not hold, as `absent` says. A request that cannot pass leaves no
+    /// trace.
+    pub(super) fn make<'a>(
+        &'a self,
+        mut stripe: Locked<'a>,
+        sought: &Sought<'_>,
+        n: u64,
+        absent: Absent,
+    ) -> Result<(Locked<'a>, u32, Ticks), Answer> {
+        let (Absent::Charge(class) | Absent::Create(class)) = absent else { return Err(Answer::Unknown) };
+        let now = self.time.now();
+        stripe.settle_horizon(now, self.classes.longest() + SKEW);
+        if matches!(absent, Absent::Charge(_)) {
+            let answer = self.answer_unknown(&stripe, class, now, n);
+            if !answer.passes() {
+                return Err(answer);
+            }
+        }
+        self.create(stripe, sought, class, now).map_err(Answer::Full)
+    }
+
+    /// What a key is told that the stripe does not hold.
+    pub(super) fn answer_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, n: u64) -> Answer {
+        if self.is_cold(class) {
+            return Answer::Ruled(self.rule_unknown(stripe, class, now, n));
+        }
+        let rule = self.classes.get(class).rule();
+        let tat = rule.clamp(stripe.horizon(), now);
+        Answer::Charged(Charge { verdict: rule.decide(tat, now, n), tat, now, class, notice: None })
+    }
+
+    /// Makes an account for a key that the stripe does not hold, and returns its slot with the stripe locked, and the
+    /// reading at which it was born. `now` was taken under this lock.
+    pub(super) fn create<'a>(
+        &'a self,
+        mut stripe: Locked<'a>,
+        sought: &Sought<'_>,
+        class: ClassId,
+        mut now: Ticks,
+    ) -> Result<(Locked<'a>, u32, Ticks), Option<Ticks>> {
+        let mut seat = self.free_seat();
+        loop {
+            if seat.is_none() {
+                // Somebody must go, perhaps from another stripe, and two are never locked at once. So the search is
+                // made again afterwards.
+                drop(stripe);
+                seat = Some(self.find_seat(sought)?);
+                stripe = self.stripes[sought.home].lock(&self.slab);
+                now = self.time.now();
+                if let Some(slot) = stripe.find(&sought.probe) {
+                    return Ok((stripe, slot, now));
+                }
+            }
+            match self.move_in(&mut stripe, sought, class, now, seat.take().expect("found above")) {
+                Ok(slot) => return Ok((stripe, slot, now)),
+                Err(NotIn::SlotIsSpent) => {}
+                Err(NotIn::NoRoom) => return Err(None),
+            }
+        }
+    }
+
+    fn move_in(
+        &self,
+        stripe: &mut Locked<'_>,
+        sought: &Sought<'_>,
+        class: ClassId,
+        now: Ticks,
+        seat: Seat<'_>,
+    ) -> Result<u32, NotIn> {
+        // Born at this reading, or at a later one at which an account was dropped here.
+        let tat = self.classes.get(class).rule().clamp(stripe.horizon(), now).max(now);
+        let place = seat.place();
+        match stripe.insert(&sought.probe, class, tat, place) {
+            Ok(()) => seat.take(),
+            Err(NotIn::SlotIsSpent) => {
+                seat.take();
+                self.give_up_seat();
+                return Err(NotIn::SlotIsSpent);
+            }
+            Err(NotIn::NoRoom) => return Err(NotIn::NoRoom), // dropping the seat gives it and its slot back
+        }
+        // Memory that no denial has touched stays untouched.
+        if let Some(notice) = self.notices.as_ref().and_then(|notices| notices.made(place.0)) {
+            notice.forget();
+        }
+        if self.plan.track_created {
+            stripe.side_mut(place.0).created_ns = Some(self.time.clock().unix_ns());
+        }
+        Ok(place.0)
+    }
+}

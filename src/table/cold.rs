@@ -1,0 +1,250 @@
+//! Accounts whose state is more than a word: several limits, a window, or reservations.
+//!
+//! Such an account's class says that it is decided about elsewhere, so the lock-free path gives no answer for it, at no cost
+//! to all others; its state lies beside the slot and is changed under the stripe's lock alone. The slot's word is then the
+//! time from which on the account equals a fresh one: who goes when the table is full is found as ever.
+//!
+//! An account of a single rate *cools down* when something is reserved (its word becomes a state, its class that class's
+//! cold twin) and *warms up* again when nothing is.
+
+use super::stripe::Locked;
+use super::{Absent, Answer, Charge, Sought, Table};
+use crate::account::{Cold, LeaseId, Purpose, Ruling, Terms};
+use crate::classes::ClassId;
+use crate::limit::{Migration, Verdict};
+use crate::policy::Limit;
+use crate::sync::Ordering;
+use crate::ticks::Ticks;
+
+/// The answer of an account with several limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ruled {
+    pub(crate) ruling: Ruling,
+    /// The class whose limits were asked.
+    pub(crate) class: ClassId,
+    pub(crate) now: Ticks,
+    /// This denial is to be told, with the number of those before it that were not.
+    pub(crate) notice: Option<u32>,
+    /// What was reserved.
+    pub(crate) lease: Option<LeaseId>,
+}
+
+/// An account's state, and the class that it is of while it has one.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) home: ClassId,
+    pub(super) cold: Cold,
+}
+
+impl Table {
+    fn limits(&self, class: ClassId) -> &[Limit] {
+        self.classes.get(class).limits()
+    }
+
+    pub(super) fn is_cold(&self, class: ClassId) -> bool {
+        self.classes.get(class).is_cold()
+    }
+
+    /// What an unknown key would be told: as a fresh account, which must not be one before the stripe's horizon.
+    pub(super) fn rule_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, n: u64) -> Ruled {
+        let limits = self.limits(class);
+        let from = Some(stripe.horizon()).filter(|&horizon| horizon > now);
+        let ruling = Cold::fresh(limits, from.unwrap_or(0)).decide(limits, now, n, Purpose::Look);
+        Ruled { ruling, class, now, notice: None, lease: None }
+    }
+
+    /// Decides about an account that is cold, by a reading taken under this lock.
+    pub(super) fn rule(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64, purpose: Purpose) -> Ruled {
+        let (ruling, class) = self.with_cold(stripe, slot, now, |cold, limits| cold.decide(limits, now, n, purpose));
+        let reserved = matches!(purpose, Purpose::Reserve(..)) && ruling.passes();
+        let lease = if let Purpose::Reserve(id, _) = purpose { Some(id).filter(|_| reserved) } else { None };
+        Ruled { ruling, class, now, notice: None, lease }
+    }
+
+    /// Changes the state of a cold account. Every such change pays for one look at another one, whose turn it is: idle logs
+    /// shrink, and what ended by itself is noticed.
+    fn with_cold<R>(
+        &self,
+        stripe: &mut Locked<'_>,
+        slot: u32,
+        now: Ticks,
+        change: impl FnOnce(&mut Cold, &[Limit]) -> R,
+    ) -> (R, ClassId) {
+        let answer = self.with_one(stripe, slot, now, change);
+        if let Some(other) = stripe.next_kept().filter(|&other| other != slot) {
+            self.with_one(stripe, other, now, |cold, limits| cold.tidy(limits, now));
+        }
+        answer
+    }
+
+    /// Changes the state, and what the slot shows of it. Without a reservation, an account of a single rate is a word again.
+    fn with_one<R>(
+        &self,
+        stripe: &mut Locked<'_>,
+        slot: u32,
+        now: Ticks,
+        change: impl FnOnce(&mut Cold, &[Limit]) -> R,
+    ) -> (R, ClassId) {
+        let (word, class) = self.slab.slot(slot).look_locked();
+        let fresh = || {
+            let born = Some(word).filter(|&word| word > now);
+            Kept { home: class, cold: Cold::fresh(self.limits(class), born.unwrap_or(0)) }
+        };
+        let kept = stripe.kept_mut(slot, fresh);
+        let home = kept.home;
+        let limits = self.limits(home);
+        let answer = change(&mut kept.cold, limits);
+        if !self.is_cold(home)
+            && let Some(tat) = kept.cold.word()
+        {
+            stripe.take_kept(slot);
+            stripe.change(slot, |_, _| (tat, home));
+            return (answer, home);
+        }
+        let settled = kept.cold.settled(limits, now);
+        match settled.cmp(&word) {
+            std::cmp::Ordering::Equal => {}
+            // Nobody charges this word without the lock, and it rises.
+            std::cmp::Ordering::Greater => self.slab.slot(slot).thaw(settled),
+            std::cmp::Ordering::Less => stripe.change(slot, |_, class| (settled, class)),
+        }
+        (answer, home)
+    }
+
+    /// Makes a word a state, so that nobody charges it without the lock.
+    fn cool_down(&self, stripe: &mut Locked<'_>, slot: u32) {
+        let (_, home) = self.slab.slot(slot).look_locked();
+        let Ok(twin) = self.classes.intern(self.classes.get(home).clone().cold()) else { return };
+        let mut found = 0;
+        stripe.change(slot, |tat, _| {
+            found = tat;
+            (tat, twin)
+        });
+        let limits = self.limits(home);
+        stripe.kept_mut(slot, || Kept { home, cold: Cold::of_word(limits, found) });
+    }
+
+    /// The slot of the key's account, made of this class if it is unknown and `n` would pass.
+    fn find_or_make<'a>(
+        &'a self,
+        sought: &Sought<'_>,
+        n: u64,
+        class: ClassId,
+    ) -> Result<(Locked<'a>, u32, Ticks), Answer> {
+        let stripe = self.stripes[sought.home].lock(&self.slab);
+        match stripe.find(&sought.probe) {
+            Some(slot) => Ok((stripe, slot, self.time.now())),
+            // Where no limit denies, everything passes.
+            None if self.classes.get(class).is_shadow() => self.make(stripe, sought, n, Absent::Create(class)),
+            None => self.make(stripe, sought, n, Absent::Charge(class)),
+        }
+    }
+
+    /// Reserves `n` for the key, until it is settled or the terms are over. `Ok` with no lease if nothing limits the key.
+    pub(crate) fn reserve(&self, key: &[u8], n: u64, class: ClassId, terms: Terms) -> Answer {
+        let sought = self.seek(key);
+        let (mut stripe, slot, now) = match self.find_or_make(&sought, n, class) {
+            Ok(found) => found,
+            Err(answer) => return answer,
+        };
+        let class = self.slab.slot(slot).look_locked().1;
+        if !self.is_cold(class) {
+            let tat = stripe.clamp(slot, now, &self.classes);
+            let policy = self.classes.get(class);
+            let verdict = policy.rule().decide(tat, now, n);
+            let denied = !matches!(verdict, Verdict::Allow(_)) && !policy.is_shadow();
+            if denied || policy.is_unlimited() {
+                return Answer::Charged(self.noticed(slot, Charge { verdict, tat, now, class, notice: None }));
+            }
+            self.cool_down(&mut stripe, slot);
+        }
+        // ORDERING: Relaxed; a number that nobody else has, and no more.
+        let id = self.next_lease.fetch_add(1, Ordering::Relaxed);
+        let ruled = self.rule(&mut stripe, slot, now, n, Purpose::Reserve(id, terms));
+        Answer::Ruled(self.told(slot, ruled))
+    }
+
+    /// Ends a reservation of which so many were used (`None`: all). False if it has ended before.
+    pub(crate) fn settle(&self, key: &[u8], id: LeaseId, used: Option<u64>) -> bool {
+        self.change_known(key, |cold, limits, now| cold.settle(limits, id, now, used))
+    }
+
+    /// Charges what was used of a reservation that had been given back: whatever the limits say, for it has happened.
+    pub(crate) fn debit(&self, key: &[u8], used: u64) -> bool {
+        let sought = self.seek(key);
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        let Some(slot) = stripe.find(&sought.probe) else { return false };
+        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
+            self.cool_down(&mut stripe, slot);
+        }
+        let now = self.time.now();
+        self.with_cold(&mut stripe, slot, now, |cold, limits| cold.debit(limits, now, used));
+        true
+    }
+
+    /// Ends every timeout of the key; false if none runs.
+    pub(crate) fn release(&self, key: &[u8]) -> bool {
+        self.change_known(key, Cold::release)
+    }
+
+    /// Counts a denial that somebody else made; true if it began a timeout.
+    pub(crate) fn penalize(&self, key: &[u8], class: ClassId) -> bool {
+        let sought = self.seek(key);
+        let Ok((mut stripe, slot, now)) = self.find_or_make(&sought, 0, class) else { return false };
+        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
+            return false;
+        }
+        self.with_cold(&mut stripe, slot, now, |cold, limits| cold.penalize(limits, now)).0
+    }
+
+    fn change_known(&self, key: &[u8], change: impl FnOnce(&mut Cold, &[Limit], Ticks) -> bool) -> bool {
+        let sought = self.seek(key);
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        let Some(slot) = stripe.find(&sought.probe) else { return false };
+        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
+            return false;
+        }
+        let now = self.time.now();
+        self.with_cold(&mut stripe, slot, now, |cold, limits| change(cold, limits, now)).0
+    }
+
+    /// Puts an account under another class, where either the old or the new one is more than a word.
+    pub(super) fn configure_cold(&self, stripe: &mut Locked<'_>, slot: u32, class: ClassId, how: Migration) {
+        let now = self.time.now();
+        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
+            self.cool_down(stripe, slot);
+        }
+        let new = self.classes.get(class);
+        let Some(kept) = stripe.take_kept(slot) else {
+            stripe.change(slot, |word, _| (word, class));
+            return;
+        };
+        let cold = kept.cold.migrate(self.limits(kept.home), new.limits(), now, how);
+        // Where nothing is counted, nothing is held.
+        let stays_cold = new.is_cold() || (!new.is_unlimited() && cold.is_held());
+        if !stays_cold {
+            let tat = cold.shown_word();
+            stripe.change(slot, |_, _| (tat, class));
+            return;
+        }
+        let shown = if new.is_cold() { Ok(class) } else { self.classes.intern(new.clone().cold()) };
+        let settled = cold.settled(new.limits(), now);
+        stripe.kept_mut(slot, || Kept { home: class, cold });
+        stripe.change(slot, |_, old| (settled, shown.unwrap_or(old)));
+    }
+
+    /// Makes a cold account as good as new; its reservations are forgotten.
+    pub(super) fn reset_cold(&self, stripe: &mut Locked<'_>, slot: u32) {
+        let now = self.time.now();
+        let home = stripe.take_kept(slot).map(|kept| kept.home);
+        stripe.change(slot, |_, class| (now, home.unwrap_or(class)));
+    }
+
+    /// The same denial with a word on whether it is to be told.
+    pub(super) fn told(&self, slot: u32, ruled: Ruled) -> Ruled {
+        if ruled.ruling.passes() && ruled.ruling.shadowed == 0 {
+            return ruled;
+        }
+        Ruled { notice: self.notice(slot, ruled.now), ..ruled }
+    }
+}
