@@ -115,9 +115,8 @@ impl Own {
             Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),
             Verdict::Never => (Reason::Never, NEVER),
         };
-        let (policy, limit) = (Some(&self.policy), self.policy.limits().first());
-        let shadow = self.policy.is_shadow();
-        Outcome::Denied(Denial { reason, retry_after_ns, policy, limit, tell: None, shadow })
+        let (policy, shadow) = (Some(&self.policy), self.policy.is_shadow());
+        Outcome::Denied(Denial { reason, retry_after_ns, policy, by: 0, tell: None, shadow })
     }
 
     fn peek(&self, cost: u64) -> Decision {

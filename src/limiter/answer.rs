@@ -27,12 +27,20 @@ pub struct Denial<'a> {
     pub retry_after_ns: u64,
     /// The policy that denied, or `None` if the table was full.
     pub policy: Option<&'a Policy>,
-    /// The limit of it that has to wait longest.
-    pub limit: Option<&'a Limit>,
+    /// The number of the limit, among those of the policy, that has to wait longest.
+    pub by: u8,
     /// This denial is the one to log in its interval; so many before it were not logged.
     pub tell: Option<u32>,
     /// The limit only counts: the request passes all the same.
     pub shadow: bool,
+}
+
+impl<'a> Denial<'a> {
+    /// The limit that has to wait longest; `None` if the table was full.
+    #[must_use]
+    pub fn limit(&self) -> Option<&'a Limit> {
+        self.policy.and_then(|policy| policy.limits().get(usize::from(self.by)))
+    }
 }
 
 impl Outcome<'_> {

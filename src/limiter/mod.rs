@@ -82,7 +82,7 @@ impl Limiter {
         let key = check(key)?;
         let taken = self.table.take(key, cost).map(Answer::Charged);
         let answer = taken.unwrap_or_else(|trace| self.table.charge(key, trace, cost, Absent::Charge(class)));
-        let outcome = self.outcome(answer);
+        let outcome = self.outcome(&answer);
         Ok(self.said(&answer).unwrap_or_else(|| full_decision(&outcome)))
     }
 
@@ -126,7 +126,7 @@ impl Limiter {
         self.table.charge_each(keys.iter().map(AsRef::as_ref), cost, absent, now, |answer| {
             let passes = answer.is_allowance();
             allowances += u64::from(passes);
-            answers.push(passes || self.outcome(answer).passes());
+            answers.push(passes || self.outcome(&answer).passes());
         });
         self.counters.add(Event::Allowed, allowances);
         Ok(answers)
@@ -281,7 +281,7 @@ impl Limiter {
             self.counters.count(Event::Allowed);
             return Outcome::Allowed;
         }
-        self.outcome(self.table.charge_pinned(pin, cost))
+        self.outcome(&self.table.charge_pinned(pin, cost))
     }
 
     pub(crate) fn peek_pinned(&self, pin: &Pin, cost: u64) -> Decision {
@@ -317,7 +317,7 @@ impl Limiter {
                 self.counters.count(Event::Allowed);
                 Ok(Outcome::Allowed)
             }
-            Err(trace) => Ok(self.outcome(self.table.charge(key, trace, cost, absent))),
+            Err(trace) => Ok(self.outcome(&self.table.charge(key, trace, cost, absent))),
         }
     }
 }

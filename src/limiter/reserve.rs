@@ -71,7 +71,7 @@ impl Limiter {
             return Err(Error::invalid("lease", lease_ns, "must be at least 1 ns"));
         }
         let answer = self.table.reserve(key, cost, class, Terms { length, gives_back });
-        let outcome = self.outcome(answer);
+        let outcome = self.outcome(&answer);
         let decision = self.said(&answer).unwrap_or_else(|| full_decision(&outcome));
         let lease = if let Answer::Ruled(ruled) = answer { ruled.lease } else { None };
         let open = AtomicBool::new(decision.allowed);

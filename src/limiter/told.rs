@@ -6,9 +6,9 @@ use crate::account::Wait;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::limit::Verdict;
-use crate::policy::Limit;
+use crate::policy::{Limit, Policy};
 use crate::table::{Answer, Charge, Ruled, WhenFull};
-use crate::ticks::to_nanos_up;
+use crate::ticks::{Ticks, to_nanos_up};
 
 impl Limiter {
     /// The full answer of an account's own limits.
@@ -24,66 +24,76 @@ impl Limiter {
 
     /// Counts an answer and puts it into words.
     #[inline(never)]
-    pub(super) fn outcome(&self, answer: Answer) -> Outcome<'_> {
+    pub(super) fn outcome(&self, answer: &Answer) -> Outcome<'_> {
         if answer.is_allowance() {
             self.counters.count(Event::Allowed);
             return Outcome::Allowed;
         }
-        self.refusal(answer)
+        match answer {
+            Answer::Charged(charge) => self.refused(charge),
+            Answer::Ruled(ruled) => self.ruled(ruled),
+            Answer::Full(nearest) => self.full(*nearest),
+            Answer::Unknown => Outcome::Unknown,
+        }
     }
 
-    fn refusal(&self, answer: Answer) -> Outcome<'_> {
-        let (reason, wait, tell, policy, limit) = match answer {
-            Answer::Unknown => return Outcome::Unknown,
-            Answer::Charged(Charge { verdict, class, notice, .. }) => {
-                let policy = self.table.policy(class);
-                let (reason, wait) = match verdict {
-                    Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),
-                    Verdict::Never | Verdict::Allow(_) => (Reason::Never, NEVER),
-                };
-                (reason, wait, notice, Some(policy), policy.limits().first())
-            }
-            Answer::Ruled(Ruled { ruling, class, notice, .. }) => {
-                let policy = self.table.policy(class);
-                let limit = denying(policy, &ruling);
-                let reason = if ruling.wait == Wait::Never { None } else { limit.map(Limit::reason) };
-                (reason.unwrap_or(Reason::Never), wait_ns(ruling.wait), notice, Some(policy), limit)
-            }
-            Answer::Full(nearest) => {
-                self.counters.count(Event::Full);
-                if self.table.plan().when_full == WhenFull::Allow {
-                    self.counters.count(Event::Allowed);
-                    return Outcome::Allowed;
-                }
-                let tell = |every| self.full_notice.denied(self.table.time().now(), every);
-                let tell = self.table.plan().notice_ms.and_then(tell);
-                (Reason::Full, nearest.map_or(NEVER, to_nanos_up), tell, None, None)
-            }
+    fn refused(&self, charge: &Charge) -> Outcome<'_> {
+        let policy = self.table.policy(charge.class);
+        let (reason, retry_after_ns) = match charge.verdict {
+            Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),
+            Verdict::Never | Verdict::Allow(_) => (Reason::Never, NEVER),
         };
-        let shadow = match &answer {
-            Answer::Ruled(ruled) => ruled.ruling.passes(),
-            _ => policy.unwrap_or_else(|| self.table.policy(self.default)).is_shadow(),
-        };
+        let shadow = policy.is_shadow();
         if shadow {
-            self.count_shadowed(&answer, limit);
+            self.count_shadowed(policy, 1);
         }
         self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
-        Outcome::Denied(Denial { reason, retry_after_ns: wait, policy, limit, tell, shadow })
+        Outcome::Denied(Denial { reason, retry_after_ns, policy: Some(policy), by: 0, tell: charge.notice, shadow })
     }
 
-    /// Each shadow limit that would have denied, by its name.
-    fn count_shadowed(&self, answer: &Answer, limit: Option<&Limit>) {
+    #[cold]
+    fn ruled(&self, ruled: &Ruled) -> Outcome<'_> {
+        let Ruled { ruling, class, notice: tell, .. } = *ruled;
+        let policy = self.table.policy(class);
+        let limit = denying(policy, &ruling).filter(|_| ruling.wait != Wait::Never);
+        let shadow = ruling.passes();
+        if shadow {
+            self.count_shadowed(policy, ruling.shadowed);
+        }
+        self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
+        Outcome::Denied(Denial {
+            reason: limit.map_or(Reason::Never, Limit::reason),
+            retry_after_ns: wait_ns(ruling.wait),
+            policy: Some(policy),
+            by: ruling.by.unwrap_or(0),
+            tell,
+            shadow,
+        })
+    }
+
+    #[cold]
+    fn full(&self, nearest: Option<Ticks>) -> Outcome<'_> {
+        self.counters.count(Event::Full);
+        if self.table.plan().when_full == WhenFull::Allow {
+            self.counters.count(Event::Allowed);
+            return Outcome::Allowed;
+        }
+        let tell = |every| self.full_notice.denied(self.table.time().now(), every);
+        let tell = self.table.plan().notice_ms.and_then(tell);
+        let retry_after_ns = nearest.map_or(NEVER, to_nanos_up);
+        let shadow = self.table.policy(self.default).is_shadow();
+        self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
+        Outcome::Denied(Denial { reason: Reason::Full, retry_after_ns, policy: None, by: 0, tell, shadow })
+    }
+
+    /// Each shadow limit of these bits would have denied: counted by its name.
+    #[cold]
+    fn count_shadowed(&self, policy: &Policy, bits: u16) {
         let mut counts = self.shadowed.lock();
-        let mut count = |limit: &Limit| *counts.entry(limit.name.clone()).or_default() += 1;
-        if let Answer::Ruled(ruled) = answer {
-            let limits = self.table.policy(ruled.class).limits();
-            limits
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| ruled.ruling.shadowed >> at & 1 != 0)
-                .for_each(|(_, l)| count(l));
-        } else if let Some(limit) = limit {
-            count(limit);
+        for (at, limit) in policy.limits().iter().enumerate() {
+            if bits >> at & 1 != 0 {
+                *counts.entry(limit.name.clone()).or_default() += 1;
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ impl Refused {
             retry_after_ns: denial.retry_after_ns,
             tokens,
             reason: denial.reason,
-            limit: denial.limit.map(|limit| limit.name.clone()),
+            limit: denial.limit().map(|limit| limit.name.clone()),
             is_open: denial.policy.is_some_and(|policy| policy.capacity() > 0),
         }
     }
@@ -58,7 +58,7 @@ impl Refused {
     /// There is no bucket to give out: the table is full.
     pub(super) fn table_full(class: Option<&Py<PyType>>, account_email: &Bound<'_, PyString>) -> Self {
         let (reason, retry_after_ns) = (Reason::Full, crate::NEVER);
-        let denial = Denial { reason, retry_after_ns, policy: None, limit: None, tell: None, shadow: false };
+        let denial = Denial { reason, retry_after_ns, policy: None, by: 0, tell: None, shadow: false };
         Self::new(class, account_email, 0, &denial)
     }
 

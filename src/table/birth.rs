@@ -4,11 +4,14 @@ use super::room::Seat;
 use super::stripe::{Locked, NotIn};
 use super::{Absent, Answer, Charge, Sought, Table};
 use crate::classes::ClassId;
+use crate::limit::Verdict;
 use crate::ticks::{SKEW, Ticks};
 
 impl Table {
     /// Makes an account for a key that the stripe does not hold, as `absent` says. A request that cannot pass leaves no
     /// trace.
+    #[allow(clippy::inline_always)] // its answer is large, and on the way to nearly every first sight
+    #[inline(always)]
     pub(super) fn make<'a>(
         &'a self,
         mut stripe: Locked<'a>,
@@ -20,15 +23,20 @@ impl Table {
         let now = self.time.now();
         stripe.settle_horizon(now, self.classes.longest() + SKEW);
         if matches!(absent, Absent::Charge(_)) {
-            let answer = self.answer_unknown(&stripe, class, now, n);
-            if !answer.passes() {
-                return Err(answer);
+            let rule = self.classes.get(class).rule();
+            let passes = matches!(rule.decide(rule.clamp(stripe.horizon(), now), now, n), Verdict::Allow(_));
+            if !passes {
+                let answer = self.answer_unknown(&stripe, class, now, n);
+                if !answer.passes() {
+                    return Err(answer);
+                }
             }
         }
         self.create(stripe, sought, class, now).map_err(Answer::Full)
     }
 
     /// What a key is told that the stripe does not hold.
+    #[cold]
     pub(super) fn answer_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, n: u64) -> Answer {
         if self.is_cold(class) {
             return Answer::Ruled(self.rule_unknown(stripe, class, now, n));
@@ -57,6 +65,7 @@ impl Table {
                 stripe = self.stripes[sought.home].lock(&self.slab);
                 now = self.time.now();
                 if let Some(slot) = stripe.find(&sought.probe) {
+                    stripe.clamp(slot, now, &self.classes);
                     return Ok((stripe, slot, now));
                 }
             }

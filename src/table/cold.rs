@@ -61,6 +61,14 @@ impl Table {
         Ruled { ruling, class, now, notice: None, lease }
     }
 
+    /// Charges an account that is cold. A call of its own, so that those who never come here do not make room for it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn charge_cold(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
+        let ruled = self.rule(stripe, slot, now, n, Purpose::Charge);
+        Answer::Ruled(self.told(slot, ruled))
+    }
+
     /// Changes the state of a cold account. Every such change pays for one look at another one, whose turn it is: idle logs
     /// shrink, and what ended by itself is noticed.
     fn with_cold<R>(

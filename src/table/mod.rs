@@ -31,7 +31,7 @@ mod slot;
 mod stripe;
 mod together;
 
-use crate::account::{Notice, Purpose};
+use crate::account::Notice;
 use crate::classes::{ClassId, Classes};
 use crate::clock::Timeline;
 use crate::error::Error;
@@ -173,43 +173,36 @@ impl Table {
         let sought = self.sought(key, trace.hash);
         if let Some(number) = trace.likely {
             let now = self.time.now();
-            if let Some(answer) = self.charge_slot(&sought, number, now, n) {
-                return answer;
+            if let Some(charge) = self.charge_slot(&sought, number, now, n) {
+                return Answer::Charged(charge);
             }
             // Other keys may look like this one.
             let mut others = self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash);
-            if let Some(answer) = others.find_map(|number| self.charge_slot(&sought, number, now, n)) {
-                return answer;
+            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, now, n)) {
+                return Answer::Charged(charge);
             }
         }
         self.charge_slowly(&sought, n, absent)
     }
 
+    /// `None`: this is not the slot, or what is in it is decided about under the lock.
     #[inline]
-    fn charge_slot(&self, sought: &Sought<'_>, number: u32, now: Ticks, n: u64) -> Option<Answer> {
+    fn charge_slot(&self, sought: &Sought<'_>, number: u32, now: Ticks, n: u64) -> Option<Charge> {
         let charged = self.slab.slot(number).charge(Whose::Key(&sought.probe), &self.classes, now, n).ok()?;
         let charge = Charge::of(charged, None);
         match charge.verdict {
+            // A word from before a step of the clock.
+            Verdict::Deny(_) if self.is_ahead(&charge) => None,
+            Verdict::Deny(_) => Some(self.noticed(number, charge)),
+            // Of an account that is more than a word, a word says "never", and yes to nothing.
             _ if self.is_cold(charge.class) => None,
-            Verdict::Allow(_) => Some(Answer::Charged(charge)),
-            _ => Some(self.refuse(sought, number, n, charge)),
+            Verdict::Allow(_) => Some(charge),
+            Verdict::Never => Some(self.noticed(number, charge)),
         }
     }
 
-    /// A known account said no: because its word is from before a step of the clock? And is it to be told?
-    #[inline]
-    fn refuse(&self, sought: &Sought<'_>, slot: u32, n: u64, charge: Charge) -> Answer {
-        if self.is_ahead(&charge) {
-            let mut stripe = self.stripes[sought.home].lock(&self.slab);
-            // Evicted meanwhile? The answer was right when it was made.
-            if let Some(slot) = stripe.find(&sought.probe) {
-                return self.charge_locked(&mut stripe, slot, self.time.now(), n);
-            }
-        }
-        Answer::Charged(self.noticed(slot, charge))
-    }
-
-    /// First sight of a key, a long key, one whose entry was being moved, or an account that is more than a word.
+    /// First sight of a key, a long key, one whose entry was being moved, an account that is more than a word, or one whose
+    /// word is from before a step of the clock.
     #[cold]
     fn charge_slowly(&self, sought: &Sought<'_>, n: u64, absent: Absent) -> Answer {
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
@@ -217,7 +210,7 @@ impl Table {
             return self.charge_locked(&mut stripe, slot, self.time.now(), n);
         }
         match self.make(stripe, sought, n, absent) {
-            Ok((mut stripe, slot, now)) => self.charge_locked(&mut stripe, slot, now, n),
+            Ok((mut stripe, slot, now)) => self.charge_settled(&mut stripe, slot, now, n),
             Err(answer) => answer,
         }
     }
@@ -226,12 +219,16 @@ impl Table {
     /// taken under this lock: a thread that slept since its own must not mistake its sleep for a step of the clock.
     fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
         stripe.clamp(slot, now, &self.classes);
+        self.charge_settled(stripe, slot, now, n)
+    }
+
+    #[inline]
+    fn charge_settled(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
         let own = self.slab.slot(slot);
         let charged = own.charge(Whose::Anybody, &self.classes, now, n).expect("no life ends without the lock");
         let charge = Charge::of(charged, None);
         if self.is_cold(charge.class) {
-            let ruled = self.rule(stripe, slot, now, n, Purpose::Charge);
-            return Answer::Ruled(self.told(slot, ruled));
+            return self.charge_cold(stripe, slot, now, n);
         }
         Answer::Charged(self.noticed(slot, charge))
     }
