@@ -1,0 +1,71 @@
+//! What keys with several limits cost, by what the allocator is asked for: logs that grow with what was sent, and shrink.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+use tollbar::{Clock, Edge, Limit, Limiter, ManualClock, Policy};
+
+/// The system's allocator, counting what is held. One test in this file, so nobody else asks.
+struct Counting;
+
+static HELD: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size().cast_signed(), Ordering::SeqCst);
+        // SAFETY: as promised by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size().cast_signed(), Ordering::SeqCst);
+        // SAFETY: as promised by the caller.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const SECOND: u64 = 1_000_000_000;
+const DAY: u64 = 86_400 * SECOND;
+
+#[test]
+fn a_log_costs_what_was_sent_and_idle_ones_shrink() {
+    let clock = Arc::new(ManualClock::new(0, 0));
+    let minute = Limit::window(10_000, 60 * SECOND, Edge::HalfOpen).unwrap();
+    let day = Limit::window(10_000, DAY, Edge::HalfOpen).unwrap();
+    let policy = Policy::all([minute, day]).unwrap();
+    // Few keys: one stripe, so that everybody is looked after by everybody's requests.
+    let limiter = Limiter::builder(policy).max_keys(64).clock(Clock::Manual(clock.clone())).build().unwrap();
+    assert!(limiter.try_acquire(b"warm-up", 1).unwrap());
+    let held = || HELD.load(Ordering::SeqCst);
+
+    let empty = held();
+    assert!(limiter.try_acquire(b"a", 1).unwrap());
+    let one = held() - empty;
+    assert!(one <= 600, "{one} bytes for a key that sent once, whatever its limit");
+    let mut sent = 1_isize;
+    for n in 0..9_999 {
+        clock.advance_ns((SECOND / 2).cast_signed());
+        assert!(limiter.try_acquire(b"a", 1).unwrap());
+        sent += 1;
+        if n > 1_000 && n % 500 == 0 {
+            let log = held() - empty - one;
+            assert!(log <= 9 * sent, "{log} bytes for {sent} sends");
+        }
+    }
+    assert!(!limiter.try_acquire(b"a", 1).unwrap());
+
+    // It asks for nothing any more; others do.
+    clock.advance_ns(DAY.cast_signed());
+    for n in 0..64_u8 {
+        limiter.try_acquire(&[n % 4], 1).unwrap();
+    }
+    let left = held() - empty;
+    assert!(left <= 5 * 400, "{left} bytes are left of it and four others");
+    assert_eq!(limiter.peek(b"a", 0).unwrap().remaining, 10_000);
+}
