@@ -10,6 +10,8 @@ use crate::queue::{Found, Queue, Waiter};
 
 /// What was learned of the network is good for so long without a request.
 const REMEMBERED: u64 = 600_000_000_000;
+/// What has no response after that will not arrive any more.
+const LONGEST_WAY: u64 = 10_000_000_000;
 
 /// What is to be done when the lock is released.
 #[derive(Default)]
@@ -222,7 +224,8 @@ impl Account {
             now
         } else {
             // It may still be on its way, for as long as any.
-            now.max(sent.saturating_add(self.headroom.get().max(self.headroom.longest())))
+            let longest = self.headroom.get().max(self.headroom.longest());
+            now.max(sent.saturating_add(longest.min(LONGEST_WAY)))
         };
         self.permits.end(number, ended);
         self.serve(rule, now, after);
