@@ -149,7 +149,9 @@ fn on_a_calm_network_the_headroom_is_enough_but_for_few_at_a_time() {
     let flights: Vec<Permit> = std::iter::from_fn(|| bench.take()).collect();
     assert_eq!(flights.len(), 20);
     bench.pass(300 * MS);
-    flights.into_iter().for_each(|permit| bench.end(permit));
+    for permit in flights {
+        bench.end(permit);
+    }
     bench.pass(SECOND + MS + headroom - 300 * MS);
     let early: Vec<Permit> = std::iter::from_fn(|| bench.take()).collect();
     assert_eq!(early.len(), 4, "300 ms before it is certain");
@@ -209,7 +211,9 @@ fn a_thousand_who_wait_are_served_with_two_wakes_each() {
     let mut tickets: Vec<Ticket> = Vec::new();
     let flights: Vec<Permit> = std::iter::from_fn(|| bench.take()).collect();
     tickets.extend((0..1_000).map(|n| bench.join(n, None).unwrap()));
-    flights.into_iter().for_each(|permit| bench.end(permit));
+    for permit in flights {
+        bench.end(permit);
+    }
     let (mut wakes, mut served, mut timer) = (0, Vec::new(), None);
     while served.len() < tickets.len() {
         let woken = bench.woken();
@@ -263,7 +267,9 @@ fn a_timeout_that_cannot_be_met_is_told_at_once() {
     let bench = bench(2, |pacer| pacer);
     let flights: Vec<Permit> = std::iter::from_fn(|| bench.take()).collect();
     assert_eq!(bench.join(0, Some(SECOND)), Err(SECOND + MS), "no response can come before now");
-    flights.into_iter().for_each(|permit| bench.end(permit));
+    for permit in flights {
+        bench.end(permit);
+    }
     assert_eq!(bench.join(0, Some(SECOND + MS - 1)), Err(SECOND + MS));
     let first = bench.join(0, Some(SECOND + MS)).unwrap();
     let _second = bench.join(1, None).unwrap();

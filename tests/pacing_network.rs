@@ -44,7 +44,7 @@ const fn network(from: u64, there: [u64; 2], back: [u64; 2]) -> Network {
     Network { from, there, back }
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     /// A worker looks whether its turn has come.
     Look(usize),
@@ -207,7 +207,7 @@ impl<'a> Simulation<'a> {
             self.happens(event);
         }
         let stats = self.pacer.stats(KEY).unwrap();
-        assert_eq!(stats.refused as usize, self.outcome.refused.len());
+        assert_eq!(stats.refused, self.outcome.refused.len() as u64);
         self.outcome
     }
 }

@@ -111,7 +111,7 @@ impl Headroom {
     /// The server refused a request, so it was too small: twice as much, and no less than half of a round trip.
     pub fn refused(&mut self, at: u64) {
         self.relax(at);
-        self.raise(self.now.saturating_mul(2).max(self.longest() / 2).max(LEAST).min(MOST), at);
+        self.raise(self.now.saturating_mul(2).max(self.longest() / 2).clamp(LEAST, MOST), at);
     }
 
     /// Comes down towards what the recent round trips ask for.

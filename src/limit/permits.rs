@@ -68,7 +68,7 @@ impl Pace {
 }
 
 /// A permit whose request has ended, and which is held still.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Held {
     number: u64,
     sent: u64,
@@ -112,7 +112,7 @@ impl Permits {
         self.flights.len()
     }
 
-    fn hold(&mut self, held: Held) {
+    fn hold(&mut self, held: &Held) {
         self.by_send.insert((held.sent, held.number), held.ended);
         self.by_end.insert((held.ended, held.number), held.sent);
     }
@@ -169,15 +169,16 @@ impl Permits {
         self.slots -= 1;
         if let Some(held) = slot.0 {
             self.bets -= 1;
-            self.hold(held);
+            self.hold(&held);
         }
     }
 
     /// Uses a slot: its request is sent at `now`. Returns the flight's number.
     pub fn send(&mut self, slot: Slot, now: u64) -> u64 {
+        let Slot(early) = slot;
         self.slots -= 1;
         self.numbers += 1;
-        self.flights.insert(self.numbers, Flight { sent: now, is_bet: slot.0.is_some() });
+        self.flights.insert(self.numbers, Flight { sent: now, is_bet: early.is_some() });
         self.numbers
     }
 
@@ -191,7 +192,7 @@ impl Permits {
     pub fn end(&mut self, number: u64, ended: u64) -> bool {
         let Some(Flight { sent, is_bet }) = self.flights.remove(&number) else { return false };
         self.bets -= usize::from(is_bet);
-        self.hold(Held { number, sent, ended });
+        self.hold(&Held { number, sent, ended });
         true
     }
 
@@ -210,10 +211,10 @@ impl Permits {
             return now;
         }
         let early = |sent: u64, ended: u64| ended.min(sent.saturating_add(headroom.get()));
-        let held = self.by_send.iter().map(|(&(sent, _), &ended)| early(sent, ended));
+        let finished = self.by_send.iter().map(|(&(sent, _), &ended)| early(sent, ended));
         // What has not ended ends now at the earliest; what is promised is sent now at the earliest.
         let flights = self.flights.values().map(|flight| early(flight.sent, now));
-        let mut stamps: Vec<u64> = held.chain(flights).collect();
+        let mut stamps: Vec<u64> = finished.chain(flights).collect();
         stamps.resize(self.in_use(), now);
         let (rounds, nth) = (ahead / pace.permits, ahead % pace.permits);
         let hold = pace.hold().saturating_mul(rounds as u64);

@@ -183,8 +183,9 @@ impl Account {
             }
             Found::Head { deadline } => {
                 let next = self.next_at(rule, now);
-                let known = next.unwrap_or(now).max(now + 1);
-                if deadline.is_some_and(|deadline| deadline < known) {
+                // What is in flight may end sooner than what is known of the next permit.
+                let is_late = |deadline| deadline <= now || deadline - now < self.wait(rule, now, 0);
+                if deadline.is_some_and(is_late) {
                     self.leave(rule, now, ticket, after);
                     return self.too_late(rule, now);
                 }
