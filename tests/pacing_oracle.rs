@@ -21,6 +21,8 @@ enum Step {
     Leave(usize),
     End(usize, bool),
     Reject(Option<u64>),
+    /// Whoever was woken, or whose timer has run, looks.
+    Settle,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -32,6 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_usize..8).prop_map(Step::Leave),
         4 => (0_usize..8, prop::bool::weighted(0.8)).prop_map(|(which, answered)| Step::End(which, answered)),
         1 => prop::option::of(0_u64..50).prop_map(Step::Reject),
+        9 => Just(Step::Settle),
     ]
 }
 
@@ -149,9 +152,13 @@ impl Model {
         match *step {
             Step::Pass(nanos) => self.clock.advance_ns(i64::try_from(nanos).unwrap()),
             Step::Try => {
-                let free = self.in_use() < self.permits && self.now() >= self.blocked && self.waiters.is_empty();
+                let free = (self.permits - self.in_use()) * usize::from(self.now() >= self.blocked);
+                // One whose timeout is over has no turn.
+                let over = |waiter: &&Waiter| waiter.deadline.is_some_and(|deadline| deadline < self.now());
+                let waiting = self.waiters.len() - self.waiters.iter().filter(over).count();
                 let permit = self.pacer.try_acquire(KEY).unwrap();
-                assert_eq!(permit.is_some(), free);
+                assert!(permit.is_none() || waiting < free, "those who wait come first");
+                assert!(permit.is_some() || self.waiters.len() >= free, "nobody else could have it");
                 if let Some(permit) = permit {
                     self.sends(permit);
                 }
@@ -182,6 +189,7 @@ impl Model {
                 self.pacer.record_rejected(KEY, retry_after).unwrap();
                 self.blocked = self.blocked.max(self.now() + retry_after.unwrap_or(0));
             }
+            Step::Settle => self.settle(),
             Step::Look(_) | Step::Leave(_) | Step::End(..) => {}
         }
     }
@@ -203,7 +211,9 @@ proptest! {
         let mut model = Model::new(permits);
         for step in &steps {
             model.take(step);
-            model.settle();
+            if !matches!(step, Step::Settle) {
+                continue;
+            }
             let stats = model.pacer.stats(KEY).unwrap();
             prop_assert_eq!(stats.waiting, model.waiters.len());
             prop_assert_eq!((stats.in_use, stats.in_flight), (model.in_use(), model.flights.len()));

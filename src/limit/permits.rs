@@ -225,3 +225,71 @@ impl Permits {
         stamp.saturating_add(pace.hold()).max(now).saturating_add(hold)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hold of 101, whatever the headroom.
+    fn pace(permits: u64) -> Pace {
+        Pace::new(permits, 100, 1).unwrap()
+    }
+
+    /// Permits sent at once at 0, whose responses came at these times.
+    fn after(pace: &Pace, headroom: &Headroom, ends: &[u64]) -> Permits {
+        let mut permits = Permits::default();
+        let numbers: Vec<u64> = ends
+            .iter()
+            .map(|_| {
+                let slot = permits.take(pace, headroom, 0).unwrap();
+                permits.send(slot, 0)
+            })
+            .collect();
+        for (number, ended) in numbers.iter().zip(ends) {
+            assert!(permits.end(*number, *ended) && !permits.end(*number, *ended));
+        }
+        permits
+    }
+
+    #[test]
+    fn the_earlier_of_response_and_headroom_decides() {
+        let pace = pace(10);
+        for (headroom, ready) in [(5, 106), (20, 120), (90, 120)] {
+            let headroom = Headroom::new(headroom, 0);
+            let mut permits = after(&pace, &headroom, &[19, 30, 30, 30, 40, 40, 40, 40, 50, 50]);
+            assert_eq!(permits.ready_at(&pace, &headroom, 50), Some(ready));
+            assert!(permits.take(&pace, &headroom, ready - 1).is_none());
+            assert!(permits.take(&pace, &headroom, ready).is_some());
+        }
+    }
+
+    #[test]
+    fn one_in_five_may_be_a_bet_and_one_that_is_put_back_is_none() {
+        let (pace, headroom) = (pace(10), Headroom::new(5, 0));
+        let mut permits = after(&pace, &headroom, &[50; 10]);
+        let first = permits.take(&pace, &headroom, 106).unwrap();
+        let second = permits.take(&pace, &headroom, 106).unwrap();
+        assert!(permits.take(&pace, &headroom, 106).is_none(), "two of ten");
+        assert_eq!(permits.ready_at(&pace, &headroom, 106), Some(151), "the rest is certain then");
+        permits.put_back(first);
+        assert_eq!((permits.in_use(), permits.ready_at(&pace, &headroom, 106)), (10, Some(106)));
+        let flight = permits.send(second, 106);
+        assert!(permits.end(flight, 120));
+        let all: Vec<Slot> = std::iter::from_fn(|| permits.take(&pace, &headroom, 151)).collect();
+        assert_eq!(all.len(), 9, "but for the one that was sent again");
+    }
+
+    #[test]
+    fn no_turn_comes_before_it_is_said_to() {
+        let (pace, headroom) = (pace(3), Headroom::new(1_000, 0));
+        let mut permits = after(&pace, &headroom, &[10, 40]);
+        let not_before = |permits: &Permits, ahead| permits.not_before(&pace, &headroom, 60, ahead);
+        assert_eq!([0, 1, 2, 3, 7].map(|ahead| not_before(&permits, ahead)), [60, 111, 141, 161, 313]);
+        let slot = permits.take(&pace, &headroom, 60).unwrap();
+        assert_eq!([0, 1, 2, 3].map(|ahead| not_before(&permits, ahead)), [111, 141, 161, 212]);
+        let flight = permits.send(slot, 60);
+        assert_eq!(not_before(&permits, 2), 161, "it ends now at the earliest");
+        permits.end(flight, 90);
+        assert_eq!(not_before(&permits, 2), 191);
+    }
+}

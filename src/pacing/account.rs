@@ -129,9 +129,7 @@ impl Account {
     /// Sends now, if a permit is free and nobody waits.
     pub(super) fn try_acquire(&mut self, rule: &Rule, now: u64, after: &mut After) -> Option<u64> {
         self.serve(rule, now, after);
-        if self.queue.waiting() > 0 {
-            return None;
-        }
+        // Those who wait have been served: what is free now is meant for none of them.
         let slot = self.slot(rule, now)?;
         Some(self.send(slot, now))
     }
