@@ -81,9 +81,7 @@ def test_a_timeout_that_cannot_be_met_is_raised_before_any_waiting(clock, waits)
         tasks = [asyncio.create_task(request(limiter, clock)) for _ in range(1 + waits)]
         await asyncio.sleep(0.04)
         before = clock.now_ns()
-        with pytest.raises(
-            RateLimiterTimeout, match="no permit within 900 ms: the turn"
-        ) as caught:
+        with pytest.raises(RateLimiterTimeout, match="no permit within 900 ms: the turn") as caught:
             async with limiter.acquire(timeout_ms=900):
                 raise AssertionError("no")
         assert clock.now_ns() == before
