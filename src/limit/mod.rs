@@ -4,8 +4,10 @@
 
 mod blocks;
 mod fraction;
+mod headroom;
 mod jail;
 mod log;
+mod permits;
 mod rate;
 mod runs;
 mod tally;
@@ -13,8 +15,10 @@ mod token_bucket;
 mod window;
 
 pub use fraction::simplest_fraction;
+pub use headroom::{FIRST_HEADROOM, Headroom};
 pub use jail::{Jail, Record};
 pub use log::Log;
+pub use permits::{Pace, Permits, Slot};
 pub use rate::{MAX_BURST, Rate};
 pub use runs::Runs;
 pub use tally::Tally;

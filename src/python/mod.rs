@@ -23,6 +23,7 @@ mod granted;
 mod interpreter;
 mod limiter;
 mod limits;
+mod pacing;
 mod policies;
 mod rate;
 mod rate_limiter;
@@ -48,6 +49,9 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limits::InFlight>()?;
     module.add_class::<limits::Jail>()?;
     module.add_class::<limits::Window>()?;
+    module.add_class::<pacing::Pacing>()?;
+    module.add_class::<pacing::Turn>()?;
+    module.add("RateLimiterTimeout", pacing::timeout_class(py)?)?;
     module.add_class::<rate::Rate>()?;
     module.add_class::<rate_limiter::RateLimiter>()?;
     module.add_class::<reservation::Reservation>()?;
