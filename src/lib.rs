@@ -9,7 +9,7 @@
 //! | [`policy`], `classes` | checked limits, and the small number that an account stores for them |
 //! | `account` | the word of a bucket of its own, when denials were told, and the state of a key with several limits — hot path, stop 1 |
 //! | `table` | stripes of key -> account, and eviction that does not forgive — hot path, stop 2 |
-//! | `queue` | who waits, in order of arrival; only the head needs a timer |
+//! | `queue`, [`parker`] | who waits, in order of arrival, only the head with a timer; and where a thread does |
 //! | `striped` | keys behind a lock for each share of them, for states that are more than a word |
 //! | [`limiter`], [`bucket`] | the facade, all that the faces see |
 //! | [`history`] | another: limits over logged sends, so many a minute, an hour, a day |
@@ -47,6 +47,7 @@ pub mod history;
 pub mod limit;
 pub mod limiter;
 pub mod pacing;
+pub mod parker;
 pub mod policy;
 mod queue;
 mod striped;
@@ -65,7 +66,7 @@ pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
 pub use history::{Limits, Planned, SendHistory};
 pub use limit::{Edge, Jail, Migration, Rate};
-pub use limiter::{DEFAULT_LEASE_NS, Denial, Joint, Limiter, Outcome, Reservation, State, Stats};
+pub use limiter::{Ask, DEFAULT_LEASE_NS, Denial, Joint, Limiter, Outcome, Place, Reservation, State, Stats, Turn};
 pub use pacing::Pacer;
 pub use policy::{Limit, MAX_LIMITS, Policy};
 pub use table::{LOOKS_PER_INSERTION, MAX_KEY_LEN, WhenFull};

@@ -7,25 +7,30 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-/// Waiters for grants of type `G`.
-pub(crate) struct Queue<G> {
-    waiting: BTreeMap<u64, Waiter>,
-    called: BTreeMap<u64, (Waiter, Option<G>)>,
+/// Classes take the upper eight bits but one of a ticket: 2^55 of them are never used up.
+const CLASS_AT: u32 = 55;
+
+/// Waiters for grants of type `G`, each of whom asks for an `A`.
+pub(crate) struct Queue<G, A = ()> {
+    /// By ticket. The upper bits of one are its class: a lower one is served first.
+    waiting: BTreeMap<u64, Waiter<A>>,
+    called: BTreeMap<u64, (Waiter<A>, Option<G>)>,
     /// The head's timer: whose, and for when.
     armed: Option<(u64, u64)>,
     tickets: u64,
 }
 
-pub(crate) struct Waiter {
+pub(crate) struct Waiter<A = ()> {
     waker: Waker,
     pub(crate) deadline: Option<u64>,
+    pub(crate) ask: A,
 }
 
 /// What a waiter finds who looks.
-pub(crate) enum Found<G> {
+pub(crate) enum Found<G, A = ()> {
     /// It was called, with a grant or without one, and is gone from the queue. The waiter is to be dropped when no lock
     /// is held.
-    Called(Option<G>, Waiter),
+    Called(Option<G>, Waiter<A>),
     Head {
         deadline: Option<u64>,
     },
@@ -35,18 +40,19 @@ pub(crate) enum Found<G> {
     Nobody,
 }
 
-impl<G> Default for Queue<G> {
+impl<G, A> Default for Queue<G, A> {
     fn default() -> Self {
         Self { waiting: BTreeMap::new(), called: BTreeMap::new(), armed: None, tickets: 0 }
     }
 }
 
-impl<G> Queue<G> {
-    /// Joins at the end; returns the ticket.
-    pub(crate) fn join(&mut self, waker: Waker, deadline: Option<u64>) -> u64 {
+impl<G, A> Queue<G, A> {
+    /// Joins behind all of its class and of lower ones; returns the ticket.
+    pub(crate) fn join(&mut self, class: u8, waker: Waker, deadline: Option<u64>, ask: A) -> u64 {
         self.tickets += 1;
-        self.waiting.insert(self.tickets, Waiter { waker, deadline });
-        self.tickets
+        let ticket = u64::from(class) << CLASS_AT | self.tickets;
+        self.waiting.insert(ticket, Waiter { waker, deadline, ask });
+        ticket
     }
 
     /// How many wait.
@@ -63,8 +69,12 @@ impl<G> Queue<G> {
         self.waiting.is_empty() && self.called.is_empty()
     }
 
-    pub(crate) fn head(&self) -> Option<&Waiter> {
+    pub(crate) fn head(&self) -> Option<&Waiter<A>> {
         self.waiting.first_key_value().map(|(_, waiter)| waiter)
+    }
+
+    pub(crate) fn is_head(&self, ticket: u64) -> bool {
+        self.waiting.first_key_value().is_some_and(|(first, _)| *first == ticket)
     }
 
     /// Calls the head, and returns its waker.
@@ -76,18 +86,17 @@ impl<G> Queue<G> {
     }
 
     /// What has become of a waiter.
-    pub(crate) fn look(&mut self, ticket: u64) -> Found<G> {
+    pub(crate) fn look(&mut self, ticket: u64) -> Found<G, A> {
         if let Some((waiter, grant)) = self.called.remove(&ticket) {
             return Found::Called(grant, waiter);
         }
         let Some(waiter) = self.waiting.get(&ticket) else { return Found::Nobody };
         let deadline = waiter.deadline;
-        let is_head = self.waiting.first_key_value().is_some_and(|(first, _)| *first == ticket);
-        if is_head { Found::Head { deadline } } else { Found::Behind { deadline } }
+        if self.is_head(ticket) { Found::Head { deadline } } else { Found::Behind { deadline } }
     }
 
     /// Leaves, with what it was granted.
-    pub(crate) fn leave(&mut self, ticket: u64) -> Option<(Waiter, Option<G>)> {
+    pub(crate) fn leave(&mut self, ticket: u64) -> Option<(Waiter<A>, Option<G>)> {
         self.waiting.remove(&ticket).map(|waiter| (waiter, None)).or_else(|| self.called.remove(&ticket))
     }
 
@@ -107,7 +116,7 @@ impl<G> Queue<G> {
     }
 
     /// Empties the queue, and hands out the waiters.
-    pub(crate) fn clear(&mut self) -> Vec<Waiter> {
+    pub(crate) fn clear(&mut self) -> Vec<Waiter<A>> {
         self.armed = None;
         let called = std::mem::take(&mut self.called).into_values().map(|(waiter, _)| waiter);
         std::mem::take(&mut self.waiting).into_values().chain(called).collect()
@@ -139,7 +148,7 @@ mod tests {
     fn queue(waiters: u64) -> Queue<&'static str> {
         let mut queue = Queue::default();
         for n in 0..waiters {
-            assert_eq!(queue.join(Waker::noop().clone(), Some(n)), n + 1);
+            assert_eq!(queue.join(0, Waker::noop().clone(), Some(n), ()), n + 1);
         }
         queue
     }
@@ -177,5 +186,19 @@ mod tests {
         assert_eq!(queue.revoke(), ["one"]);
         assert_eq!((queue.waiting(), queue.called()), (2, 1));
         assert!(matches!(queue.look(1), Found::Head { .. }) && matches!(queue.look(2), Found::Called(None, _)));
+    }
+
+    #[test]
+    fn a_lower_class_is_served_first_and_each_in_the_order_of_arrival() {
+        let mut queue = Queue::<(), char>::default();
+        for (class, name) in [(1, 'a'), (0, 'b'), (1, 'c'), (127, 'd'), (0, 'e')] {
+            queue.join(class, Waker::noop().clone(), None, name);
+        }
+        let mut served = String::new();
+        while let Some(head) = queue.head() {
+            served.push(head.ask);
+            queue.call(None);
+        }
+        assert_eq!(served, "beacd");
     }
 }

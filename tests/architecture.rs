@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the ground up. A room may use those above it in this list, and itself.
 const FLOORS: &[&[&str]] = &[
     &["ticks", "sync", "decision", "error"],
-    &["clock", "counters", "limit", "queue", "striped"],
+    &["clock", "counters", "limit", "parker", "queue", "striped"],
     &["policy"],
     &["classes"],
     &["account"],

@@ -57,6 +57,12 @@ pub(crate) struct Ruling {
 }
 
 impl Ruling {
+    /// The answer to one who would overtake others: not before them, and not before its own time.
+    pub(crate) fn behind_others(self) -> Self {
+        let (wait, by) = if self.passes() { (Wait::For(1), Some(0)) } else { (self.wait, self.by) };
+        Self { wait, by, remaining: 0, ..self }
+    }
+
     pub(crate) fn passes(&self) -> bool {
         self.wait == Wait::Now
     }
@@ -170,7 +176,7 @@ impl Cold {
     }
 
     /// The first moment at which one limit lets `n` pass; `None` if there is none.
-    fn passes_at(&self, number: usize, limit: &Limit, now: Ticks, n: u64) -> Option<Ticks> {
+    pub(super) fn passes_at(&self, number: usize, limit: &Limit, now: Ticks, n: u64) -> Option<Ticks> {
         let part = &self.parts[number];
         let held = (&self.leases, number, part.held);
         match &limit.rule {
@@ -251,6 +257,14 @@ impl Cold {
         let Some(lease) = self.leases.end(id) else { return false };
         self.end(limits, &lease, now, used.unwrap_or(lease.n));
         true
+    }
+
+    /// Lets a reservation begin anew, under other terms.
+    pub(crate) fn prolong(&mut self, id: LeaseId, now: Ticks, terms: Terms) {
+        if let Some(mut lease) = self.leases.end(id) {
+            (lease.expiry, lease.terms) = (now.saturating_add(terms.length), terms);
+            self.leases.begin(id, lease);
+        }
     }
 
     /// Charges what was used, even beyond what was reserved, where a reservation was not given back in time.

@@ -7,6 +7,7 @@ mod balance;
 mod cold;
 mod earliest;
 mod leases;
+mod line;
 mod migrate;
 mod part;
 
@@ -17,6 +18,7 @@ use crate::ticks::{PER_NANO, Ticks};
 
 pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
 pub(crate) use leases::{LeaseId, Terms};
+pub(crate) use line::{After, Line, Seen};
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
 ///

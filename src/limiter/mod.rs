@@ -7,6 +7,7 @@ mod builder;
 mod reserve;
 mod together;
 mod told;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) use answer::decision;
 pub use answer::{Denial, Joint, Outcome, State, Stats};
 pub use builder::Builder;
 pub use reserve::{DEFAULT_LEASE_NS, Reservation};
+pub use wait::{Ask, Place, Turn};
 
 use answer::full_decision;
 

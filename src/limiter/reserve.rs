@@ -105,6 +105,18 @@ impl Limiter {
 }
 
 impl Reservation {
+    /// One that was waited for.
+    pub(super) fn granted(
+        limiter: Arc<Limiter>,
+        key: &[u8],
+        cost: u64,
+        decision: Decision,
+        lease: Option<LeaseId>,
+        gives_back: bool,
+    ) -> Self {
+        Self { limiter, key: key.into(), cost, decision, lease, gives_back, open: AtomicBool::new(true) }
+    }
+
     /// The answer that it was made with.
     #[must_use]
     pub fn decision(&self) -> &Decision {

@@ -161,7 +161,7 @@ impl Account {
                 return Err(wait);
             }
         }
-        Ok(self.queue.join(waker, timeout.map(|timeout| now.saturating_add(timeout))))
+        Ok(self.queue.join(0, waker, timeout.map(|timeout| now.saturating_add(timeout)), ()))
     }
 
     pub(super) fn look(&mut self, rule: &Rule, now: u64, ticket: u64, after: &mut After) -> Look {

@@ -9,17 +9,16 @@
 //! again. Only the head of a key's queue has a time to look at. No lock is held while anybody waits, sends or is woken.
 
 mod account;
-mod parker;
 
 use std::sync::Arc;
 use std::task::Waker;
 
 use account::{Account, After};
-pub use parker::Parker;
 
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{FIRST_HEADROOM, Pace};
+use crate::parker::Parker;
 use crate::striped::Striped;
 use crate::table::MAX_KEY_LEN;
 

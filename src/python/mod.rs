@@ -24,6 +24,7 @@ mod interpreter;
 mod limiter;
 mod limits;
 mod pacing;
+mod parked;
 mod policies;
 mod rate;
 mod rate_limiter;

@@ -4,7 +4,7 @@
 //! called that lets a task go on.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
@@ -13,11 +13,11 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyString, PyType};
 
 use super::convert;
-use crate::pacing::{Joined, Look, Pacer, Parker, Permit, Ticket};
+use super::parked::{CHUNK_NS, Call};
+use crate::pacing::{Joined, Look, Pacer, Permit, Ticket};
+use crate::parker::Parker;
 use crate::ticks;
 
-/// A parked thread looks for signals at least so often.
-const CHUNK_NS: u64 = 100_000_000;
 /// The drop-in has no keys.
 const KEY: &[u8] = b"";
 
@@ -162,24 +162,6 @@ enum Stage {
     Waiting(Ticket),
     Holding(Permit),
     Over,
-}
-
-/// Calls a Python callable, which lets a task go on.
-struct Call(Py<PyAny>);
-
-impl Wake for Call {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Where the interpreter is ending, nobody waits.
-        Python::try_attach(|py| {
-            if let Err(error) = self.0.call0(py) {
-                error.write_unraisable(py, None);
-            }
-        });
-    }
 }
 
 impl Turn {

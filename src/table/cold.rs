@@ -9,7 +9,7 @@
 
 use super::stripe::Locked;
 use super::{Absent, Answer, Charge, Sought, Table};
-use crate::account::{Cold, LeaseId, Purpose, Ruling, Terms};
+use crate::account::{After, Cold, LeaseId, Line, Purpose, Ruling, Terms};
 use crate::classes::ClassId;
 use crate::limit::{Migration, Verdict};
 use crate::policy::Limit;
@@ -34,6 +34,23 @@ pub(crate) struct Ruled {
 pub(super) struct Kept {
     pub(super) home: ClassId,
     pub(super) cold: Cold,
+    /// Who waits.
+    pub(super) line: Option<Box<Line>>,
+}
+
+impl Kept {
+    fn new(home: ClassId, cold: Cold) -> Self {
+        Self { home, cold, line: None }
+    }
+
+    /// Whether somebody waits or has a reservation.
+    pub(super) fn is_held(&self) -> bool {
+        self.cold.is_held() || self.is_waited_for()
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| !line.is_empty())
+    }
 }
 
 impl Table {
@@ -53,9 +70,14 @@ impl Table {
         Ruled { ruling, class, now, notice: None, lease: None }
     }
 
-    /// Decides about an account that is cold, by a reading taken under this lock.
+    /// Decides about an account that is cold, by a reading taken under this lock. Nobody overtakes those who wait.
     pub(super) fn rule(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64, purpose: Purpose) -> Ruled {
-        let (ruling, class) = self.with_cold(stripe, slot, now, |cold, limits| cold.decide(limits, now, n, purpose));
+        let (ruling, class) = self.with_kept(stripe, slot, now, |kept, limits| {
+            if n > 0 && kept.is_waited_for() {
+                return kept.cold.decide(limits, now, n, Purpose::Look).behind_others();
+            }
+            kept.cold.decide(limits, now, n, purpose)
+        });
         let reserved = matches!(purpose, Purpose::Reserve(..)) && ruling.passes();
         let lease = if let Purpose::Reserve(id, _) = purpose { Some(id).filter(|_| reserved) } else { None };
         Ruled { ruling, class, now, notice: None, lease }
@@ -71,38 +93,43 @@ impl Table {
 
     /// Changes the state of a cold account. Every such change pays for one look at another one, whose turn it is: idle logs
     /// shrink, and what ended by itself is noticed.
-    fn with_cold<R>(
+    pub(super) fn with_kept<R>(
         &self,
         stripe: &mut Locked<'_>,
         slot: u32,
         now: Ticks,
-        change: impl FnOnce(&mut Cold, &[Limit]) -> R,
+        change: impl FnOnce(&mut Kept, &[Limit]) -> R,
     ) -> (R, ClassId) {
         let answer = self.with_one(stripe, slot, now, change);
         if let Some(other) = stripe.next_kept().filter(|&other| other != slot) {
-            self.with_one(stripe, other, now, |cold, limits| cold.tidy(limits, now));
+            self.with_one(stripe, other, now, |kept, limits| kept.cold.tidy(limits, now));
         }
         answer
     }
 
-    /// Changes the state, and what the slot shows of it. Without a reservation, an account of a single rate is a word again.
+    /// Changes the state, and what the slot shows of it. Without a reservation or a waiter, an account of a single rate is a
+    /// word again.
     fn with_one<R>(
         &self,
         stripe: &mut Locked<'_>,
         slot: u32,
         now: Ticks,
-        change: impl FnOnce(&mut Cold, &[Limit]) -> R,
+        change: impl FnOnce(&mut Kept, &[Limit]) -> R,
     ) -> (R, ClassId) {
         let (word, class) = self.slab.slot(slot).look_locked();
         let fresh = || {
             let born = Some(word).filter(|&word| word > now);
-            Kept { home: class, cold: Cold::fresh(self.limits(class), born.unwrap_or(0)) }
+            Kept::new(class, Cold::fresh(self.limits(class), born.unwrap_or(0)))
         };
         let kept = stripe.kept_mut(slot, fresh);
         let home = kept.home;
         let limits = self.limits(home);
-        let answer = change(&mut kept.cold, limits);
+        let answer = change(kept, limits);
+        if !kept.is_waited_for() {
+            kept.line = None;
+        }
         if !self.is_cold(home)
+            && kept.line.is_none()
             && let Some(tat) = kept.cold.word()
         {
             stripe.take_kept(slot);
@@ -129,7 +156,26 @@ impl Table {
             (tat, twin)
         });
         let limits = self.limits(home);
-        stripe.kept_mut(slot, || Kept { home, cold: Cold::of_word(limits, found) });
+        stripe.kept_mut(slot, || Kept::new(home, Cold::of_word(limits, found)));
+    }
+
+    /// The same, of an account that is one; its word is brought back to where a charge could have left it.
+    pub(super) fn cool_if_word(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks) {
+        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
+            stripe.clamp(slot, now, &self.classes);
+            self.cool_down(stripe, slot);
+        }
+    }
+
+    /// Whether nothing limits the account.
+    pub(super) fn is_unlimited_slot(&self, slot: u32) -> bool {
+        self.classes.get(self.slab.slot(slot).look_locked().1).is_unlimited()
+    }
+
+    /// A number that nobody else has.
+    pub(super) fn new_lease(&self) -> LeaseId {
+        // ORDERING: Relaxed; a number and no more.
+        self.next_lease.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The slot of the key's account, made of this class if it is unknown and `n` would pass.
@@ -166,9 +212,7 @@ impl Table {
             }
             self.cool_down(&mut stripe, slot);
         }
-        // ORDERING: Relaxed; a number that nobody else has, and no more.
-        let id = self.next_lease.fetch_add(1, Ordering::Relaxed);
-        let ruled = self.rule(&mut stripe, slot, now, n, Purpose::Reserve(id, terms));
+        let ruled = self.rule(&mut stripe, slot, now, n, Purpose::Reserve(self.new_lease(), terms));
         Answer::Ruled(self.told(slot, ruled))
     }
 
@@ -182,11 +226,9 @@ impl Table {
         let sought = self.seek(key);
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
         let Some(slot) = stripe.find(&sought.probe) else { return false };
-        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
-            self.cool_down(&mut stripe, slot);
-        }
         let now = self.time.now();
-        self.with_cold(&mut stripe, slot, now, |cold, limits| cold.debit(limits, now, used));
+        self.cool_if_word(&mut stripe, slot, now);
+        self.with_kept(&mut stripe, slot, now, |kept, limits| kept.cold.debit(limits, now, used));
         true
     }
 
@@ -202,7 +244,7 @@ impl Table {
         if !self.is_cold(self.slab.slot(slot).look_locked().1) {
             return false;
         }
-        self.with_cold(&mut stripe, slot, now, |cold, limits| cold.penalize(limits, now)).0
+        self.with_kept(&mut stripe, slot, now, |kept, limits| kept.cold.penalize(limits, now)).0
     }
 
     fn change_known(&self, key: &[u8], change: impl FnOnce(&mut Cold, &[Limit], Ticks) -> bool) -> bool {
@@ -212,40 +254,52 @@ impl Table {
         if !self.is_cold(self.slab.slot(slot).look_locked().1) {
             return false;
         }
-        let now = self.time.now();
-        self.with_cold(&mut stripe, slot, now, |cold, limits| change(cold, limits, now)).0
+        let (now, mut after) = (self.time.now(), After::default());
+        let changed =
+            self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| change(&mut kept.cold, limits, now));
+        drop(stripe);
+        after.done();
+        changed
     }
 
-    /// Puts an account under another class, where either the old or the new one is more than a word.
-    pub(super) fn configure_cold(&self, stripe: &mut Locked<'_>, slot: u32, class: ClassId, how: Migration) {
-        let now = self.time.now();
+    /// Puts an account under another class, where either the old or the new one is more than a word. Who waits goes on waiting.
+    pub(super) fn configure_cold(&self, mut stripe: Locked<'_>, slot: u32, class: ClassId, how: Migration) {
+        let (now, mut after) = (self.time.now(), After::default());
         if !self.is_cold(self.slab.slot(slot).look_locked().1) {
-            self.cool_down(stripe, slot);
+            self.cool_down(&mut stripe, slot);
         }
         let new = self.classes.get(class);
         let Some(kept) = stripe.take_kept(slot) else {
             stripe.change(slot, |word, _| (word, class));
             return;
         };
-        let cold = kept.cold.migrate(self.limits(kept.home), new.limits(), now, how);
+        let Kept { home, cold, line } = *kept;
+        let cold = cold.migrate(self.limits(home), new.limits(), now, how);
         // Where nothing is counted, nothing is held.
-        let stays_cold = new.is_cold() || (!new.is_unlimited() && cold.is_held());
-        if !stays_cold {
+        let is_held = cold.is_held() || line.is_some();
+        if new.is_cold() || (!new.is_unlimited() && is_held) {
+            let shown = if new.is_cold() { Ok(class) } else { self.classes.intern(new.clone().cold()) };
+            let settled = cold.settled(new.limits(), now);
+            stripe.kept_mut(slot, || Kept { home: class, cold, line });
+            stripe.change(slot, |_, old| (settled, shown.unwrap_or(old)));
+            self.with_line(&mut stripe, slot, now, &mut after, |_, _, _| ());
+        } else {
             let tat = cold.shown_word();
             stripe.change(slot, |_, _| (tat, class));
-            return;
+            if let Some(mut line) = line {
+                line.disperse(&mut after);
+            }
         }
-        let shown = if new.is_cold() { Ok(class) } else { self.classes.intern(new.clone().cold()) };
-        let settled = cold.settled(new.limits(), now);
-        stripe.kept_mut(slot, || Kept { home: class, cold });
-        stripe.change(slot, |_, old| (settled, shown.unwrap_or(old)));
+        drop(stripe);
+        after.done();
     }
 
-    /// Makes a cold account as good as new; its reservations are forgotten.
-    pub(super) fn reset_cold(&self, stripe: &mut Locked<'_>, slot: u32) {
-        let now = self.time.now();
-        let home = stripe.take_kept(slot).map(|kept| kept.home);
-        stripe.change(slot, |_, class| (now, home.unwrap_or(class)));
+    /// Makes a cold account as good as new; its reservations are forgotten, who waits is served.
+    pub(super) fn reset_cold(&self, mut stripe: Locked<'_>, slot: u32) {
+        let (now, mut after) = (self.time.now(), After::default());
+        self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| kept.cold = Cold::fresh(limits, 0));
+        drop(stripe);
+        after.done();
     }
 
     /// The same denial with a word on whether it is to be told.

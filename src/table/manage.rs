@@ -58,7 +58,7 @@ impl Table {
         let Some(slot) = stripe.find(&probe) else { return false };
         let old = self.slab.slot(slot).look_locked().1;
         if self.is_cold(old) || self.is_cold(class) {
-            self.configure_cold(&mut stripe, slot, class, how);
+            self.configure_cold(stripe, slot, class, how);
             return true;
         }
         let now = self.time.now();
@@ -73,7 +73,7 @@ impl Table {
         let mut stripe = self.stripes[home].lock(&self.slab);
         let Some(slot) = stripe.find(&probe) else { return false };
         if self.is_cold(self.slab.slot(slot).look_locked().1) {
-            self.reset_cold(&mut stripe, slot);
+            self.reset_cold(stripe, slot);
             return true;
         }
         let now = self.time.now();

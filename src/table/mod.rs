@@ -21,6 +21,7 @@ mod batch;
 mod birth;
 mod cold;
 mod index;
+mod line;
 mod manage;
 mod memory;
 mod pins;
@@ -44,6 +45,7 @@ use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use answer::{Absent, Answer, Charge, Look};
 pub(crate) use cold::Ruled;
+pub(crate) use line::{Joined, Request};
 use memory::{Chunks, Slab, prefetch};
 pub(crate) use pins::Pin;
 use probe::Probe;

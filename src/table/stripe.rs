@@ -42,7 +42,7 @@ impl Side {
     }
 
     fn is_held(&self) -> bool {
-        self.pins > 0 || self.kept.as_ref().is_some_and(|kept| kept.cold.is_held())
+        self.pins > 0 || self.kept.as_ref().is_some_and(|kept| kept.is_held())
     }
 }
 

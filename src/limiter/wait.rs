@@ -1,0 +1,168 @@
+//! Waiting one's turn: joining a key's line, looking, leaving; and the blocking form for threads.
+//!
+//! Order and time are decided in the core; whoever waits only parks, until it is woken or until the time it was told, and looks
+//! again. Only the head of a key's line has a time to look at.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::{Limiter, Reservation, check};
+use crate::account::{Seen, Terms};
+use crate::classes::ClassId;
+use crate::counters::Event;
+use crate::decision::{Decision, NEVER};
+use crate::error::Error;
+use crate::parker::Parker;
+use crate::table::{Joined, Request, WhenFull};
+use crate::ticks::{LONGEST, PER_NANO, to_nanos_up};
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Ask {
+    cost: u64,
+    priority: u8,
+    timeout_ns: Option<u64>,
+    /// The lease of a reservation, and whether it is given back when that is over.
+    holds: Option<(u64, bool)>,
+}
+
+impl Ask {
+    /// To take `cost` tokens, however long it takes.
+    #[must_use]
+    pub const fn new(cost: u64) -> Self {
+        Self { cost, priority: 0, timeout_ns: None, holds: None }
+    }
+
+    /// Lower ones are served first, equal ones in the order of arrival; from 0, which is usual, to 127.
+    #[must_use]
+    pub const fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority & 127;
+        self
+    }
+
+    /// Not if it takes longer than this.
+    #[must_use]
+    pub const fn timeout_ns(mut self, timeout_ns: Option<u64>) -> Self {
+        self.timeout_ns = timeout_ns;
+        self
+    }
+
+    /// To hold a reservation, as [`Limiter::reserve`] does.
+    #[must_use]
+    pub const fn holding(mut self, lease_ns: u64, gives_back: bool) -> Self {
+        self.holds = Some((lease_ns, gives_back));
+        self
+    }
+
+    fn terms(&self) -> Option<Terms> {
+        let ticks = |nanos: u64| nanos.saturating_mul(PER_NANO).clamp(1, LONGEST);
+        self.holds.map(|(lease, gives_back)| Terms { length: ticks(lease), gives_back })
+    }
+}
+
+/// A place in a key's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u64);
+
+/// What somebody finds who waits.
+#[derive(Debug)]
+pub enum Turn {
+    /// It has come. What was asked for is charged or, if a reservation was asked for, held by this one.
+    Come(Option<Reservation>),
+    /// Look again with this place when woken, or after so many nanoseconds.
+    Wait(Place, Option<u64>),
+    /// It would come too late, after so many nanoseconds as far as is known; [`NEVER`]: never.
+    TooLate(u64),
+    /// There is no such place any more (nothing limits the key now, or this is another process than the one that joined):
+    /// join anew.
+    Gone,
+}
+
+impl Limiter {
+    /// Takes what is asked for if nobody waits and all limits let it pass, else joins the line of the key. Whoever is told
+    /// to wait looks again when woken or told to, until its turn comes, is too late, or it leaves.
+    ///
+    /// A `cost` that can never pass, and a timeout that cannot be met, are told at once; nothing is charged then.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn join(self: &Arc<Self>, key: &[u8], ask: Ask, class: ClassId, waker: Waker) -> Result<Turn, Error> {
+        let key = check(key)?;
+        if ask.holds.is_none() && self.table.take(key, ask.cost).is_ok() {
+            return Ok(self.come(key, ask, None));
+        }
+        let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));
+        let request = Request { n: ask.cost, class: ask.priority, timeout, holds: ask.terms() };
+        Ok(match self.table.join(key, class, request, waker) {
+            Joined::Granted(lease) => self.come(key, ask, lease),
+            Joined::Waiting(ticket) => self.look(key, ask, Place(ticket))?,
+            Joined::TooLate(wait) => self.too_late(wait.map_or(NEVER, to_nanos_up)),
+            Joined::Full(_) if self.table.plan().when_full == WhenFull::Allow => {
+                self.counters.count(Event::Full);
+                self.come(key, ask, None)
+            }
+            Joined::Full(nearest) => {
+                self.counters.count(Event::Full);
+                self.too_late(nearest.map_or(NEVER, to_nanos_up))
+            }
+        })
+    }
+
+    /// What has become of a place in the line.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn look(self: &Arc<Self>, key: &[u8], ask: Ask, place: Place) -> Result<Turn, Error> {
+        let key = check(key)?;
+        Ok(match self.table.look_in_line(key, place.0, ask.terms()) {
+            Seen::Granted(lease) => self.come(key, ask, Some(lease)),
+            Seen::Wait(ticks) => Turn::Wait(place, ticks.map(to_nanos_up)),
+            Seen::TooLate(wait) => self.too_late(wait.map_or(NEVER, to_nanos_up)),
+            Seen::Gone => Turn::Gone,
+        })
+    }
+
+    /// Leaves the line; what was granted and not noticed goes to the next. False if there is no such place.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn leave(&self, key: &[u8], place: Place) -> Result<bool, Error> {
+        Ok(self.table.leave_line(check(key)?, place.0))
+    }
+
+    /// Waits for the key's turn in this thread, at most as long as the timeout: `Ok(Ok(..))` when it has come, with what is
+    /// held; `Ok(Err(nanos))` if it would come too late.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn acquire_blocking(self: &Arc<Self>, key: &[u8], ask: Ask) -> Result<Result<Option<Reservation>, u64>, Error> {
+        let parker = Arc::new(Parker::new());
+        let mut turn = self.join(key, ask, self.default, parker.clone().into())?;
+        loop {
+            match turn {
+                Turn::Come(held) => return Ok(Ok(held)),
+                Turn::TooLate(wait) => return Ok(Err(wait)),
+                Turn::Wait(place, nanos) => {
+                    parker.park(nanos);
+                    turn = self.look(key, ask, place)?;
+                }
+                Turn::Gone => turn = self.join(key, ask, self.default, parker.clone().into())?,
+            }
+        }
+    }
+
+    fn come(self: &Arc<Self>, key: &[u8], ask: Ask, lease: Option<u64>) -> Turn {
+        self.counters.count(Event::Allowed);
+        let decision = Decision { allowed: true, ..Decision::default() };
+        Turn::Come(
+            ask.holds
+                .map(|(_, gives_back)| Reservation::granted(self.clone(), key, ask.cost, decision, lease, gives_back)),
+        )
+    }
+
+    fn too_late(&self, wait: u64) -> Turn {
+        self.counters.count(Event::Denied);
+        Turn::TooLate(wait)
+    }
+}

@@ -1,0 +1,141 @@
+//! Waiting for a key's turn, under its stripe's lock: joining, looking, leaving. Whoever is to be woken is, after the lock.
+//!
+//! An account that somebody waits for is cold, so nobody charges it without the lock; and whoever asks without waiting is told
+//! to wait behind those who do.
+
+use std::task::Waker;
+
+use super::cold::Kept;
+use super::stripe::Locked;
+use super::{Absent, Answer, Table};
+use crate::account::{After, LeaseId, Line, Purpose, Seen, Terms};
+use crate::classes::ClassId;
+use crate::policy::Limit;
+use crate::ticks::Ticks;
+
+/// What is asked for by one who would wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) n: u64,
+    /// Lower ones are served first.
+    pub(crate) class: u8,
+    pub(crate) timeout: Option<Ticks>,
+    /// Hold what is granted as a reservation of these terms; else it is charged.
+    pub(crate) holds: Option<Terms>,
+}
+
+/// Whether a line was joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joined {
+    /// Nobody waited and all limits let it pass; what is held.
+    Granted(Option<LeaseId>),
+    Waiting(u64),
+    /// The turn would come after so long, which is too late; `None` never.
+    TooLate(Option<Ticks>),
+    /// There is no place for the key; how far the nearest account is from making one.
+    Full(Option<Ticks>),
+}
+
+impl Table {
+    /// Passes at once where nobody waits and all limits let it, else joins the line.
+    pub(crate) fn join(&self, key: &[u8], absent: ClassId, request: Request, waker: Waker) -> Joined {
+        let sought = self.seek(key);
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        let (slot, now) = match stripe.find(&sought.probe) {
+            Some(slot) => (slot, self.time.now()),
+            // What can never pass leaves no trace.
+            None if self.answer_unknown(&stripe, absent, self.time.now(), request.n).is_never() => {
+                return Joined::TooLate(None);
+            }
+            None => match self.make(stripe, &sought, request.n, Absent::Create(absent)) {
+                Ok((locked, slot, now)) => {
+                    stripe = locked;
+                    (slot, now)
+                }
+                Err(Answer::Full(nearest)) => return Joined::Full(nearest),
+                Err(_) => return Joined::TooLate(None),
+            },
+        };
+        if self.is_unlimited_slot(slot) {
+            return Joined::Granted(None);
+        }
+        self.cool_if_word(&mut stripe, slot, now);
+        // Whoever joins looks at once; nobody need be woken for that.
+        let join = |kept: &mut Kept, limits: &[Limit]| {
+            let waiting = kept.line.as_ref().is_some_and(|line| !line.is_empty());
+            if !waiting && kept.cold.decide(limits, now, request.n, Purpose::Look).passes() {
+                let lease = request.holds.map(|terms| (self.new_lease(), terms));
+                let purpose = lease.map_or(Purpose::Charge, |(id, terms)| Purpose::Reserve(id, terms));
+                kept.cold.decide(limits, now, request.n, purpose);
+                return Joined::Granted(lease.map(|(id, _)| id));
+            }
+            let line = kept.line.get_or_insert_with(|| Box::new(Line::new()));
+            let place = (&kept.cold, limits);
+            match line.join(place, now, request.n, request.class, request.timeout, waker) {
+                Ok(ticket) => Joined::Waiting(ticket),
+                Err(wait) => Joined::TooLate(wait),
+            }
+        };
+        self.with_kept(&mut stripe, slot, now, join).0
+    }
+
+    /// What has become of a waiter. What it was granted is charged or, with terms, held under them.
+    pub(crate) fn look_in_line(&self, key: &[u8], ticket: u64, holds: Option<Terms>) -> Seen {
+        self.in_line(key, |kept, limits, now, after| {
+            let Kept { cold, line: Some(line), .. } = kept else { return Seen::Gone };
+            line.serve((&mut *cold, limits), now, Some(ticket), || self.new_lease(), after);
+            let seen = line.look((&mut *cold, limits), ticket, now, after);
+            if let Seen::Granted(id) = seen {
+                match holds {
+                    Some(terms) => cold.prolong(id, now, terms),
+                    None => drop(cold.settle(limits, id, now, None)),
+                }
+            }
+            seen
+        })
+        .unwrap_or(Seen::Gone)
+    }
+
+    /// Leaves the line; what was granted and not noticed goes to the next. False if there is no such ticket.
+    pub(crate) fn leave_line(&self, key: &[u8], ticket: u64) -> bool {
+        let left = self.in_line(key, |kept, limits, now, after| {
+            let Kept { cold, line: Some(line), .. } = kept else { return false };
+            line.leave((cold, limits), ticket, now, after)
+        });
+        left.unwrap_or(false)
+    }
+
+    fn in_line<R>(&self, key: &[u8], act: impl FnOnce(&mut Kept, &[Limit], Ticks, &mut After) -> R) -> Option<R> {
+        let sought = self.seek(key);
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        let slot = stripe.find(&sought.probe)?;
+        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
+            return None;
+        }
+        let (now, mut after) = (self.time.now(), After::default());
+        let done =
+            self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, after| act(kept, limits, now, after));
+        drop(stripe);
+        after.done();
+        Some(done)
+    }
+
+    /// Changes an account and serves its line afterwards.
+    pub(super) fn with_line<R>(
+        &self,
+        stripe: &mut Locked<'_>,
+        slot: u32,
+        now: Ticks,
+        after: &mut After,
+        act: impl FnOnce(&mut Kept, &[Limit], &mut After) -> R,
+    ) -> R {
+        let change = |kept: &mut Kept, limits: &[Limit]| {
+            let done = act(kept, limits, after);
+            if let Kept { cold, line: Some(line), .. } = kept {
+                line.serve((cold, limits), now, None, || self.new_lease(), after);
+            }
+            done
+        };
+        self.with_kept(stripe, slot, now, change).0
+    }
+}
