@@ -9,6 +9,7 @@ mod log;
 mod rate;
 mod runs;
 mod token_bucket;
+mod usual;
 mod window;
 
 pub use fraction::simplest_fraction;
@@ -17,4 +18,5 @@ pub use log::Log;
 pub use rate::{MAX_BURST, Rate};
 pub use runs::Runs;
 pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};
+pub(crate) use usual::Usual;
 pub use window::{Admission, Edge, Window, admits};

@@ -20,6 +20,7 @@ mod batch;
 mod index;
 mod manage;
 mod memory;
+mod pages;
 mod pins;
 mod probe;
 mod room;
@@ -152,7 +153,7 @@ impl Table {
         Self {
             stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS))).collect(),
             slab: Slab::new(slots - 1),
-            notices: plan.notice_ms.map(|_| Chunks::new(slots)),
+            notices: plan.notice_ms.map(|_| Chunks::sparse(slots)),
             hasher: keyed_hash(),
             classes: Classes::new(),
             time,
@@ -189,7 +190,7 @@ impl Table {
     #[allow(clippy::inline_always)] // as `take`
     #[inline(always)]
     fn likely(&self, sought: &Sought<'_>) -> Option<u32> {
-        self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash).next()
+        self.stripes[sought.home].index.likely(&self.slab.segments, sought.probe.hash)
     }
 
     /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. An `Err` is

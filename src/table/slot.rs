@@ -13,7 +13,8 @@
 //! the place of the last eight bytes of the key.
 //!
 //! **Why a reader needs no lock.** It loads the word (Acquire), then key, class and shift (Relaxed):
-//! 1. A word is published (Release) after what belongs to it, so who sees it sees at least that.
+//! 1. A word is published (Release) after what belongs to it, so who sees it sees at least that; and after the class was
+//!    put in place, so the class's numbers, too.
 //! 2. What it saw may belong to a *later* life. But then the word had been dead before, and never becomes the
 //!    loaded value again: the swap fails. A swap that succeeds (Release) comes before the one that makes the word
 //!    dead (Acquire), and so before every write to the key that follows it.
@@ -127,19 +128,37 @@ impl Slot {
     #[allow(clippy::inline_always)] // it has several callers, and each is a hot path
     #[inline(always)]
     pub(super) fn take(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
-        loop {
-            let life = self.life(whose).ok()?;
-            let tat = life.stored - life.shift;
-            let verdict = classes.get(life.class).rule().decide(tat, now, n);
-            let Verdict::Allow(new) = verdict else { return None };
-            if new == tat || new + life.shift >= RANGE {
-                return None;
-            }
-            if self.swap(&life, new) {
-                return Some((verdict, new, now, life.class));
-            }
-            pause();
+        match self.try_take(whose, classes, now, n)? {
+            Ok(taken) => Some(taken),
+            Err(()) => self.take_again(whose, classes, now, n),
         }
+    }
+
+    /// Another charge came first.
+    #[cold]
+    #[inline(never)]
+    fn take_again(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
+        loop {
+            pause();
+            if let Ok(taken) = self.try_take(whose, classes, now, n)? {
+                return Some(taken);
+            }
+        }
+    }
+
+    /// One attempt; `Err` if the word changed meanwhile.
+    #[allow(clippy::inline_always)] // as `take`
+    #[inline(always)]
+    fn try_take(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Result<Charged, ()>> {
+        let life = self.life(whose).ok()?;
+        let new = classes.usual(life.class).take(life.stored, now + life.shift, n)?;
+        if new >= RANGE {
+            return None;
+        }
+        // ORDERING: as in `swap`.
+        let swap = self.word.compare_exchange(life.stored | ALIVE, new | ALIVE, Ordering::AcqRel, Ordering::Relaxed);
+        let tat = new - life.shift;
+        Some(if swap.is_ok() { Ok((Verdict::Allow(tat), tat, now, life.class)) } else { Err(()) })
     }
 
     #[inline]
