@@ -2,6 +2,8 @@
 //!
 //! RUNS PER DECISION: [`Limiter::try_acquire`], a key check, the table's `charge`, one count.
 
+#[cfg(feature = "python")]
+mod alone;
 mod answer;
 mod builder;
 mod together;
@@ -18,7 +20,7 @@ use crate::decision::{Decision, NEVER, Plan, Reason};
 use crate::error::Error;
 use crate::limit::{Migration, Verdict};
 use crate::policy::Policy;
-use crate::table::{Absent, Answer, Charge, Look, MAX_KEY_LEN, Pin, Table, WhenFull};
+use crate::table::{Absent, Answer, Charge, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFull};
 use crate::ticks::to_nanos_up;
 
 pub(crate) use answer::decision;
@@ -59,7 +61,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
         let key = check(key)?;
-        let taken = self.table.take(key, cost).map(Answer::Charged);
+        let taken = self.table.take::<false>(key, cost).map(Answer::Charged);
         let answer = taken.unwrap_or_else(|trace| self.table.charge(key, trace, cost, Absent::Charge(self.default)));
         let outcome = self.outcome(answer);
         Ok(match answer {
@@ -288,13 +290,20 @@ impl Limiter {
     #[inline]
     fn ask(&self, key: &[u8], cost: u64, absent: Absent) -> Result<Outcome<'_>, Error> {
         let key = check(key)?;
-        match self.table.take(key, cost) {
+        match self.table.take::<false>(key, cost) {
             Ok(_) => {
                 self.counters.count(Event::Allowed);
                 Ok(Outcome::Allowed)
             }
-            Err(trace) => Ok(self.outcome(self.table.charge(key, trace, cost, absent))),
+            Err(trace) => Ok(self.not_taken(key, trace, cost, absent)),
         }
+    }
+
+    /// Everything but the usual yes.
+    #[inline(never)]
+    fn not_taken(&self, key: &[u8], trace: Trace, cost: u64, absent: Absent) -> Outcome<'_> {
+        let by_far = self.table.denies_by_far(key, &trace, cost).map(Answer::Charged);
+        self.outcome(by_far.unwrap_or_else(|| self.table.charge(key, trace, cost, absent)))
     }
 
     /// Counts an answer and puts it into words.

@@ -23,9 +23,23 @@ const DETACH_FROM: usize = 1024;
 pub(super) struct Limiter(Arc<limiter::Limiter>);
 
 impl Limiter {
+    /// Charges a key. `None`: the key is refused.
     #[inline]
-    pub(super) fn core(&self) -> &limiter::Limiter {
-        &self.0
+    pub(super) fn charged(&self, key: &[u8], cost: u64) -> Option<bool> {
+        if fork::is_alone() {
+            return match self.0.take_alone(key, cost) {
+                Ok(()) => Some(true),
+                Err(trace) => self.0.try_acquire_after(trace, key, cost).ok(),
+            };
+        }
+        self.charged_beside_others(key, cost)
+    }
+
+    #[cfg_attr(not(Py_GIL_DISABLED), cold)]
+    #[cfg_attr(not(Py_GIL_DISABLED), inline(never))]
+    #[cfg_attr(Py_GIL_DISABLED, inline)]
+    fn charged_beside_others(&self, key: &[u8], cost: u64) -> Option<bool> {
+        self.0.try_acquire(key, cost).ok()
     }
 }
 

@@ -65,10 +65,9 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
         let number = number as usize;
         // ORDERING: Acquire, here and below, pairs with the Release stores in `make`: the chunk is there, and it is zeros.
         let first = self.first.load(Ordering::Acquire);
-        if number < SIZE && !first.is_null() {
-            // SAFETY: a chunk in a block that is kept for as long as `self` is, and nobody ever has it mutably. The
-            // number is one of its things'.
-            return Some(unsafe { &*first.cast::<T>().add(number) });
+        if number < SIZE {
+            // SAFETY: null, or a chunk in a block that is kept for as long as `self` is, and nobody ever has it mutably.
+            return unsafe { first.as_ref() }.map(|first| &first[number]);
         }
         let chunk = self.made.get(number / SIZE)?.load(Ordering::Acquire);
         // SAFETY: null, or a chunk as above.

@@ -27,6 +27,7 @@ mod room;
 mod segment;
 mod slot;
 mod stripe;
+mod take;
 mod together;
 
 use crate::account::Notice;
@@ -40,7 +41,7 @@ use crate::ticks::{SKEW, Ticks};
 
 use std::hash::{BuildHasher, Hasher};
 
-use memory::{Chunks, Slab, prefetch};
+use memory::{Chunks, Slab};
 pub(crate) use pins::Pin;
 use probe::Probe;
 use room::Seat;
@@ -120,6 +121,7 @@ pub(crate) struct Plan {
 pub(crate) struct Trace {
     hash: u64,
     likely: Option<u32>,
+    now: Ticks,
 }
 
 /// A key, and where to look for it.
@@ -184,32 +186,6 @@ impl Table {
     #[inline]
     fn seek<'a>(&self, key: &'a [u8]) -> Sought<'a> {
         self.sought(key, self.hash(key))
-    }
-
-    /// The slot that most likely holds the key.
-    #[allow(clippy::inline_always)] // as `take`
-    #[inline(always)]
-    fn likely(&self, sought: &Sought<'_>) -> Option<u32> {
-        self.stripes[sought.home].index.likely(&self.slab.segments, sought.probe.hash)
-    }
-
-    /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. An `Err` is
-    /// no answer: [`Table::charge`] gives it.
-    #[allow(clippy::inline_always)] // it has several callers, and each is a hot path
-    #[inline(always)]
-    pub(crate) fn take(&self, key: &[u8], n: u64) -> Result<Charge, Trace> {
-        let hash = self.hash(key);
-        let sought = self.sought(key, hash);
-        let likely = self.likely(&sought);
-        if let Some(number) = likely {
-            let slot = self.slab.slot(number);
-            // The slot is fetched while the clock is read.
-            prefetch(slot);
-            if let Some(taken) = slot.take(Whose::Key(&sought.probe), &self.classes, self.time.coarse(), n) {
-                return Ok(Charge::of(taken, None));
-            }
-        }
-        Err(Trace { hash, likely })
     }
 
     /// Takes `n` tokens from the key's account, whatever that takes. Not inlined, so that the usual yes is short.
