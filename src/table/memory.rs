@@ -20,8 +20,9 @@ const SINGLE: usize = 4;
 
 /// Up to `capacity` things, `SIZE` in each chunk. A new one is all zeros, and its memory is untouched until then.
 pub(super) struct Chunks<T, const SIZE: usize> {
-    /// The same as the first of `made`: where a thing of a small table lies follows from its number alone.
-    first: AtomicPtr<[T; SIZE]>,
+    /// The first of `made` while it is the only one: where a thing of a small table lies follows from its number alone. Null
+    /// in a larger one, so that a processor foresees which way a search goes, whatever the number.
+    only: AtomicPtr<[T; SIZE]>,
     /// Null before they are made; then they lie in `blocks`.
     made: Box<[AtomicPtr<[T; SIZE]>]>,
     blocks: Mutex<Vec<Block<[T; SIZE]>>>,
@@ -35,8 +36,8 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
     /// For things that [`Chunks::add`] numbers.
     pub(super) fn new(capacity: usize) -> Self {
         let made = (0..capacity.div_ceil(SIZE)).map(|_| AtomicPtr::default()).collect();
-        let (first, blocks, used) = (AtomicPtr::default(), Mutex::default(), AtomicUsize::new(0));
-        Self { first, made, blocks, used, capacity, dense: true }
+        let (only, blocks, used) = (AtomicPtr::default(), Mutex::default(), AtomicUsize::new(0));
+        Self { only, made, blocks, used, capacity, dense: true }
     }
 
     /// For things that are kept beside others, wherever those are, and only some of them.
@@ -64,10 +65,10 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
     pub(super) fn made(&self, number: u32) -> Option<&T> {
         let number = number as usize;
         // ORDERING: Acquire, here and below, pairs with the Release stores in `make`: the chunk is there, and it is zeros.
-        let first = self.first.load(Ordering::Acquire);
-        if number < SIZE {
-            // SAFETY: null, or a chunk in a block that is kept for as long as `self` is, and nobody ever has it mutably.
-            return unsafe { first.as_ref() }.map(|first| &first[number]);
+        let only = self.only.load(Ordering::Acquire);
+        if !only.is_null() && number < SIZE {
+            // SAFETY: a chunk in a block that is kept for as long as `self` is, and nobody ever has it mutably.
+            return unsafe { only.as_ref() }.map(|only| &only[number]);
         }
         let chunk = self.made.get(number / SIZE)?.load(Ordering::Acquire);
         // SAFETY: null, or a chunk as above.
@@ -86,15 +87,12 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
             _ => (at, 1),
         };
         let block = Block::<[T; SIZE]>::new(count, count > 1);
-        let places = self.made[from..].iter().take(count).enumerate();
-        for (offset, place) in places.rev() {
-            let chunk = block.first().wrapping_add(offset);
+        for (offset, place) in self.made[from..].iter().take(count).enumerate() {
             // ORDERING: Release, here and below, pairs with the Acquire loads in `made`.
-            if from + offset == 0 {
-                self.first.store(chunk, Ordering::Release);
-            }
-            place.store(chunk, Ordering::Release);
+            place.store(block.first().wrapping_add(offset), Ordering::Release);
         }
+        let only = if from == 0 && blocks.is_empty() { block.first() } else { std::ptr::null_mut() };
+        self.only.store(only, Ordering::Release);
         blocks.push(block);
     }
 

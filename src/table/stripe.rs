@@ -239,7 +239,8 @@ impl Locked<'_> {
                 continue;
             }
             let (mut tat, class) = self.slab.slot(slot).look_locked();
-            if classes.get(class).rule().is_ahead(tat, now) {
+            // Whoever owes no more than a bucket holds is not from before a step of the clock.
+            if tat.saturating_sub(now) > classes.usual(class).tolerance {
                 tat = self.clamp(slot, now, classes);
             }
             if tat <= now {
