@@ -28,7 +28,7 @@ const EVENTS: usize = 6;
 pub(crate) struct Counters {
     /// One lane a thread, and one that the others share.
     lanes: Box<[Lane; LANES + 1]>,
-    /// See [`Counters::count_alone`].
+    /// The lane of those of whom there is one at a time.
     alone: Lane,
 }
 

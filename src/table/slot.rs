@@ -240,17 +240,20 @@ impl Slot {
         }
     }
 
-    /// Asks for the memory that a look at the word and the class needs.
-    pub(super) fn prefetch_word(&self) {
-        prefetch(&self.word);
+    /// Asks for the memory that [`Slot::look_locked`] needs.
+    pub(super) fn prefetch(&self) {
+        prefetch(self);
     }
 
     // All that follows needs the lock of the stripe that the slot belongs to.
 
     /// The word and the class of a slot that is in the index: no life ends or begins without the lock.
+    #[allow(clippy::cast_possible_truncation)]
     pub(super) fn look_locked(&self) -> (Ticks, ClassId) {
-        let life = self.life(Whose::Anybody).expect("who is in the index is alive");
-        (life.stored - life.shift, life.class)
+        // ORDERING: Acquire, as in `life`; the class is written under the lock that the caller holds.
+        let (stored, meta) = (self.word.load(Ordering::Acquire), self.meta.load(Ordering::Relaxed));
+        debug_assert!(stored & ALIVE != 0, "who is in the index is alive");
+        ((stored & !ALIVE) - self.shift(), ClassId::from_bits((meta >> CLASS_AT) as u32 & 0xff_ffff))
     }
 
     /// The hash that the account was put in under.
@@ -303,10 +306,11 @@ impl Slot {
         RANGE - self.shift()
     }
 
+    /// Where many are looked at, some have one and some not, so nothing here branches on it.
     fn shift(&self) -> Ticks {
         // ORDERING: Relaxed; written under the lock that the caller holds.
-        let shifted = self.meta.load(Ordering::Relaxed) >> KIND_AT & SHIFTED != 0;
-        if shifted { self.key[KEY_WORDS - 1].load(Ordering::Relaxed) } else { 0 }
+        let (meta, last) = (self.meta.load(Ordering::Relaxed), self.key[KEY_WORDS - 1].load(Ordering::Relaxed));
+        last & u64::from(meta >> KIND_AT & SHIFTED != 0).wrapping_neg()
     }
 
     /// Begins a life in a dead slot. Returns whether the stripe must keep the key; `Err` if the slot would have to be

@@ -230,7 +230,7 @@ impl Locked<'_> {
     fn judge(&mut self, met: &Met, now: Ticks, classes: &Classes) -> Sweep {
         let slots = met.numbers[..met.count].iter().map(|number| number - 1);
         for slot in slots.clone() {
-            self.slab.slot(slot).prefetch_word();
+            self.slab.slot(slot).prefetch();
         }
         let mut seen = Sweep::default();
         for slot in slots {
