@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::account::Word;
 use crate::clock::{Clock, Timeline};
 use crate::decision::{Decision, NEVER, Reason};
+#[cfg(feature = "python")]
+use crate::limit::Usual;
 use crate::limit::Verdict;
 use crate::limiter::{Denial, Limiter, Outcome, State, decision};
 use crate::policy::Policy;
@@ -46,6 +48,17 @@ impl Bucket {
     #[must_use]
     pub fn try_acquire(&self, cost: u64) -> bool {
         self.charge(cost).passes()
+    }
+
+    /// [`Bucket::try_acquire`] for a caller that knows that no other thread uses the bucket, or its limiter, meanwhile.
+    #[cfg(feature = "python")]
+    #[inline]
+    pub(crate) fn try_acquire_alone(&self, cost: u64) -> bool {
+        let taken = match &self.0 {
+            Kind::Own(own) => own.take_alone(cost),
+            Kind::Pinned(limiter, pin) => limiter.take_pinned_alone(held(pin.as_ref()), cost),
+        };
+        taken || self.try_acquire(cost)
     }
 
     /// Takes `cost` tokens if they are there; says why not.
@@ -104,6 +117,16 @@ fn held(pin: Option<&Pin>) -> &Pin {
 }
 
 impl Own {
+    #[cfg(feature = "python")]
+    #[inline]
+    fn take_alone(&self, cost: u64) -> bool {
+        let new = Usual::of(self.policy.rule()).take(self.word.load(), self.time.coarse(), cost);
+        new.is_some_and(|new| {
+            self.word.store_alone(new);
+            true
+        })
+    }
+
     fn charge(&self, cost: u64) -> Outcome<'_> {
         let rule = self.policy.rule();
         let (mut verdict, tat, _) = self.word.charge_now(rule, &self.time, None, cost);

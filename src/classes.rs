@@ -1,13 +1,14 @@
 //! The policies of one limiter, each under a small number: an account stores the number.
 //!
-//! RUNS PER DECISION: [`Classes::get`], a look into an array. Policies are never removed, so a
+//! RUNS PER DECISION: [`Classes::usual`], a look into an array. Policies are never removed, so a
 //! number stays valid for as long as the limiter lives; a limiter sees as many as there are different
 //! limits in its accounts' configuration.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, atomic};
 
 use crate::error::Error;
+use crate::limit::Usual;
 use crate::policy::Policy;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::ticks::Ticks;
@@ -34,7 +35,18 @@ const CHUNKS: usize = 18;
 
 type Chunk = Box<[OnceLock<Policy>]>;
 
+/// What the usual yes takes of one policy: zeros, by which nobody is allowed anything, until it is in place. The model
+/// checker is not asked about them, as little as about the policies.
+#[derive(Default)]
+struct Quick {
+    emission: atomic::AtomicU64,
+    burst: atomic::AtomicU64,
+    tolerance: atomic::AtomicU64,
+}
+
 pub(crate) struct Classes {
+    /// Beside the policies of the first chunk, and found without a pointer.
+    quick: [Quick; FIRST as usize],
     /// The first chunk, all that most limiters ever need.
     first: Box<[OnceLock<Policy>; FIRST as usize]>,
     further: [OnceLock<Chunk>; CHUNKS - 1],
@@ -45,6 +57,7 @@ pub(crate) struct Classes {
 impl Classes {
     pub(crate) fn new() -> Self {
         Self {
+            quick: std::array::from_fn(|_| Quick::default()),
             first: Box::new([const { OnceLock::new() }; FIRST as usize]),
             further: [const { OnceLock::new() }; CHUNKS - 1],
             numbers: Mutex::new(HashMap::new()),
@@ -69,9 +82,21 @@ impl Classes {
         };
         // ORDERING: Relaxed; only ever read under a stripe's lock, as a bound that may lag by one policy.
         self.longest.fetch_max(policy.longest(), Ordering::Relaxed);
+        if let Some(quick) = self.quick.get(next as usize) {
+            quick.set(&Usual::of(policy.rule()));
+        }
         let _ = room[offset].set(policy.clone());
         numbers.insert(policy, ClassId(next));
         Ok(ClassId(next))
+    }
+
+    /// What the usual yes takes of a policy, by its number.
+    #[inline]
+    pub(crate) fn usual(&self, class: ClassId) -> Usual {
+        match self.quick.get(class.0 as usize) {
+            Some(quick) => quick.get(),
+            None => Usual::of(self.get(class).rule()),
+        }
     }
 
     /// The policy of a number that [`Classes::intern`] gave out.
@@ -94,6 +119,24 @@ impl Classes {
     pub(crate) fn longest(&self) -> Ticks {
         // ORDERING: Relaxed; see `intern`.
         self.longest.load(Ordering::Relaxed)
+    }
+}
+
+impl Quick {
+    fn set(&self, usual: &Usual) {
+        // ORDERING: Relaxed, here and in `get`: whoever reads a number from an account sees what was written before the
+        // account was born with it. Who reads that of a later life may see zeros, or some of them, and decide wrongly by
+        // them; but then its swap fails.
+        self.emission.store(usual.emission, Ordering::Relaxed);
+        self.burst.store(usual.burst, Ordering::Relaxed);
+        self.tolerance.store(usual.tolerance, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn get(&self) -> Usual {
+        // ORDERING: Relaxed; see `set`.
+        let read = |number: &atomic::AtomicU64| number.load(Ordering::Relaxed);
+        Usual { emission: read(&self.emission), burst: read(&self.burst), tolerance: read(&self.tolerance) }
     }
 }
 
@@ -121,6 +164,7 @@ mod tests {
         for (limit, &id) in (1..=1000).zip(&ids) {
             assert_eq!(classes.intern(hourly(limit)).unwrap(), id);
             assert_eq!(classes.get(id).capacity(), limit);
+            assert_eq!(classes.usual(id), Usual::of(classes.get(id).rule()));
         }
         let longest = (1..=1000).map(|limit| hourly(limit).rule().tolerance()).max();
         assert_eq!(Some(classes.longest()), longest);

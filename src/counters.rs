@@ -28,13 +28,15 @@ const EVENTS: usize = 6;
 pub(crate) struct Counters {
     /// One lane a thread, and one that the others share.
     lanes: Box<[Lane; LANES + 1]>,
+    /// The lane of those of whom there is one at a time.
+    alone: Lane,
 }
 
 type Lane = CachePadded<[AtomicU64; EVENTS]>;
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        Self { lanes: Box::new(std::array::from_fn(|_| Lane::default())) }
+        Self { lanes: Box::new(std::array::from_fn(|_| Lane::default())), alone: Lane::default() }
     }
 
     #[inline]
@@ -42,14 +44,19 @@ impl Counters {
         self.add(event, 1);
     }
 
+    /// The same for callers of whom there is one at a time, such as those that hold an interpreter's lock: they share a
+    /// lane, for to look for one's own takes a call in a shared library.
+    #[cfg(any(test, feature = "python"))]
+    #[inline]
+    pub(crate) fn count_alone(&self, event: Event) {
+        bump(&self.alone[event as usize], 1);
+    }
+
     #[inline]
     pub(crate) fn add(&self, event: Event, more: u64) {
         let lane = MINE.try_with(Cell::get).unwrap_or(LANES);
         if lane < LANES {
-            let cell = &self.lanes[lane][event as usize];
-            // ORDERING: Relaxed; a lane has one writer at a time (the mutex of `FREE` orders an owner before the
-            // next), and readers want no more than a sum.
-            cell.store(cell.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+            bump(&self.lanes[lane][event as usize], more);
         } else {
             self.add_elsewhere(event, more);
         }
@@ -65,8 +72,15 @@ impl Counters {
 
     pub(crate) fn total(&self, event: Event) -> u64 {
         // ORDERING: Relaxed; see `add`.
-        self.lanes.iter().map(|lane| lane[event as usize].load(Ordering::Relaxed)).sum()
+        self.lanes.iter().chain([&self.alone]).map(|lane| lane[event as usize].load(Ordering::Relaxed)).sum()
     }
+}
+
+#[inline]
+fn bump(count: &AtomicU64, more: u64) {
+    // ORDERING: Relaxed; a lane has one writer at a time (the mutex of `FREE`, or what lets one caller in at a time,
+    // orders a writer before the next), and readers want no more than a sum.
+    count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
 
 /// Lanes that no thread owns.
@@ -128,6 +142,18 @@ mod tests {
         });
         assert_eq!(counters.total(Event::Allowed), (3 * LANES * COUNTS) as u64);
         assert_eq!(counters.total(Event::Denied), 0);
+    }
+
+    #[test]
+    fn what_is_counted_by_one_at_a_time_is_in_the_total() {
+        let counters = Mutex::new(Counters::new());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| counters.lock().unwrap().count_alone(Event::Allowed)));
+            }
+        });
+        counters.lock().unwrap().count(Event::Allowed);
+        assert_eq!(counters.lock().unwrap().total(Event::Allowed), 4001);
     }
 
     #[test]

@@ -5,10 +5,10 @@
 #[cfg(not(loom))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use modelled::Mutex;
 
@@ -23,21 +23,17 @@ pub(crate) fn pause() {
 #[cfg(loom)]
 pub(crate) fn pause() {}
 
-/// A value of zeros, made without touching its memory: pages that nobody uses yet cost nothing.
-#[cfg(not(loom))]
-#[allow(clippy::unnecessary_box_returns)] // a chunk does not fit the stack
+/// A value of zeros.
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unnecessary_box_returns)]
 pub(crate) fn zeroed<T: Zeroed>() -> Box<T> {
     T::new_box_zeroed().unwrap_or_else(|_| std::alloc::handle_alloc_error(std::alloc::Layout::new::<T>()))
 }
-/// What [`zeroed`] can make: zero bytes are a value of it.
+/// What fresh pages are a value of: memory that nobody uses yet costs nothing.
 #[cfg(not(loom))]
 pub(crate) use zerocopy::FromZeros as Zeroed;
 
 /// The checker's atomics are more than bytes.
-#[cfg(loom)]
-pub(crate) fn zeroed<T: Zeroed>() -> Box<T> {
-    Box::new(T::zero())
-}
 #[cfg(loom)]
 pub(crate) trait Zeroed {
     fn zero() -> Self;
@@ -60,8 +56,8 @@ mod sizes {
     /// Entries of a segment of the index: three cache lines; and how many it has before it is split.
     pub(crate) const SEGMENT_ENTRIES: usize = 46;
     pub(crate) const SPLIT_ABOVE: usize = 32;
-    /// Upper bits of a hash that choose the place in a segment.
-    pub(crate) const HOME_BITS: u32 = 6;
+    /// Entries that a search looks at before it asks whether it has found anything.
+    pub(crate) const NEAR: usize = 3;
     /// The fewest bits of an index entry that hold a slot's number; the rest tell hashes apart.
     pub(crate) const SLOT_BITS: u32 = 2;
 }
@@ -72,7 +68,7 @@ mod sizes {
     pub(crate) const SEGMENTS_IN_CHUNK: usize = 2;
     pub(crate) const SEGMENT_ENTRIES: usize = 3;
     pub(crate) const SPLIT_ABOVE: usize = 2;
-    pub(crate) const HOME_BITS: u32 = 1;
+    pub(crate) const NEAR: usize = 2;
     /// One bit to tell hashes apart by: half of all keys look alike.
     pub(crate) const SLOT_BITS: u32 = 31;
 }

@@ -39,6 +39,15 @@ impl Word {
         self.0.load(Ordering::Acquire)
     }
 
+    /// Puts a charged word in place of the one that was loaded, for a caller that knows that no other thread charges it
+    /// meanwhile.
+    #[cfg(feature = "python")]
+    #[inline]
+    pub(crate) fn store_alone(&self, tat: Ticks) {
+        // ORDERING: Release pairs with the Acquire in `load`, as the swap in `charge` does.
+        self.0.store(tat, Ordering::Release);
+    }
+
     /// Takes `n` tokens at the reading `now` if the rule allows it. Returns the verdict and the word
     /// that it left or found.
     ///

@@ -122,6 +122,19 @@ impl Timeline {
     /// A reading that may be a tick old: good enough to say yes by, too old to say no by.
     #[inline]
     pub(crate) fn coarse(&self) -> Ticks {
+        if matches!(self.clock, Clock::Monotonic) {
+            let ticks = system::coarse_ticks_since(self.start_ns);
+            if ticks < ticks::RANGE {
+                return ticks;
+            }
+        }
+        self.coarse_beyond()
+    }
+
+    /// Of a clock that is moved by hand, or as time wraps.
+    #[cold]
+    #[inline(never)]
+    fn coarse_beyond(&self) -> Ticks {
         ticks::from_nanos(self.clock.coarse_ns().saturating_sub(self.start_ns))
     }
 

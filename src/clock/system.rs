@@ -1,6 +1,6 @@
 //! The system's monotonic clock, read precisely or coarsely.
 //!
-//! RUNS PER DECISION: [`coarse_ns`], a read of memory that the kernel updates at every tick; only a request
+//! RUNS PER DECISION: [`coarse_ticks_since`], a read of memory that the kernel updates at every tick; only a request
 //! that would be denied by it reads [`precise_ns`].
 //!
 //! Both count from the same base, and the coarse one is never ahead of the precise one: it shows the
@@ -10,9 +10,11 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod source {
-    /// Nanoseconds that the kernel's clock `id` shows.
+    use crate::ticks::PER_NANO;
+
+    /// What the kernel's clock `id` shows: seconds, and nanoseconds.
     #[inline]
-    fn read(id: libc::clockid_t) -> u64 {
+    fn parts(id: libc::clockid_t) -> (u64, u64) {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: `time` is a valid place for the result. The call fails only for a clock that does not exist,
         // and Linux has had both since 2.6.32; `time` then stays 0, which can only make a limit stricter.
@@ -22,7 +24,21 @@ mod source {
         }
         // Since boot: not negative, whatever the width of the fields, and 2^64 ns are 584 years.
         #[allow(clippy::cast_sign_loss, clippy::cast_lossless)]
-        return (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64);
+        return (time.tv_sec as u64, time.tv_nsec as u64);
+    }
+
+    #[inline]
+    fn read(id: libc::clockid_t) -> u64 {
+        let (seconds, nanos) = parts(id);
+        seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos)
+    }
+
+    /// Spelled so that as little as may be is left to do once the clock has answered: a decision waits for this.
+    #[inline]
+    pub(in crate::clock) fn coarse_ticks_since(start_ns: u64) -> u64 {
+        let (seconds, nanos) = parts(libc::CLOCK_MONOTONIC_COARSE);
+        let rest = nanos.wrapping_sub(start_ns).wrapping_mul(PER_NANO);
+        seconds.wrapping_mul(1_000_000_000 * PER_NANO).wrapping_add(rest)
     }
 
     #[inline]
@@ -63,6 +79,11 @@ mod source {
     }
 
     #[inline]
+    pub(in crate::clock) fn coarse_ticks_since(start_ns: u64) -> u64 {
+        coarse_ns().wrapping_sub(start_ns).wrapping_mul(crate::ticks::PER_NANO)
+    }
+
+    #[inline]
     pub(in crate::clock) fn coarse_unix_ns() -> u64 {
         super::unix_ns()
     }
@@ -70,6 +91,8 @@ mod source {
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The coarse reading since `start_ns` in ticks, modulo 2^64: beyond their range for one from before the start.
+pub(super) use source::coarse_ticks_since;
 pub(super) use source::{coarse_ns, coarse_unix_ns, precise_ns};
 
 /// The wall clock: nanoseconds since 1970, and 0 before it.

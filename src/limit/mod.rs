@@ -12,6 +12,7 @@ mod rate;
 mod runs;
 mod tally;
 mod token_bucket;
+mod usual;
 mod window;
 
 pub use fraction::simplest_fraction;
@@ -23,4 +24,5 @@ pub use rate::{MAX_BURST, Rate};
 pub use runs::Runs;
 pub use tally::Tally;
 pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};
+pub(crate) use usual::Usual;
 pub use window::{Admission, Edge, Window, admits};

@@ -2,6 +2,8 @@
 //!
 //! RUNS PER DECISION: [`Limiter::try_acquire`], a key check, the table's `charge`, one count.
 
+#[cfg(feature = "python")]
+mod alone;
 mod answer;
 mod builder;
 mod reserve;
@@ -23,7 +25,7 @@ use crate::error::Error;
 use crate::limit::Migration;
 use crate::policy::Policy;
 use crate::sync::Mutex;
-use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, WhenFull};
+use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFull};
 
 pub(crate) use answer::decision;
 pub use answer::{Denial, Joint, Outcome, State, Stats};
@@ -82,8 +84,9 @@ impl Limiter {
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
         let key = check(key)?;
-        let taken = self.table.take(key, cost).map(Answer::Charged);
-        let answer = taken.unwrap_or_else(|trace| self.table.charge(key, trace, cost, Absent::Charge(class)));
+        let taken = self.table.take::<false>(key, cost).map(Answer::Charged);
+        let exactly = |trace: Trace| self.table.charge(key, trace.by_the_precise_clock(), cost, Absent::Charge(class));
+        let answer = taken.unwrap_or_else(exactly);
         let outcome = self.outcome(&answer);
         Ok(self.said(&answer).unwrap_or_else(|| full_decision(&outcome)))
     }
@@ -314,13 +317,19 @@ impl Limiter {
     #[inline]
     fn ask(&self, key: &[u8], cost: u64, absent: Absent) -> Result<Outcome<'_>, Error> {
         let key = check(key)?;
-        match self.table.take(key, cost) {
+        match self.table.take::<false>(key, cost) {
             Ok(_) => {
                 self.counters.count(Event::Allowed);
                 Ok(Outcome::Allowed)
             }
-            Err(trace) => Ok(self.outcome(&self.table.charge(key, trace, cost, absent))),
+            Err(trace) => Ok(self.not_taken(key, trace, cost, absent)),
         }
+    }
+
+    /// Everything but the usual yes.
+    #[inline(never)]
+    fn not_taken(&self, key: &[u8], trace: Trace, cost: u64, absent: Absent) -> Outcome<'_> {
+        self.outcome(&self.table.charge(key, trace, cost, absent))
     }
 }
 

@@ -89,7 +89,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     pub fn join(self: &Arc<Self>, key: &[u8], ask: Ask, class: ClassId, waker: Waker) -> Result<Turn, Error> {
         let key = check(key)?;
-        if ask.holds.is_none() && self.table.take(key, ask.cost).is_ok() {
+        if ask.holds.is_none() && self.table.take::<false>(key, ask.cost).is_ok() {
             return Ok(self.come(key, ask, None));
         }
         let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));

@@ -61,7 +61,7 @@ unsafe extern "C" fn entry<M: Method>(slf: Object, args: *const Object, count: i
         // SAFETY: see the head of the file. Without arguments `args` may be NULL.
         let (this, args) = unsafe {
             let this = Borrowed::from_ptr(py, slf).cast_unchecked::<M::Class>();
-            let args = if count == 0 { &[] } else { std::slice::from_raw_parts(args, count.unsigned_abs()) };
+            let args = if count == 0 { &[] } else { std::slice::from_raw_parts(args, count.cast_unsigned()) };
             (this, args)
         };
         // SAFETY: as promised by the interpreter.
@@ -118,10 +118,16 @@ pub(super) fn install_all(py: Python<'_>) -> PyResult<usize> {
 /// A key's bytes, if it is exactly a `str` that UTF-8 can hold.
 #[inline]
 unsafe fn key<'a>(object: Object) -> Option<&'a [u8]> {
-    // SAFETY: a live object; the bytes belong to the str, which the caller keeps.
+    // SAFETY: a live object; the bytes belong to the str, which the caller keeps. Those of a compact ASCII str are UTF-8.
     unsafe {
         if ffi::PyUnicode_CheckExact(object) == 0 {
             return None;
+        }
+        #[cfg(not(Py_3_14))]
+        if ffi::PyUnicode_IS_COMPACT_ASCII(object) != 0 {
+            let len = (*object.cast::<ffi::PyASCIIObject>()).length;
+            let bytes = object.cast::<ffi::PyASCIIObject>().add(1).cast();
+            return Some(std::slice::from_raw_parts(bytes, len.cast_unsigned()));
         }
         let mut len = 0;
         let bytes = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut len);
@@ -129,7 +135,7 @@ unsafe fn key<'a>(object: Object) -> Option<&'a [u8]> {
             ffi::PyErr_Clear();
             return None;
         }
-        Some(std::slice::from_raw_parts(bytes.cast(), len.unsigned_abs()))
+        Some(std::slice::from_raw_parts(bytes.cast(), len.cast_unsigned()))
     }
 }
 
@@ -150,9 +156,13 @@ unsafe fn cost(object: Option<&Object>) -> Option<u64> {
     }
 }
 
+#[inline]
 fn truth(value: bool) -> Object {
-    // SAFETY: True and False live for ever.
-    unsafe { ffi::Py_NewRef(if value { ffi::Py_True() } else { ffi::Py_False() }) }
+    // SAFETY: True and False live for ever; from 3.12 on, without being counted.
+    unsafe {
+        let truth = if value { ffi::Py_True() } else { ffi::Py_False() };
+        if cfg!(Py_3_12) { truth } else { ffi::Py_NewRef(truth) }
+    }
 }
 
 /// Gives the result of colder, safe code back to the interpreter.
@@ -279,7 +289,7 @@ impl Method for TryAcquireKey {
         }
         // SAFETY: as promised by the caller.
         let (name, cost) = unsafe { (key(args[0])?, cost(args.get(1))?) };
-        this.try_acquire_known(name, cost).map(truth)
+        this.charged(name, cost).map(truth)
     }
 }
 
@@ -302,7 +312,7 @@ impl Method for AcquireBucket {
         }
         // SAFETY: as promised by the caller.
         let tokens = unsafe { cost(args.first())? };
-        if this.core().try_acquire(tokens) {
+        if this.charged(tokens) {
             return Some(granted::raw(py));
         }
         Some(Python::attach(|py| hand_back(py, super::awaitable::Ready::no(py))))
@@ -328,7 +338,7 @@ impl Method for TryAcquireBucket {
         }
         // SAFETY: as promised by the caller.
         let tokens = unsafe { cost(args.first())? };
-        Some(truth(this.core().try_acquire(tokens)))
+        Some(truth(this.charged(tokens)))
     }
 }
 

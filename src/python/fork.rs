@@ -4,6 +4,8 @@
 //! thread is inside it, so no decision is cut in half. A large batch does let go: a child forked in
 //! the middle of it would inherit a stripe locked by a thread that it does not have.
 //!
+//! Whoever is attached while no batch runs is alone, which a decision makes use of; see [`is_alone`].
+//!
 //! Neither side ever waits for the other with the interpreter held: a batch that meets a fork simply
 //! keeps the interpreter.
 
@@ -34,6 +36,15 @@ pub(super) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
         let _leave = leave;
         work()
     })
+}
+
+/// Whether the caller, which is attached, is the only thread that decides anything: where there is a global lock, and no
+/// batch runs without it.
+#[inline]
+pub(super) fn is_alone() -> bool {
+    // ORDERING: Acquire pairs with the addition and the subtraction in `detached`. The addition is made attached, so
+    // whoever is attached later sees it; who sees the subtraction sees all that the batch has done.
+    cfg!(not(Py_GIL_DISABLED)) && RUNNING.load(Ordering::Acquire) == 0
 }
 
 /// Registers the two sides with `os.register_at_fork`, where there is such a thing.

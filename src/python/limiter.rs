@@ -14,6 +14,7 @@ use super::reservation::Reservation;
 use super::{fork, limits};
 use crate::classes::ClassId;
 use crate::decision::Plan;
+use crate::error::Error;
 use crate::limiter::{self, Outcome};
 
 /// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
@@ -29,13 +30,28 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    /// Charges a known key, or one whose limits are known; `None` is no answer.
+    /// Charges a known key. `None` is no answer: the key is unknown, or refused.
     #[inline]
-    pub(super) fn try_acquire_known(&self, key: &[u8], cost: u64) -> Option<bool> {
-        match self.core.charge_known(key, cost) {
+    pub(super) fn charged(&self, key: &[u8], cost: u64) -> Option<bool> {
+        let known = if fork::is_alone() {
+            match self.core.take_alone(key, cost) {
+                Ok(()) => return Some(true),
+                Err(trace) => self.core.charge_known_after(trace, key, cost),
+            }
+        } else {
+            self.charged_beside_others(key, cost)
+        };
+        match known {
             Ok(Outcome::Unknown) | Err(_) => None,
             Ok(outcome) => Some(outcome.passes()),
         }
+    }
+
+    #[cfg_attr(not(Py_GIL_DISABLED), cold)]
+    #[cfg_attr(not(Py_GIL_DISABLED), inline(never))]
+    #[cfg_attr(Py_GIL_DISABLED, inline)]
+    fn charged_beside_others(&self, key: &[u8], cost: u64) -> Result<Outcome<'_>, Error> {
+        self.core.charge_known(key, cost)
     }
 
     /// The class that an unknown key gets. Runs the caller's code, so never under a lock.

@@ -10,9 +10,11 @@ use super::accounts::Reading;
 use super::awaitable::Ready;
 use super::convert::{self, Tokens};
 use super::denial::{self, Refused};
+use super::fork;
 use super::refused;
 use super::token_bucket::{TokenBucket, state_dict};
 use crate::classes::ClassId;
+use crate::error::Error;
 use crate::limiter::{Denial, Limiter, Outcome};
 
 /// A limit per account, in messages an hour.
@@ -43,10 +45,25 @@ impl RateLimiter {
     /// `None`: the key is refused; pyo3's own path says how.
     #[inline]
     pub(super) fn charged(&self, key: &[u8], tokens: u64, has_account: bool) -> Option<Outcome<'_>> {
-        match self.limiter.charge_known(key, tokens) {
+        let known = if fork::is_alone() {
+            match self.limiter.take_alone(key, tokens) {
+                Ok(()) => return Some(Outcome::Allowed),
+                Err(trace) => self.limiter.charge_known_after(trace, key, tokens),
+            }
+        } else {
+            self.charged_beside_others(key, tokens)
+        };
+        match known {
             Ok(Outcome::Unknown) if !has_account => self.charged_first(key, tokens),
             known => known.ok(),
         }
+    }
+
+    #[cfg_attr(not(Py_GIL_DISABLED), cold)]
+    #[cfg_attr(not(Py_GIL_DISABLED), inline(never))]
+    #[cfg_attr(Py_GIL_DISABLED, inline)]
+    fn charged_beside_others(&self, key: &[u8], tokens: u64) -> Result<Outcome<'_>, Error> {
+        self.limiter.charge_known(key, tokens)
     }
 
     #[cold]

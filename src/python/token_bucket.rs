@@ -5,6 +5,7 @@ use pyo3::types::{PyDateTime, PyDict};
 
 use super::awaitable::Ready;
 use super::convert::{self, Tokens};
+use super::fork;
 use crate::bucket::Bucket;
 use crate::limit::Rate;
 use crate::limiter::State;
@@ -31,9 +32,10 @@ pub(super) fn state_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<
 }
 
 impl TokenBucket {
+    /// Takes tokens in a call from the interpreter.
     #[inline]
-    pub(super) fn core(&self) -> &Bucket {
-        &self.0
+    pub(super) fn charged(&self, tokens: u64) -> bool {
+        if fork::is_alone() { self.0.try_acquire_alone(tokens) } else { self.0.try_acquire(tokens) }
     }
 }
 

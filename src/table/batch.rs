@@ -62,7 +62,7 @@ impl Table {
         let take = |number| self.slab.slot(number).take(Whose::Key(&sought.probe), &self.classes, now, n);
         match likely.and_then(take) {
             Some(taken) => Answer::Charged(Charge::of(taken, None)),
-            None => self.charge(key, Trace { hash, likely }, n, absent),
+            None => self.charge(key, Trace { hash, likely, now }, n, absent),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which slot holds a hash: a directory of segments that are split when they are crowded, read without a lock.
 //!
-//! RUNS PER DECISION: [`Index::candidates`]: which directory, its entry for the hash, and the segment.
+//! RUNS PER DECISION: [`Index::likely`]: the directory's entry for the hash, and the segment's for the key.
 //!
 //! The hash's lower bits choose the segment, its upper ones the place within. A segment that shares `depth` bits of
 //! the hash stands in each entry of the directory that has those bits; splitting it adds a bit. So growth costs an
@@ -9,13 +9,16 @@
 //! Writers hold the stripe's lock. **A miss without the lock proves nothing** (entries move when others are removed
 //! and when a segment is split); a candidate proves nothing either, the slot's key does. So writers owe
 //! readers no protocol. Segments are never freed and outgrown directories are kept, so whatever a reader holds is
-//! there.
+//! there. That is what the pointers here rest on; they spare a search two loads that each wait for the one before.
 
+#![allow(unsafe_code)]
+
+use std::ptr;
 use std::sync::OnceLock;
 
 use super::memory::Chunks;
 use super::segment::{Candidates, Segment};
-use crate::sync::{AtomicU32, Ordering, SEGMENT_ENTRIES, SEGMENTS_IN_CHUNK};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, SEGMENT_ENTRIES, SEGMENTS_IN_CHUNK};
 
 /// The segments of all stripes of a table.
 pub(super) type Segments = Chunks<Segment, SEGMENTS_IN_CHUNK>;
@@ -27,49 +30,69 @@ const RUNS: usize = SEGMENT_ENTRIES.div_ceil(RUN);
 /// Directories of 1, 2, 4 ... entries. All outgrown ones together are smaller than the one in use.
 const DEPTHS: usize = 22;
 
+/// A segment of the table that the index belongs to; null is none.
+type Entry = AtomicPtr<Segment>;
+
 #[repr(C)] // what every search reads comes first, in one cache line
 pub(super) struct Index {
-    /// How many directories were made; the last one is in use.
-    made: AtomicU32,
-    /// The first directory, which has one entry and stays the only one in a small stripe.
-    first: AtomicU32,
+    /// Entries in the directory less one; 0 is the first directory.
+    mask: AtomicU32,
     slot_mask: u32,
-    /// Those after the first.
-    further: [OnceLock<Box<[AtomicU32]>>; DEPTHS - 1],
+    /// The first directory, which has one entry and stays the only one in a small stripe.
+    first: Entry,
+    /// The entries of the directory in use, if it is not the first: those of the last one in `further`.
+    entries: AtomicPtr<Entry>,
+    /// The directories after the first.
+    further: Box<[OnceLock<Box<[Entry]>>; DEPTHS - 1]>,
 }
 
 impl Index {
     /// An index for slot numbers below 2^`slot_bits` - 1.
     pub(super) fn new(slot_bits: u32) -> Self {
         let slot_mask = (1 << slot_bits) - 1;
-        let further = [const { OnceLock::new() }; DEPTHS - 1];
-        Self { made: AtomicU32::new(0), first: AtomicU32::new(0), slot_mask, further }
+        let further = Box::new([const { OnceLock::new() }; DEPTHS - 1]);
+        let (first, entries) = (Entry::new(ptr::null_mut()), AtomicPtr::new(ptr::null_mut()));
+        Self { mask: AtomicU32::new(0), slot_mask, first, entries, further }
     }
 
-    /// `None` before the first insertion.
+    /// The segment where a hash belongs; `None` before the first insertion. `segments` are those of the table that the
+    /// index belongs to.
     #[inline]
-    fn directory(&self) -> Option<&[AtomicU32]> {
-        // ORDERING: Acquire pairs with the Release store in `publish`: the directory is there, and so are its entries.
-        match self.made.load(Ordering::Acquire) {
-            0 => None,
-            1 => Some(std::slice::from_ref(&self.first)),
-            made => self.further[made as usize - 2].get().map(|directory| &**directory),
+    fn segment<'a>(&self, _segments: &'a Segments, hash: u32) -> Option<&'a Segment> {
+        // ORDERING: Acquire, here and for `entries`, pairs with the Release stores in `double`, where `entries` come
+        // first: whoever sees a mask sees entries that it fits. Older ones have fewer; a mask that is too small only
+        // makes the search miss.
+        let entry = match self.mask.load(Ordering::Acquire) {
+            0 => &self.first,
+            mask => {
+                let entries = self.entries.load(Ordering::Acquire);
+                // SAFETY: directories outlive every search, for `further` keeps them; and by the order above, the one
+                // that `entries` names has more than `mask` entries.
+                unsafe { &*entries.add((hash & mask) as usize) }
+            }
+        };
+        // ORDERING: Acquire pairs with the Release stores in `begin` and `split`: the segment is there.
+        let segment = entry.load(Ordering::Acquire);
+        // SAFETY: null, or a segment that `begin` or `split` took from `segments`, which are neither moved nor freed
+        // while they are borrowed.
+        unsafe { segment.as_ref() }
+    }
+
+    /// The slot that most likely holds a key of this hash, if any does.
+    #[inline]
+    pub(super) fn likely(&self, segments: &Segments, hash: u32) -> Option<u32> {
+        let segment = self.segment(segments, hash)?;
+        match segment.near(hash, self.slot_mask).checked_sub(1) {
+            None => segment.far(hash, self.slot_mask),
+            near => near,
         }
-    }
-
-    #[inline]
-    fn segment<'a>(&self, segments: &'a Segments, hash: u32) -> Option<(u32, &'a Segment)> {
-        let directory = self.directory()?;
-        // ORDERING: Acquire pairs with the Release store in `split`: the segment is there.
-        let number = directory[hash as usize & (directory.len() - 1)].load(Ordering::Acquire);
-        Some((number, segments.get(number)))
     }
 
     /// Slots whose entry looks like this hash.
     #[inline]
     pub(super) fn candidates<'a>(&self, segments: &'a Segments, hash: u32) -> Candidates<'a> {
         match self.segment(segments, hash) {
-            Some((_, segment)) => segment.candidates(hash, self.slot_mask),
+            Some(segment) => segment.candidates(hash, self.slot_mask),
             None => Candidates { segment: None, at: 0, left: 0, hash, slot_mask: 0 },
         }
     }
@@ -77,19 +100,34 @@ impl Index {
     /// Asks for the memory that [`Index::candidates`] will read.
     #[inline]
     pub(super) fn prefetch(&self, segments: &Segments, hash: u32) {
-        if let Some((_, segment)) = self.segment(segments, hash) {
-            segment.prefetch(hash);
+        if let Some(segment) = self.segment(segments, hash) {
+            segment.prefetch(hash, self.slot_mask);
         }
     }
 
     // All that follows needs the stripe's lock.
 
+    /// The directory in use.
+    fn directory(&self) -> &[Entry] {
+        // ORDERING: Relaxed; written under the lock that the caller holds.
+        match self.mask.load(Ordering::Relaxed).checked_ilog2() {
+            None => std::slice::from_ref(&self.first),
+            Some(log2) => self.further[log2 as usize].get().expect("its mask is published after it"),
+        }
+    }
+
+    /// What a directory's entry names.
+    fn named<'a>(_segments: &'a Segments, entry: &Entry) -> Option<&'a Segment> {
+        // ORDERING: Relaxed; written under the lock that the caller holds.
+        let segment = entry.load(Ordering::Relaxed);
+        // SAFETY: as in `segment`.
+        unsafe { segment.as_ref() }
+    }
+
     /// Every slot in the index. Those of a segment that several entries of the directory name come once.
     pub(super) fn all<'a>(&'a self, segments: &'a Segments) -> impl Iterator<Item = u32> + 'a {
-        let numbers = self.directory().unwrap_or_default().iter().enumerate();
-        let own = numbers.filter_map(|(at, number)| {
-            // ORDERING: Relaxed; written under the lock that the caller holds.
-            let segment = segments.get(number.load(Ordering::Relaxed));
+        let own = self.directory().iter().enumerate().filter_map(|(at, entry)| {
+            let segment = Self::named(segments, entry)?;
             (at >> segment.depth() == 0).then_some(segment)
         });
         own.flat_map(|segment| segment.numbers(0..SEGMENT_ENTRIES, self.slot_mask))
@@ -105,12 +143,11 @@ impl Index {
         from: usize,
         mut more: impl FnMut([u32; RUN]) -> bool,
     ) -> usize {
-        let directory = self.directory().unwrap_or_default();
-        let depth = directory.len().max(1).ilog2();
+        let directory = self.directory();
+        let depth = directory.len().ilog2();
         for step in 0..directory.len() * RUNS {
             let at = from + step;
-            // ORDERING: Relaxed; written under the lock that the caller holds.
-            let segment = segments.get(directory[at & (directory.len() - 1)].load(Ordering::Relaxed));
+            let Some(segment) = Self::named(segments, &directory[at & (directory.len() - 1)]) else { return 0 };
             let mut run = [0; RUN];
             let first = (at >> depth) % RUNS * RUN;
             let numbers = segment.numbers(first..(first + RUN).min(SEGMENT_ENTRIES), self.slot_mask);
@@ -124,7 +161,7 @@ impl Index {
 
     /// Whether it has not been split yet.
     pub(super) fn is_single(&self) -> bool {
-        self.directory().is_none_or(|directory| directory.len() == 1)
+        self.directory().len() == 1
     }
 
     /// What is in the segment where this hash belongs, from position `from` on, once round: slot numbers + 1, and zeros.
@@ -134,7 +171,7 @@ impl Index {
         hash: u32,
         from: usize,
     ) -> impl Iterator<Item = u32> + 'a {
-        let segment = self.segment(segments, hash).map(|(_, segment)| segment);
+        let segment = self.segment(segments, hash);
         let from = from % SEGMENT_ENTRIES;
         let around = move |segment: &'a Segment| {
             let before = segment.numbers(0..from, self.slot_mask);
@@ -146,68 +183,59 @@ impl Index {
     /// Puts a slot in; `hash_of` tells the hash of any slot that is in. False if there is no room: for that, more
     /// than [`SEGMENT_ENTRIES`] hashes must agree in all bits that a directory can have.
     pub(super) fn insert(&self, segments: &Segments, hash: u32, slot: u32, hash_of: impl Fn(u32) -> u32) -> bool {
-        if self.directory().is_none() && !self.begin(segments) {
-            return false;
-        }
         loop {
-            let Some((number, segment)) = self.segment(segments, hash) else { return false };
-            if !segment.is_crowded() || !self.split(segments, number, hash, &hash_of) {
-                return segment.put(hash & !self.slot_mask | (slot + 1));
+            let Some(segment) = self.segment(segments, hash).or_else(|| self.begin(segments)) else { return false };
+            if !segment.is_crowded() || !self.split(segments, segment, hash, &hash_of) {
+                return segment.put(hash & !self.slot_mask | (slot + 1), self.slot_mask);
             }
         }
     }
 
-    fn begin(&self, segments: &Segments) -> bool {
-        let Some(first) = segments.add() else { return false };
-        // ORDERING: Relaxed; the store in `publish` tells of it.
-        self.first.store(first, Ordering::Relaxed);
-        self.publish(1);
-        true
-    }
-
-    fn publish(&self, made: usize) {
-        // ORDERING: the Release store pairs with the Acquire load in `directory`.
-        self.made.store(u32::try_from(made).expect("few"), Ordering::Release);
+    fn begin<'a>(&self, segments: &'a Segments) -> Option<&'a Segment> {
+        let first = segments.get(segments.add()?);
+        // ORDERING: Release pairs with the Acquire load in `segment`.
+        self.first.store(ptr::from_ref(first).cast_mut(), Ordering::Release);
+        Some(first)
     }
 
     /// Makes two segments of one; false if the hash has no further bit to tell them apart by, or there are no more
     /// segments.
-    fn split(&self, segments: &Segments, number: u32, hash: u32, hash_of: impl Fn(u32) -> u32) -> bool {
-        let old = segments.get(number);
+    fn split(&self, segments: &Segments, old: &Segment, hash: u32, hash_of: impl Fn(u32) -> u32) -> bool {
         let bit = old.depth();
-        if 1 << bit == self.directory().unwrap_or_default().len() && !self.double() {
+        if 1 << bit == self.directory().len() && !self.double() {
             return false;
         }
-        let Some(other) = segments.add() else { return false };
-        let new = segments.get(other);
-        old.part(new, |entry| hash_of((entry & self.slot_mask) - 1) >> bit & 1 == 1);
+        let Some(new) = segments.add().map(|other| segments.get(other)) else { return false };
+        old.part(new, self.slot_mask, |entry| hash_of((entry & self.slot_mask) - 1) >> bit & 1 == 1);
         old.set_depth(bit + 1);
         new.set_depth(bit + 1);
         let first = (hash as usize & ((1 << bit) - 1)) | (1 << bit);
-        for entry in self.directory().unwrap_or_default().iter().skip(first).step_by(2 << bit) {
+        for entry in self.directory().iter().skip(first).step_by(2 << bit) {
             // ORDERING: Release pairs with the Acquire load in `segment`.
-            entry.store(other, Ordering::Release);
+            entry.store(ptr::from_ref(new).cast_mut(), Ordering::Release);
         }
         true
     }
 
     /// A directory of twice the size, each half a copy of the one in use.
     fn double(&self) -> bool {
-        let old = self.directory().unwrap_or_default();
+        let old = self.directory();
         let depth = old.len().ilog2() as usize + 1;
         if depth == DEPTHS {
             return false;
         }
         // ORDERING: Relaxed; under the lock.
-        let copy = |entry: &AtomicU32| AtomicU32::new(entry.load(Ordering::Relaxed));
-        let _ = self.further[depth - 1].set(old.iter().chain(old).map(copy).collect());
-        self.publish(depth + 1);
+        let copy = |entry: &Entry| Entry::new(entry.load(Ordering::Relaxed));
+        let new = self.further[depth - 1].get_or_init(|| old.iter().chain(old).map(copy).collect());
+        // ORDERING: Release, and in this order; see `segment`.
+        self.entries.store(new.as_ptr().cast_mut(), Ordering::Release);
+        self.mask.store(u32::try_from(new.len() - 1).expect("few"), Ordering::Release);
         true
     }
 
     /// Takes a slot out.
     pub(super) fn remove(&self, segments: &Segments, hash: u32, slot: u32) {
-        if let Some((_, segment)) = self.segment(segments, hash) {
+        if let Some(segment) = self.segment(segments, hash) {
             segment.remove(hash, slot, self.slot_mask);
         }
     }
@@ -255,7 +283,7 @@ mod tests {
                 assert_eq!(met, live);
             }
         }
-        assert!(index.directory().unwrap().len() >= 16, "it was split often");
+        assert!(index.directory().len() >= 16, "it was split often");
         assert!(
             live.iter()
                 .all(|&slot| holds(slot) && index.around(&segments, hash_of(slot), 5).any(|number| number == slot + 1))

@@ -4,66 +4,127 @@
 //! RUNS PER DECISION: [`Chunks::get`], for the segment of the index and for the slot; [`prefetch`]. Since nothing is ever
 //! freed, a stale number still names a thing of the same kind, and readers need no protection.
 
-use std::sync::OnceLock;
+#![allow(unsafe_code)]
+
+use std::sync::atomic::AtomicPtr;
+use std::sync::{Mutex, PoisonError};
 
 use super::STRIPES;
 use super::index::Segments;
+use super::pages::{Block, in_large_pages};
 use super::slot::Slot;
-use crate::sync::{AtomicUsize, Mutex, Ordering, SLOTS_IN_CHUNK, Zeroed, zeroed};
+use crate::sync::{self, AtomicUsize, Ordering, SLOTS_IN_CHUNK, Zeroed};
+
+/// Chunks that come one by one, each in the usual pages; those after them come many at a time.
+const SINGLE: usize = 4;
 
 /// Up to `capacity` things, `SIZE` in each chunk. A new one is all zeros, and its memory is untouched until then.
 pub(super) struct Chunks<T, const SIZE: usize> {
-    made: Box<[OnceLock<Box<[T; SIZE]>>]>,
+    /// The first of `made` while it is the only one: where a thing of a small table lies follows from its number alone. Null
+    /// in a larger one, so that a processor foresees which way a search goes, whatever the number.
+    only: AtomicPtr<[T; SIZE]>,
+    /// Null before they are made; then they lie in `blocks`.
+    made: Box<[AtomicPtr<[T; SIZE]>]>,
+    blocks: Mutex<Vec<Block<[T; SIZE]>>>,
     used: AtomicUsize,
     capacity: usize,
+    /// Whether all that is made will be used, so that it may lie in large pages.
+    dense: bool,
 }
 
 impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
+    /// For things that [`Chunks::add`] numbers.
     pub(super) fn new(capacity: usize) -> Self {
-        let made = (0..capacity.div_ceil(SIZE)).map(|_| OnceLock::new()).collect();
-        Self { made, used: AtomicUsize::new(0), capacity }
+        let made = (0..capacity.div_ceil(SIZE)).map(|_| AtomicPtr::default()).collect();
+        let (only, blocks, used) = (AtomicPtr::default(), Mutex::default(), AtomicUsize::new(0));
+        Self { only, made, blocks, used, capacity, dense: true }
+    }
+
+    /// For things that are kept beside others, wherever those are, and only some of them.
+    pub(super) fn sparse(capacity: usize) -> Self {
+        Self { dense: false, ..Self::new(capacity) }
     }
 
     /// The thing of a number that [`Chunks::add`] gave.
     #[inline]
     pub(super) fn get(&self, number: u32) -> &T {
-        self.made(number).expect("a number is given out after its chunk is made")
+        let Some(thing) = self.made(number) else { not_given_out() };
+        thing
     }
 
     /// The thing of any number, made if need be: for what is kept beside things that are numbered elsewhere.
     pub(super) fn at(&self, number: u32) -> &T {
-        let number = number as usize;
-        &self.made[number / SIZE].get_or_init(zeroed)[number % SIZE]
+        if self.made(number).is_none() {
+            self.make(number as usize / SIZE);
+        }
+        self.get(number)
     }
 
     /// The thing of any number, if it or one of its neighbours was ever asked for.
     #[inline]
     pub(super) fn made(&self, number: u32) -> Option<&T> {
         let number = number as usize;
-        Some(&self.made[number / SIZE].get()?[number % SIZE])
+        // ORDERING: Acquire, here and below, pairs with the Release stores in `make`: the chunk is there, and it is zeros.
+        let only = self.only.load(Ordering::Acquire);
+        if !only.is_null() && number < SIZE {
+            // SAFETY: a chunk in a block that is kept for as long as `self` is, and nobody ever has it mutably.
+            return unsafe { only.as_ref() }.map(|only| &only[number]);
+        }
+        let chunk = self.made.get(number / SIZE)?.load(Ordering::Acquire);
+        // SAFETY: null, or a chunk as above.
+        unsafe { chunk.as_ref() }.map(|chunk| &chunk[number % SIZE])
+    }
+
+    /// Makes a chunk, if it has not been made yet, and those that come with it.
+    fn make(&self, at: usize) {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.made[at].load(Ordering::SeqCst).is_null() {
+            return;
+        }
+        let large = const { in_large_pages::<[T; SIZE]>() };
+        let (from, count) = match at.checked_sub(SINGLE) {
+            Some(beyond) if self.dense => (at - beyond % large, large),
+            _ => (at, 1),
+        };
+        let block = Block::<[T; SIZE]>::new(count, count > 1);
+        for (offset, place) in self.made[from..].iter().take(count).enumerate() {
+            // ORDERING: Release, here and below, pairs with the Acquire loads in `made`.
+            place.store(block.first().wrapping_add(offset), Ordering::Release);
+        }
+        let only = if from == 0 && blocks.is_empty() { block.first() } else { std::ptr::null_mut() };
+        self.only.store(only, Ordering::Release);
+        blocks.push(block);
     }
 
     /// The number of one more thing; `None` if there are as many as may be.
     pub(super) fn add(&self) -> Option<u32> {
         let next = |used| (used < self.capacity).then_some(used + 1);
         let number = self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
-        self.made[number / SIZE].get_or_init(zeroed);
+        if self.made[number / SIZE].load(Ordering::SeqCst).is_null() {
+            self.make(number / SIZE);
+        }
         Some(u32::try_from(number).expect("the capacity fits 32 bits"))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn not_given_out() -> ! {
+    panic!("a number is given out after its chunk is made")
 }
 
 /// All of it: the slots of the accounts, and the segments of the indexes.
 pub(super) struct Slab {
     slots: Chunks<Slot, SLOTS_IN_CHUNK>,
     pub(super) segments: Segments,
-    free: Mutex<Vec<u32>>,
+    free: sync::Mutex<Vec<u32>>,
 }
 
 impl Slab {
     pub(super) fn new(capacity: usize) -> Self {
         // A segment is split at 32 entries and rarely loses half of what is left.
         let segments = Segments::new(STRIPES + capacity / 8);
-        Self { slots: Chunks::new(capacity), segments, free: Mutex::new(Vec::new()) }
+        Self { slots: Chunks::new(capacity), segments, free: sync::Mutex::new(Vec::new()) }
     }
 
     #[inline]
@@ -99,7 +160,6 @@ pub(super) fn prefetch<T>(value: &T) {
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
-#[allow(unsafe_code)]
 fn line(at: *const i8) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a prefetch of any address reads nothing that the program can see and never faults; the instruction is
@@ -126,7 +186,7 @@ mod tests {
             let before = chunks.get(number).fetch_add(u64::from(number) + 1, Ordering::SeqCst);
             assert_eq!(before, 0, "new, and nobody else's");
         }
-        let beside = Chunks::<AtomicU64, 256>::new(1000);
+        let beside = Chunks::<AtomicU64, 256>::sparse(1000);
         assert!(beside.made(999).is_none());
         beside.at(999).store(7, Ordering::SeqCst);
         assert_eq!(beside.made(999).map(|thing| thing.load(Ordering::SeqCst)), Some(7));

@@ -24,12 +24,14 @@ mod index;
 mod line;
 mod manage;
 mod memory;
+mod pages;
 mod pins;
 mod probe;
 mod room;
 mod segment;
 mod slot;
 mod stripe;
+mod take;
 mod together;
 
 use crate::account::Notice;
@@ -46,7 +48,7 @@ use std::hash::{BuildHasher, Hasher};
 pub(crate) use answer::{Absent, Answer, Charge, Look};
 pub(crate) use cold::Ruled;
 pub(crate) use line::{Joined, Request};
-use memory::{Chunks, Slab, prefetch};
+use memory::{Chunks, Slab};
 pub(crate) use pins::Pin;
 use probe::Probe;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
@@ -75,6 +77,15 @@ pub(crate) struct Plan {
 pub(crate) struct Trace {
     hash: u64,
     likely: Option<u32>,
+    /// The coarse reading that was decided by; 0 if none was taken.
+    now: Ticks,
+}
+
+impl Trace {
+    /// The same for a caller who wants to know exactly how long to wait.
+    pub(crate) fn by_the_precise_clock(self) -> Self {
+        Self { now: 0, ..self }
+    }
 }
 
 /// A key, and where to look for it.
@@ -109,7 +120,7 @@ impl Table {
         Self {
             stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS))).collect(),
             slab: Slab::new(slots - 1),
-            notices: plan.notice_ms.map(|_| Chunks::new(slots)),
+            notices: plan.notice_ms.map(|_| Chunks::sparse(slots)),
             hasher: keyed_hash(),
             classes: Classes::new(),
             time,
@@ -143,44 +154,17 @@ impl Table {
         self.sought(key, self.hash(key))
     }
 
-    /// The slot that most likely holds the key.
-    #[allow(clippy::inline_always)] // as `take`
-    #[inline(always)]
-    fn likely(&self, sought: &Sought<'_>) -> Option<u32> {
-        self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash).next()
-    }
-
-    /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. An `Err` is
-    /// no answer: [`Table::charge`] gives it.
-    #[allow(clippy::inline_always)] // it has several callers, and each is a hot path
-    #[inline(always)]
-    pub(crate) fn take(&self, key: &[u8], n: u64) -> Result<Charge, Trace> {
-        let hash = self.hash(key);
-        let sought = self.sought(key, hash);
-        let likely = self.likely(&sought);
-        if let Some(number) = likely {
-            let slot = self.slab.slot(number);
-            // The slot is fetched while the clock is read.
-            prefetch(slot);
-            if let Some(taken) = slot.take(Whose::Key(&sought.probe), &self.classes, self.time.coarse(), n) {
-                return Ok(Charge::of(taken, None));
-            }
-        }
-        Err(Trace { hash, likely })
-    }
-
     /// Takes `n` tokens from the key's account, whatever that takes. Not inlined, so that the usual yes is short.
     #[inline(never)]
     pub(crate) fn charge(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
         let sought = self.sought(key, trace.hash);
         if let Some(number) = trace.likely {
-            let now = self.time.now();
-            if let Some(charge) = self.charge_slot(&sought, number, now, n) {
+            if let Some(charge) = self.charge_slot(&sought, number, trace.now, n) {
                 return Answer::Charged(charge);
             }
             // Other keys may look like this one.
             let mut others = self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash);
-            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, now, n)) {
+            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, trace.now, n)) {
                 return Answer::Charged(charge);
             }
         }
@@ -189,8 +173,9 @@ impl Table {
 
     /// `None`: this is not the slot, or what is in it is decided about under the lock.
     #[inline]
-    fn charge_slot(&self, sought: &Sought<'_>, number: u32, now: Ticks, n: u64) -> Option<Charge> {
-        let charged = self.slab.slot(number).charge(Whose::Key(&sought.probe), &self.classes, now, n).ok()?;
+    fn charge_slot(&self, sought: &Sought<'_>, number: u32, coarse: Ticks, n: u64) -> Option<Charge> {
+        let (slot, whose) = (self.slab.slot(number), Whose::Key(&sought.probe));
+        let charged = slot.charge_by(whose, &self.classes, coarse, || self.time.now(), n).ok()?;
         let charge = Charge::of(charged, None);
         match charge.verdict {
             // A word from before a step of the clock.

@@ -33,7 +33,7 @@ fn table(max_keys: usize, burst: u64, when_full: WhenFull) -> (Arc<Table>, Absen
 }
 
 fn admitted(table: &Table, key: &[u8], absent: Absent) -> u32 {
-    let taken = table.take(key, 1).map(Answer::Charged);
+    let taken = table.take::<false>(key, 1).map(Answer::Charged);
     let answer = taken.unwrap_or_else(|trace| table.charge(key, trace, 1, absent));
     u32::from(matches!(answer, Answer::Charged(charge) if matches!(charge.verdict, Verdict::Allow(_))))
 }

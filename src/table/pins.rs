@@ -33,6 +33,14 @@ impl Table {
         Some(Charge::of(taken, None))
     }
 
+    /// The same for a caller that knows that no other thread does anything to the table meanwhile.
+    #[cfg(feature = "python")]
+    #[inline]
+    pub(crate) fn take_pinned_alone(&self, pin: &Pin, n: u64) -> bool {
+        let slot = self.slab.slot(pin.slot);
+        slot.take_alone(Whose::Anybody, &self.classes, || self.time.coarse(), n).is_some()
+    }
+
     /// The same, whatever that takes.
     #[inline(never)]
     pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Answer {

@@ -1,15 +1,17 @@
 //! One segment of an index: up to 46 entries of 32 bits in three cache lines, open addressing within.
 //!
-//! RUNS PER DECISION: [`Segment::candidates`], usually one or two entries.
+//! RUNS PER DECISION: [`Segment::near`], the first few entries at once, and hardly ever [`Segment::candidates`], one
+//! after another.
 //!
 //! An entry is tag | slot number + 1, the tag being the hash's upper bits; 0 is empty. The position where a search
-//! begins follows from the tag alone, so an entry can be moved without asking its slot for the hash.
+//! begins follows from the tag alone, so an entry can be moved without asking its slot for the hash. No search begins so
+//! near the end that the first few entries would wrap.
 //! Writers hold the stripe's lock; `index` tells why readers need none.
 
 use std::ops::Range;
 
 use super::memory::prefetch;
-use crate::sync::{AtomicU32, HOME_BITS, Ordering, SEGMENT_ENTRIES, SPLIT_ABOVE};
+use crate::sync::{AtomicU32, NEAR, Ordering, SEGMENT_ENTRIES, SPLIT_ABOVE};
 
 /// New, it is empty: all zeros.
 #[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
@@ -21,11 +23,14 @@ pub(super) struct Segment {
     len: AtomicU32,
 }
 
+/// Positions where a search may begin.
+const HOMES: u64 = (SEGMENT_ENTRIES - NEAR + 1) as u64;
+
 /// Where the search for a hash, or for the tag of an entry, begins.
 #[inline]
 #[allow(clippy::cast_possible_truncation)]
-const fn home(hash: u32) -> usize {
-    ((hash >> (32 - HOME_BITS)) as usize * SEGMENT_ENTRIES) >> HOME_BITS
+const fn home(hash: u32, slot_mask: u32) -> usize {
+    (((hash & !slot_mask) as u64 * HOMES) >> 32) as usize
 }
 
 #[inline]
@@ -40,15 +45,34 @@ impl Segment {
         self.entries[at].load(Ordering::Acquire)
     }
 
+    /// The first of the nearest entries that looks like this hash, as slot number + 1; 0 if none does. How far it is from
+    /// home is different for each key, which a processor cannot foresee, so nothing here branches on it.
+    #[inline]
+    pub(super) fn near(&self, hash: u32, slot_mask: u32) -> u32 {
+        let at = home(hash, slot_mask);
+        let mut found = 0;
+        for offset in (0..NEAR).rev() {
+            let entry = self.entry(at + offset);
+            found = if (entry ^ hash) & !slot_mask == 0 { entry } else { found };
+        }
+        found & slot_mask
+    }
+
     /// Slots whose entry looks like this hash.
     #[inline]
     pub(super) fn candidates(&self, hash: u32, slot_mask: u32) -> Candidates<'_> {
-        Candidates { segment: Some(self), at: home(hash), left: SEGMENT_ENTRIES, hash, slot_mask }
+        Candidates { segment: Some(self), at: home(hash, slot_mask), left: SEGMENT_ENTRIES, hash, slot_mask }
+    }
+
+    /// The first slot, beyond the nearest entries, whose entry looks like this hash.
+    #[cold]
+    pub(super) fn far(&self, hash: u32, slot_mask: u32) -> Option<u32> {
+        self.candidates(hash, slot_mask).next()
     }
 
     #[inline]
-    pub(super) fn prefetch(&self, hash: u32) {
-        prefetch(&self.entries[home(hash)]);
+    pub(super) fn prefetch(&self, hash: u32, slot_mask: u32) {
+        prefetch(&self.entries[home(hash, slot_mask)]);
     }
 
     // All that follows needs the stripe's lock.
@@ -93,11 +117,11 @@ impl Segment {
     }
 
     /// Puts an entry in; false if there is no room.
-    pub(super) fn put(&self, entry: u32) -> bool {
+    pub(super) fn put(&self, entry: u32, slot_mask: u32) -> bool {
         if self.len() == SEGMENT_ENTRIES {
             return false;
         }
-        let mut at = home(entry);
+        let mut at = home(entry, slot_mask);
         while self.entry(at) != 0 {
             at = after(at);
         }
@@ -108,7 +132,7 @@ impl Segment {
 
     /// Takes a slot's entry out, and moves those behind it up.
     pub(super) fn remove(&self, hash: u32, slot: u32, slot_mask: u32) {
-        let mut hole = home(hash);
+        let mut hole = home(hash, slot_mask);
         while self.slot_at(hole, slot_mask) != Some(slot) {
             hole = after(hole);
         }
@@ -120,7 +144,7 @@ impl Segment {
                 break;
             }
             let distance = |to: usize, from: usize| (to + SEGMENT_ENTRIES - from) % SEGMENT_ENTRIES;
-            if distance(next, home(entry)) >= distance(next, hole) {
+            if distance(next, home(entry, slot_mask)) >= distance(next, hole) {
                 self.set(hole, entry);
                 hole = next;
             }
@@ -131,17 +155,17 @@ impl Segment {
     }
 
     /// Moves the entries that `leaves` names into `other`, which is new, and closes the gaps.
-    pub(super) fn part(&self, other: &Self, leaves: impl Fn(u32) -> bool) {
+    pub(super) fn part(&self, other: &Self, slot_mask: u32, leaves: impl Fn(u32) -> bool) {
         let all: [u32; SEGMENT_ENTRIES] = std::array::from_fn(|at| self.entry(at));
         let mut stay = [0; SEGMENT_ENTRIES];
         let mut left = 0;
         for &entry in all.iter().filter(|&&entry| entry != 0) {
             if leaves(entry) {
-                other.put(entry);
+                other.put(entry, slot_mask);
                 left += 1;
                 continue;
             }
-            let mut at = home(entry);
+            let mut at = home(entry, slot_mask);
             while stay[at] != 0 {
                 at = after(at);
             }

@@ -13,19 +13,23 @@
 //! the place of the last eight bytes of the key.
 //!
 //! **Why a reader needs no lock.** It loads the word (Acquire), then key, class and shift (Relaxed):
-//! 1. A word is published (Release) after what belongs to it, so who sees it sees at least that.
+//! 1. A word is published (Release) after what belongs to it, so who sees it sees at least that; and after the class was
+//!    put in place, so the class's numbers, too.
 //! 2. What it saw may belong to a *later* life. But then the word had been dead before, and never becomes the
 //!    loaded value again: the swap fails. A swap that succeeds (Release) comes before the one that makes the word
 //!    dead (Acquire), and so before every write to the key that follows it.
 //! 3. A denial swaps nothing: it loads the word again, after a fence that pairs with the one between the death and
 //!    the writes to the key.
+//!
+//! Who is alone needs none of this, and stores what others would swap. That is a promise of the caller's: an interpreter
+//! that lets one thread in at a time keeps it.
 
 use super::memory::prefetch;
 use super::probe::Probe;
 use crate::classes::{ClassId, Classes};
 use crate::limit::Verdict;
 use crate::sync::{AtomicU64, Ordering, fence, pause};
-use crate::ticks::{RANGE, Ticks};
+use crate::ticks::{RANGE, SKEW, Ticks};
 
 /// Set in a word that belongs to an account. Without it the slot is new or between two lives, and the rest is the last
 /// word of the life before.
@@ -64,6 +68,22 @@ struct Life {
     stored: u64,
     shift: Ticks,
     class: ClassId,
+}
+
+impl Life {
+    /// The account's word after a yes.
+    #[allow(clippy::inline_always)] // as `Slot::take`
+    #[inline(always)]
+    fn admitted(&self, classes: &Classes, now: Ticks, n: u64) -> Option<Ticks> {
+        // Stored words are compared, shift and all: all sums without the reading come first, it comes last.
+        let new = classes.usual(self.class).take(self.stored, now + self.shift, n)?;
+        (new < RANGE).then(|| new - self.shift)
+    }
+
+    #[inline]
+    fn charged(&self, new: Ticks, now: Ticks) -> Charged {
+        (Verdict::Allow(new), new, now, self.class)
+    }
 }
 
 /// Why a slot gave no answer.
@@ -127,18 +147,44 @@ impl Slot {
     #[allow(clippy::inline_always)] // it has several callers, and each is a hot path
     #[inline(always)]
     pub(super) fn take(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
+        let life = self.life(whose).ok()?;
+        let new = life.admitted(classes, now, n)?;
+        if self.swap(&life, new) {
+            return Some(life.charged(new, now));
+        }
+        self.take_again(whose, classes, now, n)
+    }
+
+    /// The same for a caller that knows that no other thread does anything to the table meanwhile: a swap would cost a third
+    /// of the decision, and keep the processor from beginning the next. `now` is read when the account is found.
+    #[allow(clippy::inline_always)] // as `take`
+    #[inline(always)]
+    pub(super) fn take_alone(
+        &self,
+        whose: Whose<'_>,
+        classes: &Classes,
+        now: impl FnOnce() -> Ticks,
+        n: u64,
+    ) -> Option<Charged> {
+        let life = self.life(whose).ok()?;
+        let now = now();
+        let new = life.admitted(classes, now, n)?;
+        // ORDERING: Release, for other threads later, as in `swap`.
+        self.word.store((new + life.shift) | ALIVE, Ordering::Release);
+        Some(life.charged(new, now))
+    }
+
+    /// Another charge came first.
+    #[cold]
+    #[inline(never)]
+    fn take_again(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
         loop {
-            let life = self.life(whose).ok()?;
-            let tat = life.stored - life.shift;
-            let verdict = classes.get(life.class).rule().decide(tat, now, n);
-            let Verdict::Allow(new) = verdict else { return None };
-            if new == tat || new + life.shift >= RANGE {
-                return None;
-            }
-            if self.swap(&life, new) {
-                return Some((verdict, new, now, life.class));
-            }
             pause();
+            let life = self.life(whose).ok()?;
+            let new = life.admitted(classes, now, n)?;
+            if self.swap(&life, new) {
+                return Some(life.charged(new, now));
+            }
         }
     }
 
@@ -152,8 +198,40 @@ impl Slot {
 
     /// Takes `n` tokens if the account's rule allows it by the precise reading `now`.
     pub(super) fn charge(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Result<Charged, Lost> {
+        self.charge_from(self.life(whose)?, whose, classes, now, n)
+    }
+
+    /// The same where a coarse reading is at hand (0: none is): a no that holds for longer than two readings may lie apart
+    /// needs no better one. A word from before a step of the clock is not judged by it.
+    pub(super) fn charge_by(
+        &self,
+        whose: Whose<'_>,
+        classes: &Classes,
+        coarse: Ticks,
+        precise: impl FnOnce() -> Ticks,
+        n: u64,
+    ) -> Result<Charged, Lost> {
+        let life = self.life(whose)?;
+        let (tat, rule) = (life.stored - life.shift, classes.get(life.class).rule());
+        let verdict = rule.decide(tat, coarse, n);
+        let is_plain =
+            coarse > 0 && matches!(verdict, Verdict::Deny(wait) if wait > SKEW) && !rule.is_ahead(tat, coarse);
+        if is_plain && self.still(&life) {
+            return Ok((verdict, tat, coarse, life.class));
+        }
+        self.charge_from(life, whose, classes, precise(), n)
+    }
+
+    /// Charges the life that was found, or what is there when it is another one by now.
+    fn charge_from(
+        &self,
+        mut life: Life,
+        whose: Whose<'_>,
+        classes: &Classes,
+        now: Ticks,
+        n: u64,
+    ) -> Result<Charged, Lost> {
         loop {
-            let life = self.life(whose)?;
             let tat = life.stored - life.shift;
             let verdict = classes.get(life.class).rule().decide(tat, now, n);
             match verdict {
@@ -168,6 +246,7 @@ impl Slot {
                 _ if self.still(&life) => return Ok((verdict, tat, now, life.class)),
                 _ => {}
             }
+            life = self.life(whose)?;
         }
     }
 
@@ -182,17 +261,20 @@ impl Slot {
         }
     }
 
-    /// Asks for the memory that a look at the word and the class needs.
-    pub(super) fn prefetch_word(&self) {
-        prefetch(&self.word);
+    /// Asks for the memory that [`Slot::look_locked`] needs.
+    pub(super) fn prefetch(&self) {
+        prefetch(self);
     }
 
     // All that follows needs the lock of the stripe that the slot belongs to.
 
     /// The word and the class of a slot that is in the index: no life ends or begins without the lock.
+    #[allow(clippy::cast_possible_truncation)]
     pub(super) fn look_locked(&self) -> (Ticks, ClassId) {
-        let life = self.life(Whose::Anybody).expect("who is in the index is alive");
-        (life.stored - life.shift, life.class)
+        // ORDERING: Acquire, as in `life`; the class is written under the lock that the caller holds.
+        let (stored, meta) = (self.word.load(Ordering::Acquire), self.meta.load(Ordering::Relaxed));
+        debug_assert!(stored & ALIVE != 0, "who is in the index is alive");
+        ((stored & !ALIVE) - self.shift(), ClassId::from_bits((meta >> CLASS_AT) as u32 & 0xff_ffff))
     }
 
     /// The hash that the account was put in under.
@@ -245,10 +327,11 @@ impl Slot {
         RANGE - self.shift()
     }
 
+    /// Where many are looked at, some have one and some not, so nothing here branches on it.
     fn shift(&self) -> Ticks {
         // ORDERING: Relaxed; written under the lock that the caller holds.
-        let shifted = self.meta.load(Ordering::Relaxed) >> KIND_AT & SHIFTED != 0;
-        if shifted { self.key[KEY_WORDS - 1].load(Ordering::Relaxed) } else { 0 }
+        let (meta, last) = (self.meta.load(Ordering::Relaxed), self.key[KEY_WORDS - 1].load(Ordering::Relaxed));
+        last & u64::from(meta >> KIND_AT & SHIFTED != 0).wrapping_neg()
     }
 
     /// Begins a life in a dead slot. Returns whether the stripe must keep the key; `Err` if the slot would have to be
@@ -292,47 +375,5 @@ impl crate::sync::Zeroed for Slot {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    fn class() -> ClassId {
-        ClassId::from_bits(7)
-    }
-
-    #[test]
-    fn a_slot_tells_keys_apart_and_words_only_rise() {
-        let slot = *crate::sync::zeroed::<Slot>();
-        let long = [b'x'; 33];
-        let keys: [&[u8]; 5] = [b"", b"a", b"a\0", &[b'x'; 32], &long];
-        let mut stored = 0;
-        for (life, key) in keys.iter().enumerate() {
-            let probe = Probe::new(key, 5);
-            // Always born at the same time: from the second life on, a shift is needed.
-            let kept_by_stripe = slot.be_born(&probe, class(), 1000, life == 0).unwrap();
-            assert_eq!(kept_by_stripe, life == 4, "33 bytes do not fit beside a shift");
-            let raw = slot.word.load(Ordering::SeqCst);
-            assert!(raw > stored, "{life}");
-            stored = raw;
-            assert_eq!(slot.look(Whose::Anybody), Ok((1000, class())));
-            for (other, key) in keys.iter().enumerate() {
-                let found = slot.look(Whose::Key(&Probe::new(key, 5))).is_ok();
-                assert_eq!(found, other == life && life != 4, "{other} in life {life}");
-            }
-            assert_eq!(slot.look(Whose::Key(&Probe::new(keys[life], 6))), Err(Lost::Other));
-            assert_eq!(slot.key().as_deref(), (life != 4).then_some(keys[life]));
-            assert_eq!(slot.die(Some(999)), None);
-            assert_eq!(slot.die(Some(1000)), Some((1000, class())));
-            assert_eq!(slot.look(Whose::Anybody), Err(Lost::Dead));
-        }
-    }
-
-    #[test]
-    fn a_slot_that_was_lifted_too_far_is_not_used_again() {
-        let slot = *crate::sync::zeroed::<Slot>();
-        let probe = Probe::new(b"a", 5);
-        slot.be_born(&probe, class(), MOST_SHIFT + 10, true).unwrap();
-        slot.die(None).unwrap();
-        assert_eq!(slot.be_born(&probe, class(), 0, false), Err(()));
-        assert_eq!(slot.be_born(&probe, class(), 20, false), Ok(false));
-    }
-}
+#[path = "slot_tests.rs"]
+mod tests;

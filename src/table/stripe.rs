@@ -244,7 +244,7 @@ impl Locked<'_> {
     fn judge(&mut self, met: &Met, now: Ticks, classes: &Classes) -> Sweep {
         let slots = met.numbers[..met.count].iter().map(|number| number - 1);
         for slot in slots.clone() {
-            self.slab.slot(slot).prefetch_word();
+            self.slab.slot(slot).prefetch();
         }
         let mut seen = Sweep::default();
         for slot in slots {
@@ -253,7 +253,8 @@ impl Locked<'_> {
                 continue;
             }
             let (mut tat, class) = self.slab.slot(slot).look_locked();
-            if classes.get(class).rule().is_ahead(tat, now) {
+            // Whoever owes no more than a bucket holds is not from before a step of the clock.
+            if tat.saturating_sub(now) > classes.usual(class).tolerance {
                 tat = self.clamp(slot, now, classes);
             }
             if tat <= now {

@@ -35,7 +35,7 @@ impl Bench {
             self.table.charge_each([key.as_bytes()].into_iter(), n, absent, now, |answer| answers.push(answer));
             return answers[0];
         }
-        let taken = self.table.take(key.as_bytes(), n).map(Answer::Charged);
+        let taken = self.table.take::<false>(key.as_bytes(), n).map(Answer::Charged);
         taken.unwrap_or_else(|trace| self.table.charge(key.as_bytes(), trace, n, absent))
     }
 
@@ -320,4 +320,49 @@ fn a_table_has_one_stripe_for_each_64_accounts_up_to_64() {
         let table = bench(max_keys, WhenFull::Deny, Rate::new(1, SECOND)).table;
         assert_eq!(table.stripes.len(), stripes, "{max_keys}");
     }
+}
+
+#[test]
+fn who_is_alone_gets_the_answers_that_others_get() {
+    let benches = [0, 1].map(|_| bench(100, WhenFull::Deny, Rate::new(10, SECOND)));
+    let mut random = 1_u32;
+    for _ in 0..20_000 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (key, n) = (format!("{}", random >> 28), u64::from(random >> 20 & 7));
+        let answers = [0, 1].map(|alone| {
+            let table = &benches[alone].table;
+            let taken =
+                if alone == 1 { table.take::<true>(key.as_bytes(), n) } else { table.take::<false>(key.as_bytes(), n) };
+            taken.map_or_else(
+                |trace| table.charge(key.as_bytes(), trace, n, Absent::Charge(benches[alone].class)),
+                Answer::Charged,
+            )
+        });
+        let certain = benches[0].ask(&key, n.max(1));
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(certain, benches[1].ask(&key, n.max(1)));
+        for bench in &benches {
+            bench.advance(u64::from(random >> 8 & 0xff_ffff));
+        }
+    }
+}
+
+// HAZARD clock-back
+#[test]
+fn a_plain_no_by_a_word_from_before_a_step_of_the_clock_is_none() {
+    let bench = bench(100, WhenFull::Deny, Rate::new(10, SECOND));
+    bench.advance(1_000 * SECOND);
+    assert_eq!(bench.exhaust("a"), 10);
+    let by_far = |n| {
+        let Err(trace) = bench.table.take::<false>(b"a", n) else { return false };
+        // By a reading that is a little older than the precise one.
+        let trace = Trace { now: trace.now - 1, ..trace };
+        matches!(bench.table.charge(b"a", trace, n, Absent::Tell), Answer::Charged(denied) if denied.now == trace.now)
+    };
+    assert!(by_far(10) && !by_far(1), "the one has to wait for a second, the other for 0.1 s");
+    bench.back(500 * SECOND);
+    assert!(!by_far(10), "the lock decides");
+    assert!(matches!(bench.ask("a", 10), Answer::Charged(Charge { verdict: Verdict::Deny(_), .. })));
+    bench.advance(SECOND);
+    assert!(bench.passes("a"), "no longer than a bucket takes to fill");
 }

@@ -53,6 +53,26 @@ def test_threads_admit_exactly_the_burst_and_after_idling_exactly_the_burst_agai
     assert (stats["allowed"], stats["denied"]) == (2 * keys * burst, 2 * (THREADS * TRIES - keys * burst))
 
 
+def test_a_batch_without_the_interpreter_lock_and_single_calls_with_it_lose_no_charge(clock):
+    burst, batch = 10_000_000, ["a"] * 500_000
+    limiter = Limiter(Rate(burst, 3600), clock=clock)
+    singly, done = 0, threading.Event()
+
+    def all_at_once():
+        try:
+            return sum(limiter.try_acquire_many(batch))
+        finally:
+            done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        at_once = pool.submit(all_at_once)
+        while not done.is_set():
+            singly += limiter.try_acquire("a")
+    passed = singly + at_once.result()
+    assert limiter.peek("a").remaining == burst - passed
+    assert limiter.stats()["allowed"] == passed
+
+
 def test_threads_share_a_bucket_and_a_batch(clock):
     bucket, limiter = TokenBucket(1000, 1, clock=clock), Limiter(Rate(1000, 1), clock=clock)
     assert sum(in_threads(lambda _: sum(bucket.try_acquire() for _ in range(TRIES)))) == 1000

@@ -1,0 +1,127 @@
+//! Zeroed memory for many things of one kind, in large pages where there are many.
+//!
+//! Runs when a table grows, never for a decision; but a decision in a large table waits for memory, and half of that is the
+//! processor asking where a page of 4 KiB lies. A page of 2 MiB is asked for 512 times less often. The system takes
+//! such pages only where it is told to, and only when they are touched, so what is made here costs nothing at first.
+
+#![allow(unsafe_code)]
+
+pub(super) use block::Block;
+
+/// A large page.
+#[cfg(not(loom))]
+const LARGE: usize = 1 << 21;
+
+/// Of how many things large pages are made without a rest.
+pub(super) const fn in_large_pages<T>() -> usize {
+    #[cfg(not(loom))]
+    return LARGE >> (size_of::<T>() | LARGE).trailing_zeros();
+    #[cfg(loom)]
+    return 1;
+}
+
+#[cfg(not(loom))]
+mod block {
+    use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+
+    use super::LARGE;
+    use crate::sync::Zeroed;
+
+    /// So many things side by side, all zeros. They are not dropped, only their memory is.
+    pub(in crate::table) struct Block<T> {
+        base: *mut u8,
+        layout: Layout,
+        first: *mut T,
+    }
+
+    // SAFETY: it owns its memory, and hands out no more than a pointer; whoever follows that answers for it.
+    unsafe impl<T: Send> Send for Block<T> {}
+
+    impl<T: Zeroed> Block<T> {
+        pub(in crate::table) fn new(count: usize, in_large_pages: bool) -> Self {
+            const { assert!(size_of::<T>() > 0 && !std::mem::needs_drop::<T>()) };
+            // Memory of a larger alignment would be cleared by hand, and so be touched; it is aligned here instead.
+            let slack = if in_large_pages { LARGE } else { 0 };
+            let bytes = size_of::<T>().checked_mul(count).and_then(|bytes| bytes.checked_add(slack));
+            let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, align_of::<T>()).ok());
+            let layout = layout.expect("a table fits the address space");
+            // SAFETY: the size is not zero, for no thing's is and there is one at least.
+            let base = unsafe { alloc_zeroed(layout) };
+            if base.is_null() {
+                handle_alloc_error(layout);
+            }
+            let skipped = if in_large_pages { base.align_offset(LARGE) } else { 0 };
+            let first = base.wrapping_add(skipped);
+            if in_large_pages {
+                advise(first, layout.size() - slack);
+            }
+            Self { base, layout, first: first.cast() }
+        }
+
+        /// The first of the things. Zeros are a value of each (`Zeroed`), and aligned they are, for large pages are.
+        pub(in crate::table) fn first(&self) -> *mut T {
+            self.first
+        }
+    }
+
+    impl<T> Drop for Block<T> {
+        fn drop(&mut self) {
+            // SAFETY: what `alloc_zeroed` gave for this layout.
+            unsafe { dealloc(self.base, self.layout) }
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn advise(first: *mut u8, bytes: usize) {
+        // SAFETY: advice about memory of our own, which changes nothing that is in it. Without large pages it does nothing.
+        unsafe { libc::madvise(first.cast(), bytes, libc::MADV_HUGEPAGE) };
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn advise(_first: *mut u8, _bytes: usize) {}
+}
+
+#[cfg(loom)]
+mod block {
+    //! The checker's atomics are more than zeros.
+    use crate::sync::Zeroed;
+
+    pub(in crate::table) struct Block<T>(*mut T, usize);
+
+    impl<T: Zeroed> Block<T> {
+        pub(in crate::table) fn new(count: usize, _in_large_pages: bool) -> Self {
+            let things: Box<[T]> = (0..count).map(|_| T::zero()).collect();
+            Self(Box::into_raw(things).cast(), count)
+        }
+
+        pub(in crate::table) fn first(&self) -> *mut T {
+            self.0
+        }
+    }
+
+    impl<T> Drop for Block<T> {
+        fn drop(&mut self) {
+            // SAFETY: the boxed slice that `new` took apart.
+            drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(self.0, self.1)) });
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::{AtomicU64, Ordering};
+
+    #[test]
+    fn it_is_zeros_aligned_and_as_long_as_was_asked_for() {
+        assert_eq!(in_large_pages::<[u64; 7 << 12]>(), 64);
+        assert_eq!(in_large_pages::<u64>(), LARGE / 8);
+        for (count, large) in [(1, false), (1000, false), (LARGE / 8, true), (5, true)] {
+            let block = Block::<AtomicU64>::new(count, large);
+            assert!(!large || block.first().addr().is_multiple_of(LARGE));
+            // SAFETY: so many were asked for, and nobody else has the block.
+            let things = unsafe { std::slice::from_raw_parts(block.first(), count) };
+            assert!(things.iter().all(|thing| thing.swap(7, Ordering::SeqCst) == 0));
+        }
+    }
+}
