@@ -230,9 +230,13 @@ impl Table {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always)] // where nothing is told, a denial need not call for that
+    #[inline(always)]
     fn notice(&self, slot: u32, now: Ticks) -> Option<u32> {
-        self.notices.as_ref()?.at(slot).denied(now, self.plan.notice_ms?)
+        match (&self.notices, self.plan.notice_ms) {
+            (Some(notices), Some(every)) => notices.at(slot).denied(now, every),
+            _ => None,
+        }
     }
 
     #[inline]

@@ -274,8 +274,14 @@ impl Locked<'_> {
         same.any(|other| other == slot) && !self.is_pinned(slot)
     }
 
+    #[inline]
     fn is_pinned(&self, slot: u32) -> bool {
-        !self.inner.side.is_empty() && self.inner.side.get(&slot).is_some_and(Side::is_held)
+        !self.inner.side.is_empty() && self.is_held(slot)
+    }
+
+    #[inline(never)]
+    fn is_held(&self, slot: u32) -> bool {
+        self.inner.side.get(&slot).is_some_and(Side::is_held)
     }
 
     /// The word of an absent key: the latest reading at which an account was dropped here.
