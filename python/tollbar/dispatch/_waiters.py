@@ -1,0 +1,48 @@
+"""Who waits on one event loop, in the order they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+
+def _ring(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Waiters:
+    """Tasks that wait for one thing to happen. No wake-up is lost: one that a cancelled task got goes on."""
+
+    def __init__(self) -> None:
+        self._futures: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+
+    def wake(self) -> None:
+        """Wake the one who has waited longest, if there is one."""
+        while self._futures:
+            future, _ = self._futures.popitem(last=False)
+            if not future.done():
+                future.set_result(None)
+                return
+
+    def wake_all(self) -> None:
+        """Wake everybody."""
+        while self._futures:
+            _ring(self._futures.popitem(last=False)[0])
+
+    async def wait(self, until: float | None = None) -> None:
+        """Wait to be woken, or until the loop's time is `until` seconds; then look again."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._futures[future] = None
+        timer = None if until is None else loop.call_at(until, _ring, future)
+        try:
+            await future
+        except BaseException:
+            if future.done() and not future.cancelled():
+                self.wake()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._futures.pop(future, None)

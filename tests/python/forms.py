@@ -1,0 +1,109 @@
+"""Both forms of the dispatch queue behind one set of awaitable names, so that one test tries both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+
+import virtual_time
+
+from tollbar.dispatch import DispatchQueue, ThreadDispatchQueue
+
+
+class AsyncPacer:
+    """A plain pacer as the asyncio form wants it, with the same arguments."""
+
+    def __init__(self, pacer):
+        self._pacer = pacer
+        if "timeout_ms" in inspect.signature(pacer.acquire).parameters:
+            self.acquire = self._acquire_timed
+        if hasattr(pacer, "record_rejected"):
+            self.record_rejected = pacer.record_rejected
+
+    @contextlib.asynccontextmanager
+    async def acquire(self):
+        with self._pacer.acquire():
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _acquire_timed(self, timeout_ms=0):
+        with self._pacer.acquire(timeout_ms):
+            yield
+
+
+class AsyncForm:
+    """The queue as it is; plain handlers are made async."""
+
+    def queue(self, handler, workers=("a",), **options):
+        async def call(item):
+            return handler(item)
+
+        if not isinstance(workers, dict):
+            workers = dict.fromkeys(workers)
+        paced = {name: None if pacer is None else AsyncPacer(pacer) for name, pacer in workers.items()}
+        return DispatchQueue(call, paced, **options)
+
+    def run(self, scenario):
+        return virtual_time.run(scenario())
+
+    def time(self):
+        return asyncio.get_running_loop().time()
+
+
+class _Awaited:
+    """The thread form's methods, to be awaited; they block."""
+
+    def __init__(self, queue):
+        self._queue = queue
+
+    def __getattr__(self, name):
+        return getattr(self._queue, name)
+
+    async def start(self):
+        return self._queue.start()
+
+    async def put(self, payload, **options):
+        return self._queue.put(payload, **options)
+
+    async def join(self):
+        return self._queue.join()
+
+    async def stop(self, **options):
+        return self._queue.stop(**options)
+
+    async def __aenter__(self):
+        self._queue.__enter__()
+        return self
+
+    async def __aexit__(self, *raised):
+        return self._queue.__exit__(*raised)
+
+
+class ThreadForm:
+    """The thread form on a clock that jumps."""
+
+    def __init__(self):
+        self.clock = virtual_time.JumpingClock()
+
+    def queue(self, handler, workers=("a",), **options):
+        if not isinstance(workers, dict):
+            workers = dict.fromkeys(workers)
+        return _Awaited(ThreadDispatchQueue(handler, workers, clock=self.clock, **options))
+
+    def run(self, scenario):
+        return asyncio.run(scenario())
+
+    def time(self):
+        return self.clock.time()
+
+
+FORMS = [AsyncForm, ThreadForm]
+
+
+def settled(queue):
+    """Assert that the books balance with nothing under way; give the numbers of the items at each end."""
+    stats = queue.stats()
+    assert stats.balanced
+    assert stats.main == stats.dead_letters == stats.in_flight == 0
+    return stats

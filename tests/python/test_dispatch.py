@@ -1,0 +1,638 @@
+"""The dispatch queue, both forms: tries and their ends, time to live, pacers, hooks, stopping."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import queue as threads_queue
+import random
+import sys
+from collections import Counter
+
+import pytest
+from forms import FORMS, settled
+
+pytest.importorskip("tenacity", reason="the default backoff needs tenacity")
+
+from tollbar.dispatch import (  # noqa: E402
+    GiveUp,
+    Graveyard,
+    QueueFull,
+    QueueStopped,
+    Reason,
+    Rejected,
+    Retry,
+    State,
+    full_jitter,
+)
+
+
+@pytest.fixture(params=FORMS, ids=lambda form: form.__name__)
+def form(request):
+    return request.param()
+
+
+class Highest(random.Random):
+    """Draws the upper end always: the backoff without its jitter."""
+
+    def uniform(self, _low, high):
+        return high
+
+
+class Fails:
+    """A handler that fails so many times for each payload, and remembers when it was called."""
+
+    def __init__(self, times=math.inf, error=RuntimeError):
+        self.times = times
+        self.error = error
+        self.calls = []
+
+    def __call__(self, item):
+        self.calls.append((item.payload, item.tries, item.clock()))
+        if item.tries <= self.times:
+            raise self.error("not this time")
+        return f"answer to {item.payload}"
+
+
+class Pacer:
+    """Lets everything pass, and writes down what happens."""
+
+    def __init__(self):
+        self.events = []
+
+    @contextlib.contextmanager
+    def acquire(self):
+        self.events.append("enter")
+        try:
+            yield
+        finally:
+            self.events.append("leave")
+
+    def record_rejected(self, retry_after):
+        self.events.append(("rejected", retry_after))
+
+
+def test_everything_is_done_in_the_order_of_acceptance(form):
+    seen, told = [], []
+
+    async def scenario():
+        queue = form.queue(
+            lambda item: seen.append(item.payload) or item.payload * 2,
+            on_done=lambda item, result: told.append((item.number, result)),
+        )
+        async with queue:
+            items = [await queue.put(number) for number in range(50)]
+            await queue.join()
+            assert all(item.state is State.DONE for item in items)
+        return queue
+
+    queue = form.run(scenario)
+    assert settled(queue).done == 50
+    assert seen == list(range(50))
+    assert told == [(number + 1, number * 2) for number in range(50)]
+
+
+def test_what_fails_is_tried_again_after_a_backoff_that_doubles(form):
+    handler = Fails(times=3)
+
+    async def scenario():
+        async with form.queue(handler, random=Highest(), max_tries=5) as queue:
+            await queue.put("a")
+        return queue
+
+    queue = form.run(scenario)
+    start = handler.calls[0][2]
+    assert [tries for _, tries, _ in handler.calls] == [1, 2, 3, 4]
+    assert [time - start for *_, time in handler.calls] == pytest.approx([0, 0.1, 0.3, 0.7])
+    stats = settled(queue)
+    assert (stats.done, stats.tries, stats.retries) == (1, 4, 3)
+
+
+def test_the_jitter_is_full_and_bounded():
+    wait = full_jitter(initial=0.5, base=3.0, longest=10.0)
+    generator = random.Random(1)
+    for tries, highest in [(1, 0.5), (2, 1.5), (3, 4.5), (4, 10.0), (5000, 10.0)]:
+        drawn = [wait(tries, generator) for _ in range(2000)]
+        assert 0 <= min(drawn) < highest * 0.01
+        assert highest * 0.99 < max(drawn) <= highest
+        assert sum(drawn) / len(drawn) == pytest.approx(highest / 2, rel=0.1)
+    assert [wait(3, random.Random(7)) for _ in range(3)] == [wait(3, random.Random(7))] * 3
+
+
+def test_the_last_try_ends_in_the_graveyard(form):
+    buried = []
+
+    async def scenario():
+        async with form.queue(Fails(), max_tries=3, on_bury=buried.append) as queue:
+            await queue.put("a")
+        return queue
+
+    queue = form.run(scenario)
+    (burial,) = queue.graveyard
+    assert buried == [burial]
+    assert (burial.reason, burial.item.tries, burial.item.payload) == (Reason.TRIES, 3, "a")
+    assert isinstance(burial.item.error, RuntimeError)
+    assert burial.item.error.__traceback__ is None
+    stats = settled(queue)
+    assert (stats.buried, stats.tries, stats.done) == (1, 3, 0)
+
+
+def test_a_handler_may_give_an_item_up_or_say_when(form):
+    times = []
+
+    def handler(item):
+        times.append(item.clock())
+        if item.payload == "hopeless":
+            raise GiveUp("no such account")
+        if item.tries == 1:
+            raise Retry("busy", after=60.0)
+
+    async def scenario():
+        async with form.queue(handler) as queue:
+            await queue.put("hopeless")
+            await queue.put("later")
+        return queue
+
+    queue = form.run(scenario)
+    (burial,) = queue.graveyard
+    assert (burial.reason, burial.item.tries) == (Reason.GIVEN_UP, 1)
+    assert settled(queue).done == 1
+    assert times[2] - times[1] >= 60
+
+
+def test_a_pacer_hears_of_a_429_while_the_call_is_its(form):
+    pacer = Pacer()
+
+    def handler(item):
+        if item.tries == 1:
+            raise Rejected("429", retry_after=2.0)
+
+    async def scenario():
+        async with form.queue(handler, {"a": pacer}) as queue:
+            await queue.put("x")
+        return queue
+
+    assert settled(form.run(scenario)).done == 1
+    assert pacer.events == ["enter", ("rejected", 2.0), "leave", "enter", "leave"]
+
+
+def test_what_expired_while_it_waited_is_buried_and_not_called(form):
+    handler = Fails(times=0)
+
+    async def scenario():
+        queue = form.queue(handler, ttl=5.0)
+        for payload, ttl in [("short", 1.0), ("long", 100.0), ("usual", None)]:
+            await queue.put(payload, ttl=ttl)
+        if hasattr(form, "clock"):
+            form.clock.advance(50.0)
+        else:
+            await asyncio.sleep(50.0)
+        await queue.start()
+        await queue.join()
+        await queue.stop()
+        return queue
+
+    queue = form.run(scenario)
+    assert [payload for payload, *_ in handler.calls] == ["long"]
+    assert [burial.item.payload for burial in queue.graveyard] == ["short", "usual"]
+    assert {burial.reason for burial in queue.graveyard} == {Reason.EXPIRED}
+    assert {burial.age for burial in queue.graveyard} == {50.0}
+    assert settled(queue).expired == 2
+
+
+def test_what_would_expire_before_its_next_try_is_buried_at_once(form):
+    handler = Fails()
+
+    async def scenario():
+        async with form.queue(handler, random=Highest(), ttl=0.25) as queue:
+            item = await queue.put("a")
+            assert item.remaining() == 0.25
+            await queue.join()
+            return queue
+
+    queue = form.run(scenario)
+    (burial,) = queue.graveyard
+    # Tries at 0 and 0.1 s; the third would have been at 0.3 s.
+    assert (burial.reason, burial.item.tries) == (Reason.EXPIRED, 2)
+    assert burial.age == pytest.approx(0.1)
+
+
+def test_a_pacer_that_knows_of_time_outs_is_given_the_time_to_live(form):
+    asked = []
+
+    class TimedPacer:
+        @contextlib.contextmanager
+        def acquire(self, timeout_ms=0):
+            asked.append(timeout_ms)
+            if timeout_ms == 3000:
+                raise TimeoutError("it would take longer")
+            yield
+
+    async def scenario():
+        async with form.queue(Fails(times=0), {"a": TimedPacer()}) as queue:
+            await queue.put("never expires")
+            await queue.join()
+            await queue.put("too late", ttl=3.0)
+            await queue.put("in time", ttl=4.0)
+        return queue
+
+    queue = form.run(scenario)
+    assert asked == [0, 3000, 4000]
+    (burial,) = queue.graveyard
+    assert (burial.item.payload, burial.reason, burial.item.tries) == ("too late", Reason.EXPIRED, 0)
+    assert settled(queue).done == 2
+
+
+def test_an_item_that_expires_in_a_pacer_is_not_called(form):
+    class SlowPacer:
+        @contextlib.contextmanager
+        def acquire(self):
+            if hasattr(form, "clock"):
+                form.clock.advance(10.0)
+            else:
+                asyncio.get_running_loop()._now += 10.0
+            yield
+
+    handler = Fails(times=0)
+
+    async def scenario():
+        async with form.queue(handler, {"a": SlowPacer()}, ttl=5.0) as queue:
+            await queue.put("x")
+        return queue
+
+    queue = form.run(scenario)
+    assert handler.calls == []
+    assert [burial.reason for burial in queue.graveyard] == [Reason.EXPIRED]
+    assert settled(queue).late == 0
+
+
+def test_a_pacer_that_fails_costs_a_try_and_one_that_fails_afterwards_costs_nothing(form, caplog):
+    class BrokenPacer:
+        def __init__(self, when):
+            self.when = when
+
+        @contextlib.contextmanager
+        def acquire(self):
+            if self.when == "before":
+                raise OSError("no pacing today")
+            yield
+            raise OSError("afterwards")
+
+    handler = Fails(times=0)
+
+    async def scenario(when):
+        async with form.queue(handler, {"a": BrokenPacer(when)}, max_tries=3) as queue:
+            await queue.put(when)
+        return queue
+
+    queue = form.run(lambda: scenario("before"))
+    (burial,) = queue.graveyard
+    assert (burial.item.tries, str(burial.item.error), handler.calls) == (3, "no pacing today", [])
+    settled(queue)
+    queue = form.run(lambda: scenario("after"))
+    assert settled(queue).done == len(handler.calls) == 1
+    assert "failed after item 1" in caplog.text
+
+
+def test_a_pacer_that_swallows_what_the_handler_raises_does_not_make_it_done(form):
+    class Swallows:
+        @contextlib.contextmanager
+        def acquire(self):
+            with contextlib.suppress(RuntimeError):
+                yield
+
+    async def scenario():
+        async with form.queue(Fails(), {"a": Swallows()}, max_tries=2) as queue:
+            await queue.put("x")
+        return queue
+
+    assert settled(form.run(scenario)).buried == 1
+
+
+def test_a_full_queue_says_so_and_dead_letters_take_room(form):
+    async def scenario():
+        queue = form.queue(Fails(error=lambda words: Retry(words, after=1000.0)), maxsize=2)
+        await queue.put(1)
+        await queue.put(2)
+        for kind in (QueueFull, asyncio.QueueFull, threads_queue.Full):
+            with pytest.raises(kind, match="2 items wait, and maxsize is 2"):
+                queue.put_nowait(3)
+        assert queue.stats().accepted == 2
+        return queue
+
+    queue = form.run(scenario)
+    assert queue.stats().main == 2
+
+
+def test_a_hook_that_raises_harms_nothing(form, caplog):
+    def hook(*_):
+        raise ValueError("a bad hook")
+
+    async def scenario():
+        async with form.queue(Fails(times=1), max_tries=1, on_done=hook, on_bury=hook) as queue:
+            await queue.put("fails")
+        async with form.queue(Fails(times=0), on_done=hook, on_bury=hook) as other:
+            await other.put("passes")
+            await other.put("expires", ttl=1e-9)
+        return queue, other
+
+    queue, other = form.run(scenario)
+    assert (settled(queue).buried, settled(other).done) == (1, 1)
+    assert queue.stats().hook_errors + other.stats().hook_errors >= 2
+    assert "a bad hook" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [-1.0, math.nan, math.inf, "exception"])
+def test_a_backoff_that_fails_does_not_cost_the_item(form, caplog, wrong):
+    def backoff(_tries, _random):
+        return 1 / 0 if wrong == "exception" else wrong
+
+    async def scenario():
+        async with form.queue(Fails(times=1), backoff=backoff) as queue:
+            await queue.put("x")
+        return queue
+
+    assert settled(form.run(scenario)).done == 1
+    assert "backoff" in caplog.text
+
+
+def test_stop_hands_back_what_waits_for_a_further_try(form):
+    async def scenario():
+        queue = form.queue(Fails(), backoff=lambda _tries, _random: 10_000.0, max_tries=2)
+        buried = []
+        await queue.put("waits")
+        await queue.put("waits too")
+        if hasattr(form, "clock"):
+            # A clock that jumps would bring the next try on at once: the first is made without it.
+            return None
+        await queue.start()
+        await asyncio.sleep(5.0)
+        assert queue.stats().dead_letters == 2
+        left = await queue.stop(drain=False)
+        return queue, left, buried
+
+    answer = form.run(scenario)
+    if answer is not None:
+        queue, left, _ = answer
+        assert [(item.payload, item.tries, item.state) for item in left] == [
+            ("waits", 1, State.HANDED_BACK),
+            ("waits too", 1, State.HANDED_BACK),
+        ]
+        assert settled(queue).handed_back == 2
+
+
+def test_stop_before_start_hands_everything_back(form):
+    async def scenario():
+        queue = form.queue(Fails(times=0))
+        for number in range(3):
+            await queue.put(number)
+        left = await queue.stop()
+        assert await queue.stop() == left == queue.handed_back
+        with pytest.raises(QueueStopped, match="nothing more is accepted"):
+            await queue.put(4)
+        with pytest.raises(QueueStopped):
+            queue.put_nowait(4)
+        return queue, left
+
+    queue, left = form.run(scenario)
+    assert [item.payload for item in left] == [0, 1, 2]
+    assert settled(queue).handed_back == 3
+
+
+def test_leaving_by_an_exception_hands_back_and_leaving_quietly_drains(form):
+    async def scenario():
+        queue = form.queue(Fails(times=0))
+        for number in range(5):
+            await queue.put(number)
+        async with queue:
+            pass
+        assert settled(queue).done == 5
+        queue = form.queue(Fails(times=0))
+        with pytest.raises(ZeroDivisionError):
+            async with queue:
+                1 / 0  # noqa: B018
+        assert settled(queue).accepted == 0
+        with pytest.raises(RuntimeError, match="started before"):
+            await queue.start()
+
+    form.run(scenario)
+
+
+def test_equal_payloads_are_items_of_their_own(form):
+    numbers = []
+    payload = ["neither hashable nor alone"]
+
+    async def scenario():
+        async with form.queue(lambda item: numbers.append(item.number)) as queue:
+            for _ in range(4):
+                await queue.put(payload)
+        return queue
+
+    assert settled(form.run(scenario)).done == 4
+    assert numbers == [1, 2, 3, 4]
+
+
+def test_the_graveyard_writes_json_lines_and_is_emptied_once(form, tmp_path):
+    path = tmp_path / "graveyard.jsonl"
+
+    async def scenario():
+        async with form.queue(Fails(), max_tries=1, graveyard=Graveyard(unix=lambda: 1e9)) as queue:
+            await queue.put({"to": "a@example.org"}, key="tenant")
+            await queue.put(object())
+        return queue
+
+    queue = form.run(scenario)
+    assert queue.graveyard.write(path) == 2
+    assert queue.graveyard.write(str(path)) == 2
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(lines) == 4
+    assert lines[0] == {
+        "number": 1,
+        "key": "tenant",
+        "payload": {"to": "a@example.org"},
+        "reason": "tries",
+        "tries": 1,
+        "worker": "a",
+        "error": "RuntimeError: not this time",
+        "age": lines[0]["age"],
+        "unix": 1e9,
+    }
+    assert lines[1]["payload"].startswith("<object object")
+    assert len(queue.graveyard) == len(queue.graveyard.take()) == 2
+    assert len(queue.graveyard) == len(queue.graveyard.take()) == 0
+    assert settled(queue).buried == 2
+
+
+def test_sticky_keys_stay_with_their_worker(form):
+    seen = {}
+
+    def handler(item):
+        seen.setdefault(item.key, set()).add(item.worker)
+        if item.tries == 1:
+            raise RuntimeError("once more, from the same worker")
+
+    async def scenario():
+        async with form.queue(handler, ("a", "b", "c"), sticky=True, concurrency=2) as queue:
+            for number in range(300):
+                await queue.put(number, key=f"key {number % 30}")
+            await queue.put(0, key="b")
+            with pytest.raises(TypeError, match="key: must be text"):
+                await queue.put(1)
+        return queue
+
+    queue = form.run(scenario)
+    assert settled(queue).done == 301
+    assert all(workers == {queue.worker_of(key)} for key, workers in seen.items())
+    assert seen["b"] == {"b"}
+    assert set().union(*seen.values()) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"workers": {}}, ValueError, "workers: must not be empty"),
+        ({"workers": {1: None}}, TypeError, "workers: names must be text, got 1"),
+        ({"workers": {"a": object()}}, TypeError, "the pacer of 'a' must have acquire"),
+        ({"maxsize": 0}, ValueError, "maxsize: must be at least 1, got 0"),
+        ({"maxsize": 1.5}, TypeError, "maxsize: must be a whole number, got 1.5"),
+        ({"maxsize": True}, TypeError, "maxsize: must be a whole number, got True"),
+        ({"concurrency": 0}, ValueError, "concurrency: must be at least 1"),
+        ({"max_tries": 0}, ValueError, "max_tries: must be at least 1"),
+        ({"ttl": 0}, ValueError, "ttl: must be finite and above 0, got 0"),
+        ({"ttl": math.nan}, ValueError, "ttl: must be finite and above 0, got nan"),
+        ({"ttl": "1"}, TypeError, "ttl: must be seconds or None, got '1'"),
+        ({"log_interval": -1}, ValueError, "log_interval: must be finite and above 0, got -1"),
+        ({"backoff": 3}, TypeError, "backoff: must be a function"),
+        ({"on_done": 3}, TypeError, "on_done: must be a plain function"),
+        ({"on_bury": asyncio.sleep}, TypeError, "on_bury: must be a plain function"),
+    ],
+)
+def test_options_that_are_none_are_refused(form, options, error, words):
+    from tollbar.dispatch import DispatchQueue, ThreadDispatchQueue
+
+    make = ThreadDispatchQueue if hasattr(form, "clock") else DispatchQueue
+    with pytest.raises(error, match=words):
+        make(Fails(), **{"workers": {"a": None}, **options})
+
+
+def test_arguments_that_are_none_are_refused_and_accept_nothing(form):
+    async def scenario():
+        queue = form.queue(Fails())
+        with pytest.raises(ValueError, match="ttl: must be finite"):
+            await queue.put(1, ttl=-1)
+        with pytest.raises(ValueError, match="timeout: must be finite and at least 0"):
+            await queue.stop(timeout=-1)
+        queue.put_nowait(1)
+        assert queue.stats().accepted == 1
+
+    form.run(scenario)
+    for wrong in (-1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="after: must be a finite number"):
+            Retry(after=wrong)
+        with pytest.raises(ValueError, match="initial: must be a finite number"):
+            full_jitter(initial=wrong)
+
+
+def test_without_tenacity_the_error_names_the_extra(form, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(ImportError, match=r"pip install 'tollbar\[dispatch\]'"):
+        form.queue(Fails())
+    form.queue(Fails(), max_tries=1)
+    form.queue(Fails(), backoff=lambda _tries, _random: 0.0)
+
+
+def test_statistics_and_log_lines_tell_what_happened(form, caplog):
+    lines = []
+
+    class Lines(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    logger = logging.getLogger("tollbar.dispatch")
+    handler = Lines()
+    logger.addHandler(handler)
+    times = iter([1.0, 2.0, 3.0, 4.0])
+
+    def slow(item):
+        if hasattr(form, "clock"):
+            form.clock.advance(next(times))
+        else:
+            asyncio.get_running_loop()._now += next(times)
+
+    async def scenario():
+        queue = form.queue(slow, log_interval=None if hasattr(form, "clock") else 2.5)
+        for number in range(4):
+            await queue.put(number)
+        async with queue:
+            await queue.join()
+            if not hasattr(form, "clock"):
+                await asyncio.sleep(10.0)
+        return queue
+
+    with caplog.at_level(logging.INFO, "tollbar.dispatch"):
+        queue = form.run(scenario)
+    logger.removeHandler(handler)
+    stats = settled(queue)
+    assert (stats.latency.p50, stats.latency.p90, stats.latency.p99) == (3.0, 10.0, 10.0)
+    assert stats.workers == 0
+    if hasattr(form, "clock"):
+        assert stats.throughput == pytest.approx(4 / 10.0)
+    else:
+        assert any("done 0.4/s" in line and "latency 3000/10000/10000 ms" in line for line in lines), lines
+        assert len(lines) >= 4
+
+
+def test_random_traffic_balances(form):
+    """Ten thousand items with random failures and a stop in the middle: each at exactly one end."""
+    generator = random.Random(20)
+    ends = Counter()
+
+    def handler(item):
+        fate = generator.random()
+        if fate < 0.3:
+            raise (RuntimeError("failure"), TimeoutError("time-out"), GiveUp("never"), Retry(after=0.5))[
+                item.number % 4
+            ]
+        if fate < 0.31:
+            raise asyncio.CancelledError
+
+    async def scenario():
+        queue = form.queue(
+            handler,
+            [f"worker {number}" for number in range(5)],
+            maxsize=10_000,
+            concurrency=4,
+            ttl=3.0,
+            max_tries=4,
+            random=random.Random(21),
+            on_done=lambda item, _: ends.update([item.number]),
+            on_bury=lambda burial: ends.update([burial.item.number]),
+        )
+        await queue.start()
+        accepted = [await queue.put(number) for number in range(8_000)]
+        with contextlib.suppress(QueueStopped):
+            for number in range(2_000):
+                accepted.append(await queue.put(number))
+                if number == 1_000 and not hasattr(form, "clock"):
+                    await asyncio.sleep(0)
+        left = await queue.stop(drain=False)
+        ends.update(item.number for item in left)
+        return queue, accepted, left
+
+    queue, accepted, left = form.run(scenario)
+    stats = settled(queue)
+    assert len(accepted) == stats.accepted == 10_000
+    assert ends == Counter(item.number for item in accepted)
+    assert Counter(item.state for item in accepted) == Counter(
+        {
+            state: count
+            for state, count in [
+                (State.DONE, stats.done),
+                (State.BURIED, stats.buried),
+                (State.HANDED_BACK, stats.handed_back),
+            ]
+            if count
+        }
+    )
+    assert left
