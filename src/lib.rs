@@ -9,10 +9,12 @@
 //! | [`policy`], `classes` | checked limits, and the small number that an account stores for them |
 //! | `account` | the word of a bucket of its own, and when denials were told — hot path, stop 1 |
 //! | `table` | stripes of key -> account, and eviction that does not forgive — hot path, stop 2 |
+//! | `queue` | who waits, in order of arrival; only the head needs a timer |
 //! | `striped` | keys behind a lock for each share of them, for states that are more than a word |
 //! | [`limiter`], [`bucket`] | the facade, all that the faces see |
 //! | [`history`] | another: limits over logged sends, so many a minute, an hour, a day |
 //! | [`access`] | another: so many accesses in any period, in whatever order their times come |
+//! | [`pacing`] | another: a client that reaches a server's limit and is never told 429 |
 //! | `python` | a thin face: converts, calls the facade, converts back |
 //!
 //! A decision on a known key walks `python -> limiter -> table -> account -> limit`.
@@ -44,7 +46,9 @@ pub mod error;
 pub mod history;
 pub mod limit;
 pub mod limiter;
+pub mod pacing;
 pub mod policy;
+mod queue;
 mod striped;
 mod sync;
 mod table;
@@ -62,5 +66,6 @@ pub use error::Error;
 pub use history::{Limits, Planned, SendHistory};
 pub use limit::{Migration, Rate};
 pub use limiter::{Denial, Joint, Limiter, Outcome, State, Stats};
+pub use pacing::Pacer;
 pub use policy::Policy;
 pub use table::{LOOKS_PER_INSERTION, MAX_KEY_LEN, WhenFull};

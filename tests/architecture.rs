@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 /// From the ground up. A room may use those above it in this list, and itself.
 const FLOORS: &[&[&str]] = &[
     &["ticks", "sync", "decision", "error"],
-    &["clock", "counters", "limit", "striped"],
+    &["clock", "counters", "limit", "queue", "striped"],
     &["policy"],
     &["classes"],
     &["account"],
     &["table"],
-    &["limiter", "bucket", "history", "access"],
+    &["limiter", "bucket", "history", "access", "pacing"],
     &["python", "capi"],
 ];
 

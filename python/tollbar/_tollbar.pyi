@@ -4,8 +4,9 @@ Durations are float seconds, rounded up, so that whoever waits as long as told i
 Every object here may be used from any thread and any event loop at once.
 """
 
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import datetime
+from types import TracebackType
 from typing import Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypedDict, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
@@ -18,11 +19,14 @@ __all__ = [
     "Jail",
     "Limiter",
     "ManualClock",
+    "Pacing",
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",
+    "RateLimiterTimeout",
     "SlidingWindow",
     "TokenBucket",
+    "Turn",
     "__version__",
     "build_profile",
 ]
@@ -559,6 +563,85 @@ class SlidingWindow:
     def _set_in_flight(self, account_id: str, count: int) -> None: ...
     def _forget_in_flight(self, account_id: str) -> bool: ...
     def _forget_all_in_flight(self) -> None: ...
+
+class RateLimiterTimeout(Exception):
+    """No permit within the timeout: raised as soon as that is known, if need be before any waiting."""
+
+    retry_after: float | None = None
+    """Seconds until the turn would have come, as far as is known; None where tollbar did not raise it."""
+
+class _PacingState(TypedDict):
+    granted: int
+    refused: int
+    timed_out: int
+    waiting: int
+    in_flight: int
+    in_use: int
+    headroom: float
+    blocked: float
+
+@disjoint_base
+class Pacing:
+    """The native part of `tollbar.pacing.RateLimiter` and `ThreadSafeRateLimiter`.
+
+    `per_second_rate` requests in any second of the *server*: each holds a permit from the send until a second
+    after its response, or a second and a headroom after the send if that is earlier. The headroom is how long
+    a request may be under way, as learned from the spread of round-trip times; it begins with `headroom_ms`,
+    is raised at once by a round trip that does not fit and by a 429, and comes down slowly.
+
+    - `min_duration_ms_between_requests`: kept only with `enforce_spacing=True`.
+    - `clock`: a `ManualClock`; None is the system's monotonic clock.
+
+    Permits go to those who wait in the order in which they came. Any thread and any event loop may call.
+    ValueError or TypeError that names the argument. Copying or pickling raises TypeError: it would make a
+    second budget. A forked child goes on with the permits that were in use, and without those who waited.
+    """
+
+    def __new__(
+        cls,
+        per_second_rate: _Whole,
+        min_duration_ms_between_requests: float = 0,
+        *,
+        enforce_spacing: bool = False,
+        headroom_ms: float = 50.0,
+        clock: ManualClock | None = None,
+    ) -> Self: ...
+    def record_latency(self, latency_ms: float) -> None:
+        """Tell a round-trip time that was measured elsewhere; those of the blocks are known."""
+    def record_rejected(self, retry_after: float | str | None = None) -> None:
+        """Tell that the server answered 429, and what its Retry-After said, in seconds.
+
+        The headroom grows; with `retry_after` nothing is sent until then, and whoever would have to wait past
+        his timeout is told at once.
+        """
+    def stats(self) -> _PacingState:
+        """Return totals and the present state.
+
+        granted: permits granted; refused: 429s that were told; timed_out: those who got no permit in time;
+        waiting: those who wait; in_flight: blocks that have not ended; in_use: permits that are not free;
+        headroom: seconds; blocked: seconds for which the server does not want to be asked.
+        """
+    def _turn(self, timeout_ms: float) -> Turn: ...
+
+@final
+class Turn:
+    """One `with` block: waits for a permit, holds it, and gives it back on every way out.
+
+    The block's end stamps the response. A block that is left by an exception may have sent its request: its
+    permit is held for as long as that may be under way, and another second.
+    """
+
+    def __enter__(self) -> Pacing: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def _start(self, wake: Callable[[], object]) -> bool: ...
+    def _look(self) -> float | None: ...
+    def _finish(self, answered: bool) -> None: ...
 
 def _before_fork() -> None:
     """Wait until no batch runs outside the interpreter."""

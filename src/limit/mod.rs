@@ -4,16 +4,20 @@
 
 mod blocks;
 mod fraction;
+mod headroom;
 mod jail;
 mod log;
+mod permits;
 mod rate;
 mod runs;
 mod token_bucket;
 mod window;
 
 pub use fraction::simplest_fraction;
+pub use headroom::{FIRST_HEADROOM, Headroom};
 pub use jail::{Jail, Record};
 pub use log::Log;
+pub use permits::{Pace, Permits, Slot};
 pub use rate::{MAX_BURST, Rate};
 pub use runs::Runs;
 pub use token_bucket::{Balance, Migration, Reserved, TokenBucket, Verdict};

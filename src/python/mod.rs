@@ -22,6 +22,7 @@ mod fork;
 mod granted;
 mod interpreter;
 mod limiter;
+mod pacing;
 mod rate;
 mod rate_limiter;
 mod raw_type;
@@ -43,6 +44,9 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<decision::Decision>()?;
     module.add_class::<exceeded::RateLimitExceeded>()?;
     module.add_class::<limiter::Limiter>()?;
+    module.add_class::<pacing::Pacing>()?;
+    module.add_class::<pacing::Turn>()?;
+    module.add("RateLimiterTimeout", pacing::timeout_class(py)?)?;
     module.add_class::<rate::Rate>()?;
     module.add_class::<rate_limiter::RateLimiter>()?;
     module.add_class::<sliding_window::SlidingWindow>()?;

@@ -1,0 +1,103 @@
+"""Pace the requests of an API client: reach the server's limit, and never be told 429.
+
+`RateLimiter` is for tasks, `ThreadSafeRateLimiter` for threads.
+
+    import asyncio
+    from tollbar.pacing import RateLimiter, RateLimiterTimeout
+
+    limiter = RateLimiter(20, 50)
+
+
+    async def request() -> str:
+        try:
+            async with limiter.acquire(timeout_ms=900):
+                return "sent"  # the block ends with the response; a 429 is told by limiter.record_rejected(5)
+        except RateLimiterTimeout as late:
+            return f"not now: in {late.retry_after} s"
+
+
+    async def main() -> None:
+        print(await asyncio.gather(*(request() for _ in range(21))))
+
+
+    asyncio.run(main())
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from tollbar._tollbar import Pacing, RateLimiterTimeout, Turn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["RateLimiter", "RateLimiterTimeout", "ThreadSafeRateLimiter"]
+
+
+class RateLimiter(Pacing):
+    """Paces tasks."""
+
+    def acquire(self, timeout_ms: float = 0) -> Acquiring:
+        """Wait for a permit and hold it for the block: `async with limiter.acquire(): ...`."""
+        return Acquiring(self, self._turn(timeout_ms))
+
+
+class ThreadSafeRateLimiter(Pacing):
+    """Paces threads."""
+
+    def acquire(self, timeout_ms: float = 0) -> Turn:
+        """Wait for a permit and hold it for the block: `with limiter.acquire(): ...`."""
+        return self._turn(timeout_ms)
+
+
+class Acquiring:
+    """One `async with` block: parks its task until the turn has come."""
+
+    __slots__ = ("_limiter", "_loop", "_parked", "_turn")
+
+    def __init__(self, limiter: RateLimiter, turn: Turn) -> None:
+        self._limiter = limiter
+        self._turn = turn
+        self._parked: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> RateLimiter:
+        self._loop = asyncio.get_running_loop()
+        if not self._turn._start(self._wake):  # noqa: SLF001 - the native part is ours
+            try:
+                while (wait := self._turn._look()) is not None:  # noqa: SLF001
+                    await self._park(wait)
+            except BaseException:
+                self._turn._finish(answered=False)  # noqa: SLF001
+                raise
+        return self._limiter
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._turn._finish(answered=kind is None)  # noqa: SLF001
+
+    async def _park(self, seconds: float) -> None:
+        self._parked = self._loop.create_future()
+        timer = None if seconds == math.inf else self._loop.call_later(seconds, self._go_on)
+        try:
+            await self._parked
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        """Let the task look again; called from whatever thread has something for it."""
+        try:
+            self._loop.call_soon_threadsafe(self._go_on)
+        except RuntimeError:  # the loop is closed, and its tasks with it: the next one's turn
+            self._turn._finish(answered=False)  # noqa: SLF001
+
+    def _go_on(self) -> None:
+        if self._parked is not None and not self._parked.done():
+            self._parked.set_result(None)

@@ -1,0 +1,226 @@
+//! So many requests in any window, counted by a server that is some way off: interchangeable permits, each held from the
+//! send until its request must have left the server's window.
+//!
+//! When the response is here, the request has arrived before: a permit that comes back a window after the response is
+//! always safe. It may come back earlier, a window and a headroom after the send, if no request takes longer to arrive
+//! than the headroom says (`headroom.rs`). That is a bet on the network; few of them are open at a time, so a network
+//! that changes all of a sudden costs few refusals before the headroom has learned of it.
+//!
+//! Permits have no order among themselves: whichever is free first goes next.
+
+use std::collections::BTreeMap;
+
+use super::Headroom;
+use super::window::MOST;
+use crate::error::Error;
+
+/// Of so many permits, one may be a bet at a time.
+const PERMITS_PER_BET: usize = 5;
+
+/// `permits` requests in any window of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    permits: usize,
+    window: u64,
+    margin: u64,
+}
+
+impl Pace {
+    /// `margin` is added to the window: the grain of the server's clock.
+    ///
+    /// # Errors
+    /// Refuses zeros, and more than 2^32 - 1 permits.
+    pub fn new(permits: u64, window: u64, margin: u64) -> Result<Self, Error> {
+        if permits == 0 {
+            return Err(Error::invalid("permits", permits, "must be at least 1"));
+        }
+        if window == 0 {
+            return Err(Error::invalid("window", window, "must be at least 1 ns"));
+        }
+        match usize::try_from(permits) {
+            Ok(fits) if permits <= MOST => Ok(Self { permits: fits, window, margin }),
+            _ => Err(Error::invalid("permits", permits, "must be at most 4,294,967,295")),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn permits(&self) -> usize {
+        self.permits
+    }
+
+    /// The same with another margin.
+    #[must_use]
+    pub const fn with_margin(self, margin: u64) -> Self {
+        Self { margin, ..self }
+    }
+
+    /// From the arrival to the end of the hold: the server wants *more* than a window between two.
+    const fn hold(&self) -> u64 {
+        let margin = if self.margin == 0 { 1 } else { self.margin };
+        self.window.saturating_add(margin)
+    }
+
+    /// How many bets may be open.
+    const fn bets(&self) -> usize {
+        if self.permits < PERMITS_PER_BET { 1 } else { self.permits / PERMITS_PER_BET }
+    }
+}
+
+/// A permit whose request has ended, and which is held still.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    number: u64,
+    sent: u64,
+    ended: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    sent: u64,
+    is_bet: bool,
+}
+
+/// The right to send one request now, not used yet; it remembers whose place it took early.
+#[derive(Debug)]
+#[must_use = "a slot that is neither sent nor put back is lost"]
+pub struct Slot(Option<Held>);
+
+/// The permits of one key that are not free.
+#[derive(Debug, Default)]
+pub struct Permits {
+    flights: BTreeMap<u64, Flight>,
+    /// The held ones twice: by the send, which the bet goes by, and by the end, which is certain.
+    by_send: BTreeMap<(u64, u64), u64>,
+    by_end: BTreeMap<(u64, u64), u64>,
+    slots: usize,
+    /// Slots and flights that are bets.
+    bets: usize,
+    numbers: u64,
+}
+
+impl Permits {
+    /// How many are promised, in flight or held.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.slots + self.flights.len() + self.by_send.len()
+    }
+
+    /// Requests that were sent and have not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    fn hold(&mut self, held: Held) {
+        self.by_send.insert((held.sent, held.number), held.ended);
+        self.by_end.insert((held.ended, held.number), held.sent);
+    }
+
+    /// Frees what has certainly left the server's window.
+    pub fn settle(&mut self, pace: &Pace, now: u64) {
+        while let Some(first) = self.by_end.first_entry() {
+            let (ended, number) = *first.key();
+            if ended.saturating_add(pace.hold()) > now {
+                break;
+            }
+            self.by_send.remove(&(first.remove(), number));
+        }
+    }
+
+    /// When the next slot can be had, if nothing ends before that; `None`: not before a request ends.
+    #[must_use]
+    pub fn ready_at(&self, pace: &Pace, headroom: &Headroom, now: u64) -> Option<u64> {
+        if self.in_use() < pace.permits {
+            return Some(now);
+        }
+        let certain = self.by_end.first_key_value().map(|((ended, _), _)| ended.saturating_add(pace.hold()));
+        certain.into_iter().chain(self.bet_at(pace, headroom)).min()
+    }
+
+    /// When the permit that was sent first may be sent again on the headroom's word.
+    fn bet_at(&self, pace: &Pace, headroom: &Headroom) -> Option<u64> {
+        let ((sent, _), _) = self.by_send.first_key_value()?;
+        let at = sent.saturating_add(headroom.get()).saturating_add(pace.hold());
+        // A request that will have been under way for longer than the headroom explains belies it.
+        let longest = headroom.shortest().saturating_add(headroom.get());
+        let belied = self.flights.first_key_value().is_some_and(|(_, oldest)| oldest.sent.saturating_add(longest) < at);
+        (self.bets < pace.bets() && !belied).then_some(at)
+    }
+
+    /// A slot, if one can be had now.
+    pub fn take(&mut self, pace: &Pace, headroom: &Headroom, now: u64) -> Option<Slot> {
+        self.settle(pace, now);
+        if self.ready_at(pace, headroom, now).is_none_or(|at| at > now) {
+            return None;
+        }
+        self.slots += 1;
+        if self.in_use() <= pace.permits {
+            return Some(Slot(None));
+        }
+        self.bets += 1;
+        let ((sent, number), ended) = self.by_send.pop_first()?;
+        self.by_end.remove(&(ended, number));
+        Some(Slot(Some(Held { number, sent, ended })))
+    }
+
+    /// Takes a slot back that was not used.
+    pub fn put_back(&mut self, slot: Slot) {
+        self.slots -= 1;
+        if let Some(held) = slot.0 {
+            self.bets -= 1;
+            self.hold(held);
+        }
+    }
+
+    /// Uses a slot: its request is sent at `now`. Returns the flight's number.
+    pub fn send(&mut self, slot: Slot, now: u64) -> u64 {
+        self.slots -= 1;
+        self.numbers += 1;
+        self.flights.insert(self.numbers, Flight { sent: now, is_bet: slot.0.is_some() });
+        self.numbers
+    }
+
+    /// When this flight was sent.
+    #[must_use]
+    pub fn sent(&self, number: u64) -> Option<u64> {
+        self.flights.get(&number).map(|flight| flight.sent)
+    }
+
+    /// A flight has ended, and its request had arrived by `ended`. False if there is no such flight.
+    pub fn end(&mut self, number: u64, ended: u64) -> bool {
+        let Some(Flight { sent, is_bet }) = self.flights.remove(&number) else { return false };
+        self.bets -= usize::from(is_bet);
+        self.hold(Held { number, sent, ended });
+        true
+    }
+
+    /// Ends every flight at `ended`, whatever became of it.
+    pub fn end_all(&mut self, ended: u64) {
+        while let Some((&number, _)) = self.flights.first_key_value() {
+            self.end(number, ended);
+        }
+    }
+
+    /// No slot for whoever has `ahead` others before it can be had earlier, if the headroom stays as it is.
+    #[must_use]
+    pub fn not_before(&self, pace: &Pace, headroom: &Headroom, now: u64, ahead: usize) -> u64 {
+        let free = pace.permits.saturating_sub(self.in_use());
+        if ahead < free {
+            return now;
+        }
+        let early = |sent: u64, ended: u64| ended.min(sent.saturating_add(headroom.get()));
+        let held = self.by_send.iter().map(|(&(sent, _), &ended)| early(sent, ended));
+        // What has not ended ends now at the earliest; what is promised is sent now at the earliest.
+        let flights = self.flights.values().map(|flight| early(flight.sent, now));
+        let mut stamps: Vec<u64> = held.chain(flights).collect();
+        stamps.resize(self.in_use(), now);
+        let (rounds, nth) = (ahead / pace.permits, ahead % pace.permits);
+        let hold = pace.hold().saturating_mul(rounds as u64);
+        if nth < free {
+            return now.saturating_add(hold);
+        }
+        let (_, stamp, _) = stamps.select_nth_unstable(nth - free);
+        stamp.saturating_add(pace.hold()).max(now).saturating_add(hold)
+    }
+}
