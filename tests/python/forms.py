@@ -7,7 +7,6 @@ import contextlib
 import inspect
 
 import virtual_time
-
 from tollbar.dispatch import DispatchQueue, ThreadDispatchQueue
 
 
@@ -47,8 +46,12 @@ class AsyncForm:
     def run(self, scenario):
         return virtual_time.run(scenario())
 
-    def time(self):
-        return asyncio.get_running_loop().time()
+    def advance(self, seconds):
+        asyncio.get_running_loop().advance(seconds)
+
+    async def until(self, condition):
+        while not condition():
+            await asyncio.sleep(0.01)  # of the loop's own time, which jumps
 
 
 class _Awaited:
@@ -94,8 +97,12 @@ class ThreadForm:
     def run(self, scenario):
         return asyncio.run(scenario())
 
-    def time(self):
-        return self.clock.time()
+    def advance(self, seconds):
+        self.clock.advance(seconds)
+
+    async def until(self, condition):
+        while not condition():
+            await asyncio.sleep(0)
 
 
 FORMS = [AsyncForm, ThreadForm]

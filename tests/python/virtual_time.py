@@ -26,14 +26,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self):
         selector = _JumpingSelector()
-        selector.jump = self._jump
+        selector.jump = self.advance
         self._now = 1_000.0
         super().__init__(selector)
 
     def time(self):
         return self._now
 
-    def _jump(self, seconds):
+    def advance(self, seconds):
         self._now += seconds
 
 
@@ -45,7 +45,8 @@ def run(scenario):
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
         loop.run_until_complete(loop.shutdown_asyncgens())
         assert not left, left
         return result

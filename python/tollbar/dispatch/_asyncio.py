@@ -11,7 +11,7 @@ from ._base import Books, Call
 from ._errors import QueueStopped, Rejected
 from ._item import State
 from ._options import check_seconds
-from ._waiters import Waiters
+from ._waiters import Line, Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -97,7 +97,7 @@ class DispatchQueue(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         # Workers wait for items, putters for room, joiners for the last item's end.
         self._bells: dict[Lane[T], Waiters] = {lane: Waiters() for lane in self._ledger.lanes.all}
-        self._room: dict[Lane[T], Waiters] = {lane: Waiters() for lane in self._ledger.lanes.all}
+        self._room: dict[Lane[T], Line] = {lane: Line() for lane in self._ledger.lanes.all}
         self._idle = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[Item[T], asyncio.Task[None]] = {}
@@ -139,7 +139,7 @@ class DispatchQueue(Generic[T]):
             self._reporter = asyncio.create_task(self._report(self._books.log_interval, self.stats()))
 
     async def put(self, payload: T, *, key: str | None = None, ttl: float | None = None) -> Item[T]:
-        """Accept an item, waiting for room if there is none; before `start`, too.
+        """Accept an item, waiting in line for room if there is none; before `start`, too.
 
         `key` names whose it is, and binds it to a worker under `sticky` (TypeError without one); `ttl` is in
         seconds, None the queue's own. QueueStopped if the queue is being stopped, also while this waits.
@@ -148,8 +148,9 @@ class DispatchQueue(Generic[T]):
         self._here()
         check_seconds("ttl", ttl)
         lane = self._ledger.lanes.of_key(key)
-        while self._ledger.accepting and not self._ledger.has_room(lane):
-            await self._room[lane].wait()
+        await self._room[lane].turn(
+            ready=lambda: self._ledger.has_room(lane), over=lambda: not self._ledger.accepting
+        )
         return self._accept(payload, key, ttl)
 
     def put_nowait(self, payload: T, *, key: str | None = None, ttl: float | None = None) -> Item[T]:
@@ -234,16 +235,13 @@ class DispatchQueue(Generic[T]):
 
     def _accept(self, payload: T, key: str | None, ttl: float | None) -> Item[T]:
         item = self._ledger.accept(payload, key, ttl)
-        lane = self._ledger.lanes.of_key(key)
-        self._bells[lane].wake()
-        if self._ledger.has_room(lane):
-            self._room[lane].wake()
+        self._bells[self._ledger.lanes.of_key(key)].wake()
         return item
 
     def _close(self) -> None:
         self._ledger.close()
-        for waiters in self._room.values():
-            waiters.wake_all()
+        for line in self._room.values():
+            line.wake_all()
 
     def _settled(self) -> None:
         """Tell the hook of the buried, and those who wait for the last item's end, if that was it."""
@@ -283,8 +281,7 @@ class DispatchQueue(Generic[T]):
                 if item is not None:
                     self._ledger.release(item)
                 raise
-            if self._ledger.has_room(lane):
-                self._room[lane].wake()
+            self._room[lane].wake()
             if item is not None:
                 if len(lane):  # the wake-up that this one got may have been for another item, too
                     self._bells[lane].wake()
@@ -328,6 +325,7 @@ class DispatchQueue(Generic[T]):
     async def _call(self, gate: Gate, item: Item[T], call: Call) -> None:
         async with gate.acquire(item):
             if not self._ledger.begin(item):
+                call.refused = True
                 return
             try:
                 call.result = await self._handler(item)

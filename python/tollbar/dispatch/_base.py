@@ -26,8 +26,12 @@ logger = logging.getLogger("tollbar.dispatch")
 
 @dataclass(slots=True)
 class Call:
-    """What came of one call, kept apart from what leaving the pacer may raise."""
+    """What came of one call, kept apart from what leaving the pacer may raise.
 
+    `refused`: the item was no longer the worker's to try when its pacer let it pass.
+    """
+
+    refused: bool = False
     finished: bool = False
     result: Any = None
     error: BaseException | None = None
@@ -90,6 +94,8 @@ class Books(Generic[T]):
     def book(self, gate: Gate, item: Item[T], call: Call, error: BaseException | None) -> bool:
         """Enter what came of a try: `error` is what left it. True if the item is done now."""
         ledger = self.ledger
+        if call.refused:
+            return False
         if call.finished:
             # The answer is here. Whatever the pacer made of it afterwards must not have the call made again.
             if error is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._base import Books, Call
@@ -89,7 +90,8 @@ class ThreadDispatchQueue(Generic[T]):
         self._lock = threading.Lock()
         lanes = self._ledger.lanes.all
         self._bells: dict[Lane[T], threading.Condition] = {lane: self._condition() for lane in lanes}
-        self._room: dict[Lane[T], threading.Condition] = {lane: self._condition() for lane in lanes}
+        # Who waits for room, each with a condition of his own: nobody overtakes, nobody starves.
+        self._room: dict[Lane[T], deque[threading.Condition]] = {lane: deque() for lane in lanes}
         self._idle = self._condition()
         self._end = self._condition()
         # Threads that have settled an item and are telling the hooks of it.
@@ -142,7 +144,7 @@ class ThreadDispatchQueue(Generic[T]):
     def put(
         self, payload: T, *, key: str | None = None, ttl: float | None = None, timeout: float | None = None
     ) -> Item[T]:
-        """Accept an item, waiting for room if there is none; before `start`, too.
+        """Accept an item, waiting in line for room if there is none; before `start`, too.
 
         `key` names whose it is, and binds it to a worker under `sticky` (TypeError without one); `ttl` is in
         seconds, None the queue's own. QueueStopped if the queue is being stopped, also while this waits;
@@ -154,13 +156,21 @@ class ThreadDispatchQueue(Generic[T]):
         lane = self._ledger.lanes.of_key(key)
         until = self._until(timeout)
         with self._lock:
-            while self._ledger.accepting and not self._ledger.has_room(lane):
-                left = self._left(until)
-                if left is not None and left <= 0:
-                    raise QueueFull(
-                        f"the queue is full: no room for {timeout} s, and maxsize is {self._ledger.maxsize}"
-                    )
-                self._wait(self._room[lane], left)
+            line = self._room[lane]
+            if self._ledger.accepting and (line or not self._ledger.has_room(lane)):
+                ticket = self._condition()
+                line.append(ticket)
+                try:
+                    while self._ledger.accepting and not (line[0] is ticket and self._ledger.has_room(lane)):
+                        left = self._left(until)
+                        if left is not None and left <= 0:
+                            raise QueueFull(
+                                f"the queue is full: no room in {timeout} s, maxsize is {self._ledger.maxsize}"
+                            )
+                        self._clock.wait(ticket, left)
+                finally:
+                    line.remove(ticket)
+                    self._call_next(lane)
             return self._accept(payload, key, ttl)
 
     def put_nowait(self, payload: T, *, key: str | None = None, ttl: float | None = None) -> Item[T]:
@@ -242,16 +252,19 @@ class ThreadDispatchQueue(Generic[T]):
 
     def _accept(self, payload: T, key: str | None, ttl: float | None) -> Item[T]:
         item = self._ledger.accept(payload, key, ttl)
-        lane = self._ledger.lanes.of_key(key)
-        self._bells[lane].notify()
-        if self._ledger.has_room(lane):
-            self._room[lane].notify()
+        self._bells[self._ledger.lanes.of_key(key)].notify()
         return item
+
+    def _call_next(self, lane: Lane[T]) -> None:
+        """Let the first in line look again."""
+        if self._room[lane]:
+            self._room[lane][0].notify()
 
     def _close(self) -> None:
         self._ledger.close()
-        for condition in self._room.values():
-            condition.notify_all()
+        for line in self._room.values():
+            for ticket in line:
+                ticket.notify()
 
     def _quiet(self, until: float | None) -> None:
         """Wait until no item is left and the hooks were told, or no worker is left, or the time is over."""
@@ -289,8 +302,7 @@ class ThreadDispatchQueue(Generic[T]):
                 if self._stopped:
                     return None
                 item = self._ledger.take(name)
-                if self._ledger.has_room(lane):
-                    self._room[lane].notify()
+                self._call_next(lane)
                 if item is not None and len(lane):
                     self._bells[
                         lane
@@ -342,8 +354,8 @@ class ThreadDispatchQueue(Generic[T]):
     def _call(self, gate: Gate, item: Item[T], call: Call) -> None:
         with gate.acquire(item):
             with self._lock:
-                begun = self._ledger.begin(item)
-            if not begun:
+                call.refused = not self._ledger.begin(item)
+            if call.refused:
                 return
             try:
                 call.result = self._handler(item)
