@@ -105,10 +105,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.only and contender.name not in options.only:
             continue
         with _showing(console, contender.name, options.seconds) as tell:
-            results.append(measure(contender, options.seconds, legs, options.jump, nonces, tell))
+            results.append(
+                measure(contender, options.seconds, legs, jump=options.jump, nonces=nonces, progress=tell)
+            )
     print_report(console, results, options.seconds, legs, options.jump)
     if options.json is not None:
-        told: dict[str, Any] = {"legs_ms": str(legs), "jump_ms": None if options.jump is None else str(options.jump)}
+        told: dict[str, Any] = {
+            "legs_ms": str(legs),
+            "jump_ms": None if options.jump is None else str(options.jump),
+        }
         told["runs"] = [result.as_dict() for result in results]
         options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if options.plot is not None:

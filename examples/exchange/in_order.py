@@ -1,7 +1,8 @@
 """Lets requests overlap, but not so far that one could overtake another: nonces must arrive in order.
 
-A request may go when the one before it was answered, or was sent so long ago that it must have arrived. Waiting
-for each answer instead would cost every request its whole round trip, and the limit would not be reached.
+A request may go when the one before it was answered, or was sent so long ago that it must have arrived.
+Waiting for each answer instead would cost every request its whole round trip, and the limit would not be
+reached.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Result:
 
 
 def measure(
-    contender: Contender, seconds: float, legs: Legs, jump: Legs | None, nonces: Nonces, progress: Progress
+    contender: Contender, seconds: float, legs: Legs, *, jump: Legs | None, nonces: Nonces, progress: Progress
 ) -> Result:
     """Run one contender for so many seconds; the legs jump in the middle."""
     life = seconds + STOPPING_SECONDS + _SPARE_SECONDS

@@ -1,7 +1,7 @@
 """Two plain pacers to compare with, which use what a client finds at hand: a ring of send times.
 
-Both know that the exchange admits so many in a second, and stamp a request when it is sent. They differ in what
-they do about the way to the exchange, which may bring two requests closer together than they were sent.
+Both know that the exchange admits so many in a second, and stamp a request when it is sent. They differ in
+what they do about the way to the exchange, which may bring two requests closer together than they were sent.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FixedInterval:
 
 
 class AdaptiveBuffer:
-    """Waits longer than the window, by a tenth more than the usual latency, within bounds that somebody chose."""
+    """Waits longer than the window, by a tenth more than the usual latency, within bounds chosen by hand."""
 
     least = 0.030
     most = 0.050

@@ -1,7 +1,8 @@
 """The exchange: an HTTP server on 127.0.0.1, in a process of its own, that adds a delay to each leg.
 
-It runs as `python -m examples.exchange.server --life SECONDS` and tells its port in a line of JSON. It ends when
-its standard input ends, or when its life is over, whichever comes first. `GET /events` tells what it answered.
+It runs as `python -m examples.exchange.server --life SECONDS` and tells its port in a line of JSON. It ends
+when its standard input ends, or when its life is over, whichever comes first. `GET /events` tells what it
+answered.
 """
 
 from __future__ import annotations

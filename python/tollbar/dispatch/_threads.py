@@ -165,7 +165,7 @@ class ThreadDispatchQueue(Generic[T]):
                         left = self._left(until)
                         if left is not None and left <= 0:
                             raise QueueFull(
-                                f"the queue is full: no room in {timeout} s, maxsize is {self._ledger.maxsize}"
+                                f"the queue is full: no room in {timeout} s, maxsize {self._ledger.maxsize}"
                             )
                         self._clock.wait(ticket, left)
                 finally:
