@@ -36,7 +36,7 @@ class Result:
 
     def count(self, status: HTTPStatus, since: float = 0.0) -> int:
         """So many of these answers, from that second on."""
-        return sum(event.status == status and since < event.at for event in self.events)
+        return sum(event.status == status and since <= event.at for event in self.events)
 
     @property
     def throughput(self) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WINDOW = WINDOW_MS / 1000
 _POLL = 0.001
+_LEAST_SLEEP = 0.0001
 
 
 class FixedInterval:
@@ -62,7 +63,7 @@ class AdaptiveBuffer:
     async def acquire(self) -> AsyncIterator[None]:
         """Sleep until the oldest request has left the longer window; the block's end is the answer."""
         while (wait := self._sent[0] + _WINDOW + self.buffer - time.monotonic()) >= 0:
-            await asyncio.sleep(wait)
+            await asyncio.sleep(max(wait, _LEAST_SLEEP))
         sent = time.monotonic()
         self._sent.append(sent)
         yield
