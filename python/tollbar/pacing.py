@@ -38,18 +38,37 @@ __all__ = ["RateLimiter", "RateLimiterTimeout", "ThreadSafeRateLimiter"]
 
 
 class RateLimiter(Pacing):
-    """Paces tasks."""
+    """Paces tasks: at most `per_second_rate` requests in any second of the server.
+
+    - `per_second_rate`: whole, from 1 to 2**32 - 1.
+    - `min_duration_ms_between_requests`: kept only with `enforce_spacing=True`.
+    - `headroom_ms`: how long a request may be under way, to begin with; from then on it is learned.
+    - `clock`: a `ManualClock`; None is the system's monotonic clock.
+
+    One limiter may serve any number of `asyncio.run`, one after another, and of loops in several threads at
+    once; turns come in the order of arrival among all of them. A request takes two short calls; memory goes
+    with the permits in use. ValueError or TypeError that names the argument, for what is none.
+    """
 
     def acquire(self, timeout_ms: float = 0) -> Acquiring:
-        """Wait for a permit and hold it for the block: `async with limiter.acquire(): ...`."""
+        """Wait for a permit and hold it for the block: `async with limiter.acquire(): ...`.
+
+        The block should be the request: its end stamps the response, and a block that is left by an exception
+        or a cancellation counts as a request that may still arrive. `timeout_ms` of 0 and below is none.
+        RateLimiterTimeout as soon as it is known that the turn would come too late, which may be at once.
+        """
         return Acquiring(self, self._turn(timeout_ms))
 
 
 class ThreadSafeRateLimiter(Pacing):
-    """Paces threads."""
+    """Paces threads: `RateLimiter` for a plain `with`."""
 
     def acquire(self, timeout_ms: float = 0) -> Turn:
-        """Wait for a permit and hold it for the block: `with limiter.acquire(): ...`."""
+        """Wait for a permit and hold it for the block: `with limiter.acquire(): ...`.
+
+        As `RateLimiter.acquire`, but for the waiting: the thread is parked and lets others run. An interrupt
+        is raised within 100 ms, and takes no permit.
+        """
         return self._turn(timeout_ms)
 
 

@@ -12,10 +12,10 @@ const MOST: u64 = 10_000_000_000;
 /// "Recent" is at least so long and so many round trips ago, and at most twice as long.
 const RECENT: u64 = 10_000_000_000;
 const ENOUGH: u32 = 100;
-/// Fewer round trips than these do not lower the headroom below the first one.
+/// Fewer round trips than these do not say what the shortest one is, nor lower the headroom below the first.
 const FEW: u32 = 20;
 /// A headroom that is too large comes down by 1 - 1/e of the difference in this time.
-const SLOWLY: u64 = 60_000_000_000;
+const SLOWLY: u64 = 30_000_000_000;
 
 /// A headroom that is learned, in nanoseconds. Times are those of any monotonic clock.
 #[derive(Clone, Debug)]
@@ -64,13 +64,17 @@ impl Headroom {
         self.now
     }
 
-    /// The shortest recent round trip; 0 if none is known.
+    fn are_few(&self) -> bool {
+        self.recent.count.saturating_add(self.before.count) < FEW
+    }
+
+    /// The shortest recent round trip; 0 as long as few are known.
     #[inline]
     #[must_use]
     pub fn shortest(&self) -> u64 {
-        match (self.recent.count, self.before.count) {
+        match (self.are_few(), self.before.count) {
+            (true, _) => 0,
             (_, 0) => self.recent.shortest,
-            (0, _) => self.before.shortest,
             _ => self.recent.shortest.min(self.before.shortest),
         }
     }
@@ -94,20 +98,25 @@ impl Headroom {
             self.recent = Trips { since: at, ..Trips::default() };
         }
         self.recent.add(trip);
-        self.now = self.now.max(self.spread());
+        self.raise(self.spread(), at);
+    }
+
+    fn raise(&mut self, to: u64, at: u64) {
+        if self.now < to {
+            // From here on it comes down, not from when nothing was left to come down.
+            (self.now, self.at) = (to, at);
+        }
     }
 
     /// The server refused a request, so it was too small: twice as much, and no less than half of a round trip.
     pub fn refused(&mut self, at: u64) {
         self.relax(at);
-        let raised = self.now.saturating_mul(2).max(self.longest() / 2).max(LEAST);
-        self.now = self.now.max(raised.min(MOST));
+        self.raise(self.now.saturating_mul(2).max(self.longest() / 2).clamp(LEAST, MOST), at);
     }
 
     /// Comes down towards what the recent round trips ask for.
     pub fn relax(&mut self, at: u64) {
-        let few = self.recent.count + self.before.count.min(FEW) < FEW;
-        let target = self.spread().max(if few { self.first } else { LEAST });
+        let target = self.spread().max(if self.are_few() { self.first } else { LEAST });
         let above = u128::from(self.now.saturating_sub(target));
         let passed = u128::from(at.saturating_sub(self.at).min(SLOWLY));
         // A difference divided by a time: less than either.
@@ -137,8 +146,8 @@ mod tests {
     #[test]
     fn it_is_the_spread_of_round_trips_and_not_their_length() {
         assert_eq!(after(0, [0, 0]).0.get(), 50 * MS);
-        assert_eq!(after(2, [300, 390]).0.get(), 90 * MS);
-        assert_eq!(after(2, [300, 301]).0.get(), 50 * MS, "two round trips do not say that the network is calm");
+        assert_eq!(after(2, [10, 20]).0.get(), 50 * MS, "two round trips do not say that the network is calm");
+        assert_eq!(after(2, [300, 301]).0.get(), 301 * MS, "nor what the shortest may be");
         let (calm, _) = after(30_000, [300, 312]);
         assert!((12 * MS..13 * MS).contains(&calm.get()), "{}", calm.get());
         let (calmest, _) = after(60_000, [300, 300]);
@@ -171,7 +180,7 @@ mod tests {
             let (mut headroom, at) = after(200, [0, 60]);
             headroom.refused(at);
             assert_eq!(headroom.get(), 120 * MS);
-            (1..=steps).for_each(|step| headroom.relax(at + step * 6 * SECOND / steps));
+            (1..=steps).for_each(|step| headroom.relax(at + step * 3 * SECOND / steps));
             let left = headroom.get();
             assert!((113 * MS..115 * MS).contains(&left), "a tenth of the time, a tenth of the 60 ms: {left}");
         }
@@ -181,7 +190,7 @@ mod tests {
     fn what_is_long_ago_is_forgotten_and_what_is_recent_is_not() {
         let (mut headroom, mut at) = after(200, [0, 100]);
         for seconds in 0..40 {
-            assert_eq!(headroom.shortest(), if seconds * 100 < 1_100 { 0 } else { 70 * MS }, "after {seconds} s");
+            assert_eq!(headroom.shortest(), if seconds < 18 { 0 } else { 70 * MS }, "after {seconds} s");
             for _ in 0..100 {
                 at += 10 * MS;
                 headroom.learn(70 * MS, at);

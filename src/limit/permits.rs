@@ -68,7 +68,7 @@ impl Pace {
 }
 
 /// A permit whose request has ended, and which is held still.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Held {
     number: u64,
     sent: u64,
@@ -112,7 +112,7 @@ impl Permits {
         self.flights.len()
     }
 
-    fn hold(&mut self, held: Held) {
+    fn hold(&mut self, held: &Held) {
         self.by_send.insert((held.sent, held.number), held.ended);
         self.by_end.insert((held.ended, held.number), held.sent);
     }
@@ -169,15 +169,16 @@ impl Permits {
         self.slots -= 1;
         if let Some(held) = slot.0 {
             self.bets -= 1;
-            self.hold(held);
+            self.hold(&held);
         }
     }
 
     /// Uses a slot: its request is sent at `now`. Returns the flight's number.
     pub fn send(&mut self, slot: Slot, now: u64) -> u64 {
+        let Slot(early) = slot;
         self.slots -= 1;
         self.numbers += 1;
-        self.flights.insert(self.numbers, Flight { sent: now, is_bet: slot.0.is_some() });
+        self.flights.insert(self.numbers, Flight { sent: now, is_bet: early.is_some() });
         self.numbers
     }
 
@@ -191,7 +192,7 @@ impl Permits {
     pub fn end(&mut self, number: u64, ended: u64) -> bool {
         let Some(Flight { sent, is_bet }) = self.flights.remove(&number) else { return false };
         self.bets -= usize::from(is_bet);
-        self.hold(Held { number, sent, ended });
+        self.hold(&Held { number, sent, ended });
         true
     }
 
@@ -210,10 +211,10 @@ impl Permits {
             return now;
         }
         let early = |sent: u64, ended: u64| ended.min(sent.saturating_add(headroom.get()));
-        let held = self.by_send.iter().map(|(&(sent, _), &ended)| early(sent, ended));
+        let finished = self.by_send.iter().map(|(&(sent, _), &ended)| early(sent, ended));
         // What has not ended ends now at the earliest; what is promised is sent now at the earliest.
         let flights = self.flights.values().map(|flight| early(flight.sent, now));
-        let mut stamps: Vec<u64> = held.chain(flights).collect();
+        let mut stamps: Vec<u64> = finished.chain(flights).collect();
         stamps.resize(self.in_use(), now);
         let (rounds, nth) = (ahead / pace.permits, ahead % pace.permits);
         let hold = pace.hold().saturating_mul(rounds as u64);
@@ -222,5 +223,73 @@ impl Permits {
         }
         let (_, stamp, _) = stamps.select_nth_unstable(nth - free);
         stamp.saturating_add(pace.hold()).max(now).saturating_add(hold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hold of 101, whatever the headroom.
+    fn pace(permits: u64) -> Pace {
+        Pace::new(permits, 100, 1).unwrap()
+    }
+
+    /// Permits sent at once at 0, whose responses came at these times.
+    fn after(pace: &Pace, headroom: &Headroom, ends: &[u64]) -> Permits {
+        let mut permits = Permits::default();
+        let numbers: Vec<u64> = ends
+            .iter()
+            .map(|_| {
+                let slot = permits.take(pace, headroom, 0).unwrap();
+                permits.send(slot, 0)
+            })
+            .collect();
+        for (number, ended) in numbers.iter().zip(ends) {
+            assert!(permits.end(*number, *ended) && !permits.end(*number, *ended));
+        }
+        permits
+    }
+
+    #[test]
+    fn the_earlier_of_response_and_headroom_decides() {
+        let pace = pace(10);
+        for (headroom, ready) in [(5, 106), (20, 120), (90, 120)] {
+            let headroom = Headroom::new(headroom, 0);
+            let mut permits = after(&pace, &headroom, &[19, 30, 30, 30, 40, 40, 40, 40, 50, 50]);
+            assert_eq!(permits.ready_at(&pace, &headroom, 50), Some(ready));
+            assert!(permits.take(&pace, &headroom, ready - 1).is_none());
+            assert!(permits.take(&pace, &headroom, ready).is_some());
+        }
+    }
+
+    #[test]
+    fn one_in_five_may_be_a_bet_and_one_that_is_put_back_is_none() {
+        let (pace, headroom) = (pace(10), Headroom::new(5, 0));
+        let mut permits = after(&pace, &headroom, &[50; 10]);
+        let first = permits.take(&pace, &headroom, 106).unwrap();
+        let second = permits.take(&pace, &headroom, 106).unwrap();
+        assert!(permits.take(&pace, &headroom, 106).is_none(), "two of ten");
+        assert_eq!(permits.ready_at(&pace, &headroom, 106), Some(151), "the rest is certain then");
+        permits.put_back(first);
+        assert_eq!((permits.in_use(), permits.ready_at(&pace, &headroom, 106)), (10, Some(106)));
+        let flight = permits.send(second, 106);
+        assert!(permits.end(flight, 120));
+        let all: Vec<Slot> = std::iter::from_fn(|| permits.take(&pace, &headroom, 151)).collect();
+        assert_eq!(all.len(), 9, "but for the one that was sent again");
+    }
+
+    #[test]
+    fn no_turn_comes_before_it_is_said_to() {
+        let (pace, headroom) = (pace(3), Headroom::new(1_000, 0));
+        let mut permits = after(&pace, &headroom, &[10, 40]);
+        let not_before = |permits: &Permits, ahead| permits.not_before(&pace, &headroom, 60, ahead);
+        assert_eq!([0, 1, 2, 3, 7].map(|ahead| not_before(&permits, ahead)), [60, 111, 141, 161, 313]);
+        let slot = permits.take(&pace, &headroom, 60).unwrap();
+        assert_eq!([0, 1, 2, 3].map(|ahead| not_before(&permits, ahead)), [111, 141, 161, 212]);
+        let flight = permits.send(slot, 60);
+        assert_eq!(not_before(&permits, 2), 161, "it ends now at the earliest");
+        permits.end(flight, 90);
+        assert_eq!(not_before(&permits, 2), 191);
     }
 }

@@ -10,6 +10,8 @@ use crate::queue::{Found, Queue, Waiter};
 
 /// What was learned of the network is good for so long without a request.
 const REMEMBERED: u64 = 600_000_000_000;
+/// What has no response after that will not arrive any more.
+const LONGEST_WAY: u64 = 10_000_000_000;
 
 /// What is to be done when the lock is released.
 #[derive(Default)]
@@ -127,9 +129,7 @@ impl Account {
     /// Sends now, if a permit is free and nobody waits.
     pub(super) fn try_acquire(&mut self, rule: &Rule, now: u64, after: &mut After) -> Option<u64> {
         self.serve(rule, now, after);
-        if self.queue.waiting() > 0 {
-            return None;
-        }
+        // Those who wait have been served: what is free now is meant for none of them.
         let slot = self.slot(rule, now)?;
         Some(self.send(slot, now))
     }
@@ -181,8 +181,9 @@ impl Account {
             }
             Found::Head { deadline } => {
                 let next = self.next_at(rule, now);
-                let known = next.unwrap_or(now).max(now + 1);
-                if deadline.is_some_and(|deadline| deadline < known) {
+                // What is in flight may end sooner than what is known of the next permit.
+                let is_late = |deadline| deadline <= now || deadline - now < self.wait(rule, now, 0);
+                if deadline.is_some_and(is_late) {
                     self.leave(rule, now, ticket, after);
                     return self.too_late(rule, now);
                 }
@@ -222,7 +223,8 @@ impl Account {
             now
         } else {
             // It may still be on its way, for as long as any.
-            now.max(sent.saturating_add(self.headroom.get().max(self.headroom.longest())))
+            let longest = self.headroom.get().max(self.headroom.longest());
+            now.max(sent.saturating_add(longest.min(LONGEST_WAY)))
         };
         self.permits.end(number, ended);
         self.serve(rule, now, after);

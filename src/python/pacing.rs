@@ -115,13 +115,11 @@ fn timeout(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
 /// Seconds, as a number or as the text of a header.
 fn seconds_or_text(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     let Ok(text) = value.cast::<PyString>() else { return convert::duration("retry_after", value) };
-    match text.to_str()?.trim().parse::<f64>() {
-        Ok(seconds) => convert::duration("retry_after", PyFloat::new(value.py(), seconds).as_any()),
-        Err(_) => {
-            let message = format!("retry_after must be a number of seconds, not {}", value.repr()?);
-            Err(PyValueError::new_err(message))
-        }
-    }
+    let Ok(seconds) = text.to_str()?.trim().parse() else {
+        let message = format!("retry_after must be a number of seconds, not {}", value.repr()?);
+        return Err(PyValueError::new_err(message));
+    };
+    convert::duration("retry_after", PyFloat::new(value.py(), seconds).as_any())
 }
 
 /// The exception, made once.
@@ -141,7 +139,7 @@ pub(super) fn timeout_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 fn too_late(py: Python<'_>, timeout: Option<u64>, wait: u64) -> PyErr {
     let retry_after = convert::seconds_up(wait);
     let waited = timeout.unwrap_or(0) as f64 / 1e6;
-    let message = format!("no permit within {waited} ms; the next one is free in {retry_after:.3} s");
+    let message = format!("no permit within {waited} ms: the turn would come in {retry_after:.3} s");
     let make = || {
         let exception = timeout_class(py)?.call1((message,))?;
         exception.setattr("retry_after", retry_after)?;
@@ -195,8 +193,12 @@ impl Turn {
 
     /// Takes a permit, or joins the queue; true for a permit.
     fn start(&self, py: Python<'_>, waker: impl FnOnce() -> Waker) -> PyResult<bool> {
-        if !matches!(self.set(Stage::Over), Stage::New) {
-            return Err(PyRuntimeError::new_err("a turn is entered once; call acquire() again"));
+        {
+            let mut stage = self.stage.lock();
+            if !matches!(*stage, Stage::New) {
+                return Err(PyRuntimeError::new_err("a turn is entered once; call acquire() again"));
+            }
+            *stage = Stage::Over;
         }
         if let Some(permit) = self.core().try_acquire(KEY)? {
             self.set(Stage::Holding(permit));

@@ -1,0 +1,52 @@
+"""An event loop whose time is a `ManualClock`: instead of waiting it moves the clock to the next timer."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tollbar import ManualClock
+
+
+class VirtualSelector(selectors.SelectSelector):
+    """Never waits: whoever would have waited so long finds that so much time has passed."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if not ready:
+            assert timeout is not None, "everybody waits for everybody"
+            if timeout > 0:
+                self.clock.advance_ns(math.ceil(timeout * 1e9))
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(VirtualSelector(clock))
+        self.clock = clock
+
+    def time(self) -> float:
+        return self.clock.now()
+
+
+def run(clock: ManualClock, main: Coroutine[Any, Any, Any]) -> Any:
+    """Do what `asyncio.run` does, without waiting."""
+    loop = VirtualLoop(clock)
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.close()
