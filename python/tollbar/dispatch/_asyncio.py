@@ -330,10 +330,11 @@ class DispatchQueue(Generic[T]):
             try:
                 call.result = await self._handler(item)
                 call.finished = True
+            except Rejected as error:
+                call.error = error
+                gate.tell(error)  # and no more: to the pacer this is an answer as any other
             except BaseException as error:
                 call.error = error
-                if isinstance(error, Rejected):
-                    gate.tell(error)
                 raise
 
     async def _report(self, interval: float, told: Stats) -> None:

@@ -35,8 +35,9 @@ class Retry(Exception):  # noqa: N818 - a wish, not an error
 class Rejected(Retry):
     """Raised by a handler: the server said that it was too much (429).
 
-    The pacer of the worker is told, if it has `record_rejected(retry_after)`, and the item is tried again.
-    `retry_after` is what the server asked for, in seconds; None if it said nothing.
+    The pacer of the worker is told, if it has `record_rejected(retry_after)`, and then sees its block end
+    without an exception, for there was an answer. The item is tried again. `retry_after` is what the server
+    asked for, in seconds; None if it said nothing.
     """
 
     def __init__(self, reason: str = "", *, retry_after: float | None = None) -> None:

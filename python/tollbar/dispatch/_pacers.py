@@ -21,6 +21,8 @@ TIMEOUTS = (TimeoutError, asyncio.TimeoutError)
 class AsyncPacer(Protocol):
     """Lets a call pass: `async with pacer.acquire():` around the call. The body's end is the response.
 
+    A body that is left by an exception may or may not have had one.
+
     If `acquire` takes `timeout_ms`, it is given what is left of the item's time to live (milliseconds, above
     0), and says by a TimeoutError that the item cannot pass in time. If there is a `record_rejected`, it is
     told of a 429 within the body.

@@ -360,10 +360,11 @@ class ThreadDispatchQueue(Generic[T]):
             try:
                 call.result = self._handler(item)
                 call.finished = True
+            except Rejected as error:
+                call.error = error
+                gate.tell(error)  # and no more: to the pacer this is an answer as any other
             except BaseException as error:
                 call.error = error
-                if isinstance(error, Rejected):
-                    gate.tell(error)
                 raise
 
     def _report(self, interval: float, told: Stats) -> None:
