@@ -178,10 +178,10 @@ def test_a_pacer_hears_of_a_429_while_the_call_is_its(form):
 
 
 def test_what_expired_while_it_waited_is_buried_and_not_called(form):
-    handler = Fails(times=0)
+    handler, pacer = Fails(times=0), Pacer()
 
     async def scenario():
-        queue = form.queue(handler, ttl=5.0)
+        queue = form.queue(handler, {"a": pacer}, ttl=5.0)
         for payload, ttl in [("short", 1.0), ("long", 100.0), ("usual", None)]:
             await queue.put(payload, ttl=ttl)
         form.advance(50.0)
@@ -192,6 +192,7 @@ def test_what_expired_while_it_waited_is_buried_and_not_called(form):
 
     queue = form.run(scenario)
     assert [payload for payload, *_ in handler.calls] == ["long"]
+    assert pacer.events == ["enter", "leave"]
     assert [burial.item.payload for burial in queue.graveyard] == ["short", "usual"]
     assert {burial.reason for burial in queue.graveyard} == {Reason.EXPIRED}
     assert {burial.age for burial in queue.graveyard} == {50.0}

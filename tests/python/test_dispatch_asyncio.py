@@ -21,6 +21,7 @@ from tollbar.dispatch import (
     Retry,
     State,
 )
+from tollbar.dispatch._waiters import Line
 
 
 class Pacer:
@@ -77,6 +78,37 @@ def test_putters_wait_for_room_in_turn_and_a_cancelled_one_passes_its_place_on()
     queue, putters = virtual_time.run(scenario())
     assert settled(queue).done == 4
     assert [putter.result().payload for putter in putters[1:]] == [2, 3, 4]
+
+
+def test_who_comes_later_does_not_overtake_who_was_called():
+    async def scenario():
+        line, order, room = Line(), [], []
+
+        async def come(name):
+            await line.turn(ready=lambda: room, over=lambda: False)
+            order.append(name)
+
+        first = asyncio.create_task(come("first"))
+        await asyncio.sleep(0)
+        room.append("there is some now")
+        line.wake()
+        await come("newcomer")
+        await first
+        return order
+
+    assert virtual_time.run(scenario()) == ["first", "newcomer"]
+
+
+def test_a_worker_that_is_cancelled_when_it_was_called_passes_the_call_on():
+    async def scenario():
+        async with DispatchQueue(quick, {"a": None, "b": None}) as queue:
+            await asyncio.sleep(1)
+            queue.put_nowait("x")
+            workers_of(queue)[0].cancel()
+            await queue.join()
+        return queue
+
+    assert settled(virtual_time.run(scenario())).done == 1
 
 
 def test_a_put_that_waits_is_told_when_the_queue_stops():

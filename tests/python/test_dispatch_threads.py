@@ -111,6 +111,15 @@ def test_put_waits_in_line_for_room():
     assert settled(queue).done == 4
 
 
+def test_who_comes_later_does_not_overtake():
+    queue = ThreadDispatchQueue(Gate(), {"a": None})
+    (line,) = queue._room.values()
+    line.append(threading.Condition(queue._lock))  # somebody who was called and has not come yet
+    with pytest.raises(QueueFull):
+        queue.put("newcomer", timeout=0)
+    assert len(line) == 1
+
+
 def test_put_gives_up_when_its_time_is_over():
     queue = ThreadDispatchQueue(Gate(), {"a": None}, maxsize=1, clock=JumpingClock())
     queue.put(0)
@@ -212,6 +221,27 @@ def test_a_worker_outlives_whatever_its_handler_raises(error):
         queue.put("good")
     stats = settled(queue)
     assert (stats.done, stats.buried) == (1, 1)
+
+
+def test_join_waits_for_a_hook_that_is_being_told():
+    told, finished, tell = [], [], threading.Event()
+
+    def hook(_item, _result):
+        assert tell.wait(PATIENCE)
+        told.append(1)
+
+    def join():
+        queue.join()
+        finished.append(len(told))
+
+    with ThreadDispatchQueue(lambda _: None, {"a": None}, on_done=hook) as queue:
+        queue.put("x")
+        wait_for(lambda: queue.stats().done)
+        joining = in_thread(join)
+        wait_for(lambda: finished or queue._idle._waiters)
+        tell.set()
+        joining()
+    assert finished == [1]
 
 
 def test_join_returns_when_the_hooks_were_told():

@@ -280,11 +280,10 @@ class DispatchQueue(Generic[T]):
             except BaseException:
                 if item is not None:
                     self._ledger.release(item)
+                    self._bells[lane].wake()
                 raise
             self._room[lane].wake()
             if item is not None:
-                if len(lane):  # the wake-up that this one got may have been for another item, too
-                    self._bells[lane].wake()
                 return item
             await self._bells[lane].wait(lane.next_due())
         return None

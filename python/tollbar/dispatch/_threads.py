@@ -303,10 +303,6 @@ class ThreadDispatchQueue(Generic[T]):
                     return None
                 item = self._ledger.take(name)
                 self._call_next(lane)
-                if item is not None and len(lane):
-                    self._bells[
-                        lane
-                    ].notify()  # the wake-up that this one got may have been for another item, too
                 buried = bool(self._ledger.unannounced)
                 if item is None and not buried:
                     self._wait(self._bells[lane], self._left(lane.next_due()))
