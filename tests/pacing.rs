@@ -1,9 +1,7 @@
 //! Permits of a paced client: how long each is held, who is next, and that none is ever lost.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
-use std::thread;
 
 use tollbar::pacing::{Joined, Look, Permit, Ticket};
 use tollbar::{Clock, Error, ManualClock, Pacer};
@@ -382,42 +380,4 @@ fn what_is_no_pace_is_refused_by_name() {
     assert_eq!(refused(1, 0), "window must be at least 1 ns, not 0");
     assert_eq!(refused(1 << 32, 1), "permits must be at most 4,294,967,295, not 4294967296");
     assert!(Pacer::new((1 << 32) - 1, u64::MAX, Clock::Monotonic).unwrap().try_acquire(b"a").unwrap().is_some());
-}
-
-// HAZARD race-k-tokens
-#[test]
-fn threads_get_exactly_as_many_permits_as_there_are() {
-    for permits in [1, 7, 1_000] {
-        let bench = bench(permits, |pacer| pacer);
-        let granted: usize = thread::scope(|scope| {
-            let ask = || (0..1_000).filter(|_| bench.take().is_some()).count();
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(granted as u64, permits);
-    }
-}
-
-/// A wake-up that is lost would leave a thread parked for ever. The window is a nanosecond: it is the responses that are
-/// waited for.
-#[test]
-fn threads_that_wait_for_each_other_all_come_through() {
-    let pacer = Pacer::new(2, 1, Clock::Monotonic).unwrap().margin(0);
-    let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..2_000 {
-                    let permit = pacer.acquire_blocking(b"a", None).unwrap().unwrap();
-                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    inside.fetch_sub(1, Ordering::SeqCst);
-                    assert!(pacer.end(b"a", permit, true).unwrap());
-                }
-            });
-        }
-    });
-    assert_eq!(pacer.stats(b"a").unwrap().granted, 16_000);
-    assert!(most.into_inner() <= 2);
-    let _held = (pacer.acquire_blocking(b"a", None).unwrap(), pacer.acquire_blocking(b"a", None).unwrap());
-    assert!(pacer.acquire_blocking(b"a", Some(0)).unwrap().is_err());
 }

@@ -50,6 +50,8 @@ enum Event {
     Look(usize),
     Arrives(usize),
     Returns(usize, bool),
+    /// A worker has had no response for long enough.
+    GivesUp(usize),
 }
 
 #[derive(Clone, Copy)]
@@ -72,7 +74,6 @@ struct Outcome {
     /// When requests were taken and refused, in nanoseconds.
     taken: Vec<u64>,
     refused: Vec<u64>,
-    most_woken: usize,
 }
 
 impl Outcome {
@@ -95,7 +96,8 @@ struct Simulation<'a> {
     woken: Arc<Mutex<Vec<usize>>>,
     workers: Vec<Option<Worker>>,
     stamps: VecDeque<u64>,
-    retry_after: Option<u64>,
+    /// Of a hundred responses, so many are lost.
+    lost: u64,
     outcome: Outcome,
 }
 
@@ -113,7 +115,7 @@ impl<'a> Simulation<'a> {
             woken: Arc::default(),
             workers: Vec::new(),
             stamps: VecDeque::new(),
-            retry_after: None,
+            lost: 0,
             outcome: Outcome::default(),
         }
     }
@@ -177,19 +179,27 @@ impl<'a> Simulation<'a> {
                     self.outcome.refused.push(now);
                 }
                 let (_, back) = self.legs();
-                self.after(back, Event::Returns(worker, takes));
+                if self.random.below(99) < self.lost {
+                    self.after(200 * MS, Event::GivesUp(worker));
+                } else {
+                    self.after(back, Event::Returns(worker, takes));
+                }
             }
             Event::Returns(worker, taken) => {
                 let Some(Worker::Sent(permit)) = self.workers[worker] else { panic!("it was sent") };
                 if !taken {
-                    self.pacer.record_rejected(KEY, self.retry_after).unwrap();
+                    self.pacer.record_rejected(KEY, None).unwrap();
                 }
                 assert!(self.pacer.end(KEY, permit, true).unwrap());
                 self.join(worker);
             }
+            Event::GivesUp(worker) => {
+                let Some(Worker::Sent(permit)) = self.workers[worker] else { panic!("it was sent") };
+                assert!(self.pacer.end(KEY, permit, false).unwrap());
+                self.join(worker);
+            }
         }
         let woken = std::mem::take(&mut *self.woken.lock().unwrap());
-        self.outcome.most_woken = self.outcome.most_woken.max(woken.len());
         for worker in woken {
             let late = self.random.below(MS / 10);
             self.after(late, Event::Look(worker));
@@ -238,6 +248,20 @@ fn short_legs_cost_next_to_nothing() {
     }
 }
 
+#[test]
+fn responses_that_are_lost_cost_their_permits_time_and_nothing_else() {
+    for seed in 0..20 {
+        let networks = [network(0, [0, 50], [0, 50])];
+        let mut simulation = Simulation::new(&networks, seed);
+        simulation.lost = 5;
+        let outcome = simulation.run(300);
+        let share = outcome.share(1, 300);
+        println!("seed {seed}: {:.2} % of the ceiling, {} refused", 100.0 * share, outcome.refused.len());
+        assert_eq!(outcome.refused.len(), 0, "seed {seed}");
+        assert!(share >= 0.93, "seed {seed}: {share}");
+    }
+}
+
 /// Whatever the legs do, four bets are open at a time, and the first that is lost raises the headroom.
 #[test]
 fn a_leg_that_jumps_is_learned_from_few_refusals() {
@@ -248,11 +272,11 @@ fn a_leg_that_jumps_is_learned_from_few_refusals() {
         ("back, random", [[0, 5], [0, 5]], [[0, 5], [0, 80]], 0),
         ("both, random", [[0, 5], [0, 5]], [[0, 80], [0, 80]], 0),
         ("both, up", [[5, 5], [5, 5]], [[80, 80], [80, 80]], 0),
-        ("there, down", [[80, 80], [80, 80]], [[5, 5], [80, 80]], 8),
-        ("both, down", [[80, 80], [80, 80]], [[5, 5], [5, 5]], 8),
-        ("swapped", [[80, 80], [5, 5]], [[5, 5], [80, 80]], 8),
+        ("there, down", [[80, 80], [80, 80]], [[5, 5], [80, 80]], 4),
+        ("both, down", [[80, 80], [80, 80]], [[5, 5], [5, 5]], 4),
+        ("swapped", [[80, 80], [5, 5]], [[5, 5], [80, 80]], 4),
         ("swapped back", [[5, 5], [80, 80]], [[80, 80], [5, 5]], 0),
-        ("far, down", [[200, 205], [200, 205]], [[50, 52], [50, 52]], 8),
+        ("far, down", [[200, 205], [200, 205]], [[50, 52], [50, 52]], 4),
     ];
     for (name, [there, back], [then_there, then_back], most) in jumps {
         let (mut refused, mut shares) = (0, [0.0; 3]);

@@ -1,4 +1,7 @@
-"""An event loop whose time is a `ManualClock`: instead of waiting it moves the clock to the next timer."""
+"""What the pacing tests share; above all an event loop whose time is a `ManualClock`.
+
+Instead of waiting, it moves the clock to the next timer.
+"""
 
 from __future__ import annotations
 
@@ -50,3 +53,22 @@ def run(clock: ManualClock, main: Coroutine[Any, Any, Any]) -> Any:
         if left:
             loop.run_until_complete(asyncio.wait(left))
         loop.close()
+
+
+async def request(limiter, clock, log=None, *, number=0, lasts=0.03):
+    async with limiter.acquire():
+        if log is not None:
+            log.append((number, round(clock.now() - 1_000, 3)))
+        await asyncio.sleep(lasts)
+
+
+def use(limiter, times=1):
+    """Use so many permits that are free."""
+    for _ in range(times):
+        with limiter.acquire(1):
+            pass
+
+
+def stats(limiter, *names):
+    told = limiter.stats()
+    return tuple(told[name] for name in names)
