@@ -309,7 +309,23 @@ def test_without_workers_nobody_waits_for_ever(caplog):
 
     queue, _ = virtual_time.run(scenario())
     assert settled(queue).handed_back == 3
-    assert "the last worker has ended, and 3 items are left" in caplog.text
+    assert "a last worker has ended, and 3 items are left" in caplog.text
+
+
+def test_a_key_without_a_worker_waits_no_more_than_a_queue_without():
+    async def scenario():
+        queue = DispatchQueue(quick, {"a": None, "b": None}, sticky=True)
+        async with queue:
+            await asyncio.sleep(1.0)
+            workers_of(queue)[0].cancel()
+            queue.put_nowait("x", key="a")
+            with pytest.raises(QueueStopped, match="1 items are left"):
+                await queue.join()
+            with pytest.raises(QueueStopped):
+                await queue.put("y", key="b")
+        return queue
+
+    assert settled(virtual_time.run(scenario())).handed_back == 1
 
 
 def test_a_handler_that_is_cancelled_from_within_has_failed():

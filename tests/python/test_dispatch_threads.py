@@ -275,7 +275,7 @@ def test_without_workers_nobody_waits_for_ever(caplog):
         queue.put("more")
     assert [item.payload for item in queue.stop()] == ["left"]
     assert settled(queue).buried == 1
-    assert "the last worker has ended" in caplog.text
+    assert "a last worker has ended" in caplog.text
 
 
 class Chance(threading.local):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -132,9 +133,10 @@ class DispatchQueue(Generic[T]):
         for name, gate in self._books.gates.items():
             for number in range(self._books.concurrency):
                 task = asyncio.create_task(self._work(name, gate), name=f"dispatch {name} {number}")
-                self._books.alive += 1
+                lane = self._ledger.lanes.of_worker(name)
+                self._books.staff[lane] += 1
                 self._tasks.add(task)
-                task.add_done_callback(self._worker_ended)
+                task.add_done_callback(functools.partial(self._worker_ended, lane))
         if self._books.log_interval is not None:
             self._reporter = asyncio.create_task(self._report(self._books.log_interval, self.stats()))
 
@@ -166,8 +168,8 @@ class DispatchQueue(Generic[T]):
         """
         self._here()
         while self._ledger.unsettled:
-            if self._books.started is not None and not self._books.alive:
-                raise QueueStopped(f"the last worker has ended, and {self._ledger.unsettled} items are left")
+            if self._books.deserted:
+                raise QueueStopped(f"a last worker has ended, and {self._ledger.unsettled} items are left")
             await self._idle.wait()
 
     async def stop(self, *, drain: bool = True, timeout: float | None = None) -> list[Item[T]]:
@@ -187,13 +189,13 @@ class DispatchQueue(Generic[T]):
         until = None if timeout is None else self._time() + timeout
         self._close()
         if drain:
-            await self._quiet(until)
+            await self._quiet(until, lambda: self._books.started is None or self._books.deserted)
         self._ledger.stop_retrying()
         self._settled()
         for item, task in self._calls.items():
             if item.state is State.HANDED_BACK:  # its worker waits for a pacer
                 task.cancel()
-        await self._quiet(until)
+        await self._quiet(until, lambda: not self._books.alive)
         self._aborting = True
         for task in self._calls.values():
             task.cancel()
@@ -221,17 +223,16 @@ class DispatchQueue(Generic[T]):
         await self.stop(drain=kind is None)
 
     def _time(self) -> float:
-        if self._loop is None:
-            self._here()
-        return self._loop.time()  # type: ignore[union-attr]
+        return (self._loop or self._here()).time()
 
-    def _here(self) -> None:
+    def _here(self) -> asyncio.AbstractEventLoop:
         """Belong to the running loop, or say that it is the wrong one."""
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
             raise RuntimeError("the queue belongs to another event loop")
+        return loop
 
     def _accept(self, payload: T, key: str | None, ttl: float | None) -> Item[T]:
         item = self._ledger.accept(payload, key, ttl)
@@ -249,23 +250,23 @@ class DispatchQueue(Generic[T]):
         if not self._ledger.unsettled:
             self._idle.wake_all()
 
-    async def _quiet(self, until: float | None) -> None:
-        """Wait until no item is left, or no worker, or the time is over."""
-        while self._ledger.unsettled and self._books.alive and (until is None or self._time() < until):
+    async def _quiet(self, until: float | None, hopeless: Callable[[], bool]) -> None:
+        """Wait until no item is left, or it is hopeless, or the time is over."""
+        while self._ledger.unsettled and not hopeless() and (until is None or self._time() < until):
             await self._idle.wait(until)
 
     async def _work(self, name: str, gate: Gate) -> None:
         while (item := await self._next(name)) is not None:
             await self._serve(gate, item)
 
-    def _worker_ended(self, task: asyncio.Task[None]) -> None:
+    def _worker_ended(self, lane: Lane[T], task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._books.alive -= 1
+        self._books.staff[lane] -= 1
         if not task.cancelled() and task.exception() is not None:
             logger.error("%s has ended", task.get_name(), exc_info=task.exception())
-        if not self._books.alive:
+        if not self._books.staff[lane]:
             if not self._stopped:
-                logger.error("the last worker has ended, and %d items are left", self._ledger.unsettled)
+                logger.error("a last worker has ended, and %d items are left", self._ledger.unsettled)
             # Nobody would ever take another item.
             self._close()
             self._idle.wake_all()

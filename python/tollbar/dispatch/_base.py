@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._item import Item
+    from ._lane import Lane
 
 T = TypeVar("T")
 
@@ -87,9 +88,20 @@ class Books(Generic[T]):
         self._on_bury = on_bury
         self._latencies = Latencies()
         self._hook_errors = 0
-        self.alive = 0
+        # How many workers take from each lane.
+        self.staff: dict[Lane[T], int] = dict.fromkeys(self.ledger.lanes.all, 0)
         self.started: float | None = None
         self.ended: float | None = None
+
+    @property
+    def alive(self) -> int:
+        """How many workers there are."""
+        return sum(self.staff.values())
+
+    @property
+    def deserted(self) -> bool:
+        """There is a lane whose last worker has ended: what waits there would wait for ever."""
+        return self.started is not None and not all(self.staff.values())
 
     def book(self, gate: Gate, item: Item[T], call: Call, error: BaseException | None) -> bool:
         """Enter what came of a try: `error` is what left it. True if the item is done now."""

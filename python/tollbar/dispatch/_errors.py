@@ -15,7 +15,7 @@ class QueueFull(asyncio.QueueFull, queue.Full):
 
 
 class QueueStopped(RuntimeError):  # noqa: N818 - the word that threading.Queue would have
-    """The queue takes nothing any more: it is being stopped, or its last worker has ended."""
+    """The queue takes nothing any more: it is being stopped, or nobody is left to work."""
 
 
 class Retry(Exception):  # noqa: N818 - a wish, not an error

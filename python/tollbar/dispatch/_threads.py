@@ -132,7 +132,7 @@ class ThreadDispatchQueue(Generic[T]):
                     threads.append(
                         threading.Thread(target=self._work, args=(name, gate), name=title, daemon=True)
                     )
-            self._books.alive = len(threads)
+                    self._books.staff[self._ledger.lanes.of_worker(name)] += 1
             if self._books.log_interval is not None:
                 arguments = (self._books.log_interval, self._books.finish(self._books.stats()))
                 threads.append(
@@ -186,9 +186,9 @@ class ThreadDispatchQueue(Generic[T]):
         """
         with self._lock:
             while self._ledger.unsettled or self._telling:
-                if self._books.started is not None and not self._books.alive:
+                if self._books.deserted:
                     raise QueueStopped(
-                        f"the last worker has ended, and {self._ledger.unsettled} items are left"
+                        f"a last worker has ended, and {self._ledger.unsettled} items are left"
                     )
                 self._wait(self._idle, None)
 
@@ -208,9 +208,9 @@ class ThreadDispatchQueue(Generic[T]):
         with self._lock:
             self._close()
             if drain:
-                self._quiet(until)
+                self._quiet(until, lambda: self._books.started is None or self._books.deserted)
             self._ledger.stop_retrying()
-            self._quiet(until)
+            self._quiet(until, lambda: not self._books.alive)
             for item in list(self._ledger.flying):
                 self._ledger.abandon(item)
             self._stopped = True
@@ -266,9 +266,9 @@ class ThreadDispatchQueue(Generic[T]):
             for ticket in line:
                 ticket.notify()
 
-    def _quiet(self, until: float | None) -> None:
-        """Wait until no item is left and the hooks were told, or no worker is left, or the time is over."""
-        while (self._ledger.unsettled or self._telling) and self._books.alive:
+    def _quiet(self, until: float | None, hopeless: Callable[[], bool]) -> None:
+        """Wait until no item is left and the hooks were told, or it is hopeless, or the time is over."""
+        while (self._ledger.unsettled or self._telling) and not hopeless():
             left = self._left(until)
             if left is not None and left <= 0:
                 return
@@ -281,14 +281,14 @@ class ThreadDispatchQueue(Generic[T]):
         except BaseException:
             logger.exception("%s has ended", threading.current_thread().name)
         finally:
-            self._worker_ended()
+            self._worker_ended(self._ledger.lanes.of_worker(name))
 
-    def _worker_ended(self) -> None:
+    def _worker_ended(self, lane: Lane[T]) -> None:
         with self._lock:
-            self._books.alive -= 1
-            if not self._books.alive:
+            self._books.staff[lane] -= 1
+            if not self._books.staff[lane]:
                 if not self._stopped:
-                    logger.error("the last worker has ended, and %d items are left", self._ledger.unsettled)
+                    logger.error("a last worker has ended, and %d items are left", self._ledger.unsettled)
                 # Nobody would ever take another item.
                 self._close()
                 self._idle.notify_all()
