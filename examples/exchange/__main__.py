@@ -13,20 +13,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .contenders import CONTENDERS
-from .measure import measure
+from .measure import WARM_UP, Setting, measure
 from .nonces import Nonces
 from .plot import write_plot
 from .report import print_report
 from .rules import Legs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tollbar.dispatch import Stats
 
     from .client import Progress as Tell
 
 _INTERRUPTED = 130
+_MOST_SECONDS = 3600.0
 
 
 def _legs(text: str) -> Legs:
@@ -36,14 +37,24 @@ def _legs(text: str) -> Legs:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 < seconds <= 3600:  # noqa: PLR2004 - the first second is not counted; an hour is enough
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 1, up to 3600")
-    return seconds
+def _seconds_above(least: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = least
+        if not least < seconds <= _MOST_SECONDS:
+            told = f"{text!r} is not a number of seconds above {least:g}, up to {_MOST_SECONDS:g}"
+            raise argparse.ArgumentTypeError(told)
+        return seconds
+
+    return read
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _file(text: str) -> Path:
@@ -57,7 +68,9 @@ def _file(text: str) -> Path:
 def _parser() -> argparse.ArgumentParser:
     about = "Run clients against an exchange that limits them, and compare what they reach."
     parser = argparse.ArgumentParser(prog="python -m examples.exchange", description=about)
-    parser.add_argument("--seconds", type=_seconds, default=20.0, help="of each run (default: %(default)g)")
+    parser.add_argument(
+        "--seconds", type=_seconds_above(WARM_UP), default=20.0, help="of each run (default: %(default)g)"
+    )
     parser.add_argument("--legs", type=_legs, help="milliseconds of a leg, from:to (default: 0:50)")
     parser.add_argument(
         "--jump",
@@ -65,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const=Legs.parse("0:80"),
         help="legs from the middle of the run on (0:80 if not told; --legs is then 0:5)",
+    )
+    parser.add_argument(
+        "--room", type=_whole, default=10, help="requests that wait at most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--ttl", type=_seconds_above(0), default=1.5, help="seconds a request may wait (default: %(default)g)"
     )
     parser.add_argument(
         "--only", choices=[one.name for one in CONTENDERS], action="append", help="one client (repeatable)"
@@ -98,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write what is asked for; the answer is the exit code."""
     options = _parser().parse_args(arguments)
     legs = options.legs or Legs.parse("0:50" if options.jump is None else "0:5")
+    setting = Setting(options.seconds, legs, options.jump, options.room, options.ttl)
     console = Console()
     nonces = Nonces()
     results = []
@@ -105,10 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.only and contender.name not in options.only:
             continue
         with _showing(console, contender.name, options.seconds) as tell:
-            results.append(
-                measure(contender, options.seconds, legs, jump=options.jump, nonces=nonces, progress=tell)
-            )
-    print_report(console, results, options.seconds, legs, options.jump)
+            results.append(measure(contender, setting, nonces, tell))
+    print_report(console, results, setting)
     if options.json is not None:
         told: dict[str, Any] = {
             "legs_ms": str(legs),

@@ -8,17 +8,14 @@ from http import HTTPStatus
 
 from tollbar.dispatch import GiveUp, Rejected, Retry, Stats, full_jitter
 
-from .rules import KEYS, PER_SECOND, WINDOW_MS
+from .rules import PER_SECOND, WINDOW_MS
 
 # A request is under way for 50 ms at most, as far as the client knows; it is also the interval of the rate.
 GAP = WINDOW_MS / PER_SECOND / 1000
 # Seconds.
-TTL = 1.5
 REQUEST_SECONDS = 2.0
 STOPPING_SECONDS = 3.0
 TELLING_SECONDS = 0.25
-# Room for a tenth of a second: what waits longer than that need not have been made yet.
-ROOM = 2 * len(KEYS)
 BACKOFF = full_jitter(initial=0.05, longest=0.5)
 
 Progress = Callable[[Stats], None]
@@ -31,6 +28,9 @@ class Plan:
     port: int
     seconds: float
     concurrency: int
+    # So many requests wait at most, and each for so many seconds.
+    room: int
+    ttl: float
 
 
 @dataclass(frozen=True)

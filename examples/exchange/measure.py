@@ -26,6 +26,17 @@ WARM_UP = 1.0
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What is the same for all contenders; with `jump` the legs change in the middle of the run."""
+
+    seconds: float
+    legs: Legs
+    jump: Legs | None
+    room: int
+    ttl: float
+
+
+@dataclass(frozen=True)
 class Result:
     """One contender's run, by the exchange's own events and the queue's own books."""
 
@@ -85,12 +96,12 @@ class Result:
         }
 
 
-def measure(
-    contender: Contender, seconds: float, legs: Legs, *, jump: Legs | None, nonces: Nonces, progress: Progress
-) -> Result:
-    """Run one contender for so many seconds; the legs jump in the middle."""
+def measure(contender: Contender, setting: Setting, nonces: Nonces, progress: Progress) -> Result:
+    """Run one contender."""
+    seconds = setting.seconds
     life = seconds + STOPPING_SECONDS + _SPARE_SECONDS
-    with running_exchange(legs, life=life, jump=jump, jump_after=seconds / 2) as exchange:
-        ran = contender.run(Plan(exchange.port, seconds, contender.concurrency), nonces, progress)
+    with running_exchange(setting.legs, life=life, jump=setting.jump, jump_after=seconds / 2) as exchange:
+        plan = Plan(exchange.port, seconds, contender.concurrency, setting.room, setting.ttl)
+        ran = contender.run(plan, nonces, progress)
         events = exchange.events()
     return Result(contender.name, seconds, events, ran)

@@ -28,10 +28,12 @@ def write_plot(path: Path, results: Sequence[Result], title: str) -> None:
         # Without pyplot: no global state, and no window system is looked for.
         figure = Figure(figsize=(9, 7), layout="constrained")
         FigureCanvasAgg(figure)
-        top, bottom = figure.subplots(2, 1, sharex=True)
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        most = 1
         for result, colour in zip(results, _COLOURS, strict=False):
             served = result.a_second(HTTPStatus.OK)
             rejected = list(accumulate(result.a_second(HTTPStatus.TOO_MANY_REQUESTS)))
+            most = max(most, *rejected)
             seconds = [second + 0.5 for second in range(len(served))]
             top.plot(seconds, served, color=colour, label=f"{result.name}: {result.throughput:.1f}/s")
             bottom.step(seconds, rejected, where="mid", color=colour, label=result.name)
@@ -39,7 +41,7 @@ def write_plot(path: Path, results: Sequence[Result], title: str) -> None:
         top.set_ylim(bottom=0)
         top.set_ylabel("requests served, a second")
         top.legend(loc="lower right", frameon=False)
-        bottom.set_ylim(bottom=0)
+        bottom.set_ylim(0, 1.1 * most)
         bottom.set_ylabel("429s so far")
         bottom.set_xlabel("seconds since the first request")
         figure.suptitle(title)

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from .measure import Result
-    from .rules import Legs
+    from .measure import Result, Setting
 
 
 def _rows(result: Result) -> dict[str, str]:
@@ -46,18 +45,16 @@ def _table(results: Sequence[Result]) -> Table:
     return table
 
 
-def print_report(
-    console: Console, results: Sequence[Result], seconds: float, legs: Legs, jump: Legs | None
-) -> None:
+def print_report(console: Console, results: Sequence[Result], setting: Setting) -> None:
     """Print the table and how it came about."""
     console.print(_table(results))
-    then = "" if jump is None else f", and {jump} ms from the middle of the run on"
+    then = "" if setting.jump is None else f", and {setting.jump} ms from the middle of the run on"
     console.print(
-        f"Measured for {seconds:g} s each, one after the other, against an exchange in a process of its own. "
-        f"Each leg takes {legs} ms{then}. Requests/s are those served after the first second, which admits a "
-        f"window's worth at once; the most that the exchange admits is {len(KEYS) * PER_SECOND}. "
-        f"The {MOST_REJECTIONS}th 429 blocks a key for good. The source makes requests as fast as the queue "
-        "takes them. Latency is from acceptance to the answer, waiting in the queue included. Processor time "
-        "is the client's alone.",
+        f"Measured for {setting.seconds:g} s each, one after the other, against an exchange in a process of "
+        f"its own. Each leg takes {setting.legs} ms{then}. Requests/s are those served after the first "
+        "second, which admits a window's worth at once; the most that the exchange admits is "
+        f"{len(KEYS) * PER_SECOND}. The {MOST_REJECTIONS}th 429 blocks a key for good. The source makes "
+        f"requests as fast as the queue takes them; {setting.room} wait at most, for {setting.ttl:g} s. "
+        "Latency is from acceptance to the answer, waiting included. Processor time is the client's alone.",
         highlight=False,
     )

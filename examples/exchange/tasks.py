@@ -14,10 +14,8 @@ from tollbar.dispatch import DispatchQueue, Item
 from .client import (
     BACKOFF,
     REQUEST_SECONDS,
-    ROOM,
     STOPPING_SECONDS,
     TELLING_SECONDS,
-    TTL,
     Plan,
     Ran,
     judge,
@@ -61,7 +59,7 @@ async def _run(plan: Plan, pacers: Mapping[str, AsyncPacer], nonces: Nonces, pro
             judge(answer.status)
 
         queue = DispatchQueue(
-            send, pacers, maxsize=ROOM, concurrency=plan.concurrency, ttl=TTL, backoff=BACKOFF
+            send, pacers, maxsize=plan.room, concurrency=plan.concurrency, ttl=plan.ttl, backoff=BACKOFF
         )
         began = time.process_time()
         async with queue:

@@ -12,10 +12,8 @@ from tollbar.dispatch import Item, QueueFull, ThreadDispatchQueue
 from .client import (
     BACKOFF,
     REQUEST_SECONDS,
-    ROOM,
     STOPPING_SECONDS,
     TELLING_SECONDS,
-    TTL,
     Plan,
     Ran,
     judge,
@@ -63,7 +61,7 @@ def run(plan: Plan, pacers: Mapping[str, Pacer], nonces: Nonces, progress: Progr
         judge(connections.get(path(key, nonces.draw(key), item.payload)))
 
     queue = ThreadDispatchQueue(
-        send, pacers, maxsize=ROOM, concurrency=plan.concurrency, ttl=TTL, backoff=BACKOFF
+        send, pacers, maxsize=plan.room, concurrency=plan.concurrency, ttl=plan.ttl, backoff=BACKOFF
     )
     began = time.process_time()
     ends = time.monotonic() + plan.seconds
