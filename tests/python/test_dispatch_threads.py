@@ -223,6 +223,26 @@ def test_a_worker_outlives_whatever_its_handler_raises(error):
     assert (stats.done, stats.buried) == (1, 1)
 
 
+def test_a_system_without_threads_is_told_and_nothing_hangs(monkeypatch):
+    started = []
+    start = threading.Thread.start
+
+    def few(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    queue = ThreadDispatchQueue(lambda _: None, {"a": None, "b": None}, concurrency=2, log_interval=1.0)
+    queue.put("x")
+    monkeypatch.setattr(threading.Thread, "start", few)
+    with pytest.raises(RuntimeError, match="new thread"):
+        queue.start()
+    assert queue.stats().workers == 2
+    assert queue.stop() == []
+    assert settled(queue).done == 1
+
+
 def test_join_waits_for_a_hook_that_is_being_told():
     told, finished, tell = [], [], threading.Event()
 

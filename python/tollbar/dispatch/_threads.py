@@ -120,8 +120,12 @@ class ThreadDispatchQueue(Generic[T]):
         return self._books.finish(read)
 
     def start(self) -> None:
-        """Start the workers. RuntimeError if they were started before. `with` does it, too."""
-        threads = []
+        """Start the workers. RuntimeError if they were started before. `with` does it, too.
+
+        If the system has no thread left, its error is raised: the queue works with those that it got, and is
+        closed if a lane got none.
+        """
+        threads, lanes = [], []
         with self._lock:
             if self._books.started is not None:
                 raise RuntimeError("the queue was started before: make another one")
@@ -132,14 +136,20 @@ class ThreadDispatchQueue(Generic[T]):
                     threads.append(
                         threading.Thread(target=self._work, args=(name, gate), name=title, daemon=True)
                     )
-                    self._books.staff[self._ledger.lanes.of_worker(name)] += 1
+                    lanes.append(self._ledger.lanes.of_worker(name))
+                    self._books.staff[lanes[-1]] += 1
             if self._books.log_interval is not None:
                 arguments = (self._books.log_interval, self._books.finish(self._books.stats()))
                 threads.append(
                     threading.Thread(target=self._report, args=arguments, name="dispatch log", daemon=True)
                 )
-        for thread in threads:
-            thread.start()
+        for number, thread in enumerate(threads):
+            try:
+                thread.start()
+            except RuntimeError:
+                for lane in lanes[number:]:
+                    self._worker_ended(lane)
+                raise
 
     def put(
         self, payload: T, *, key: str | None = None, ttl: float | None = None, timeout: float | None = None
