@@ -1,10 +1,12 @@
-"""Both forms of the dispatch queue behind one set of awaitable names, so that one test tries both."""
+"""Both forms of the dispatch queue behind one set of awaitable names, and stand-ins for what they work with."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import inspect
+import math
+import random
 
 import virtual_time
 from tollbar.dispatch import DispatchQueue, ThreadDispatchQueue
@@ -109,8 +111,56 @@ FORMS = [AsyncForm, ThreadForm]
 
 
 def settled(queue):
-    """Assert that the books balance with nothing under way; give the numbers of the items at each end."""
+    """Assert that the books balance with nothing under way, and give the statistics."""
     stats = queue.stats()
     assert stats.balanced
     assert stats.main == stats.dead_letters == stats.in_flight == 0
     return stats
+
+
+class Highest(random.Random):
+    """Draws the upper end always: the backoff without its jitter."""
+
+    def uniform(self, _low, high):
+        return high
+
+
+class Fails:
+    """A handler that fails so many times for each payload, and remembers when it was called."""
+
+    def __init__(self, times=math.inf, error=RuntimeError):
+        self.times = times
+        self.error = error
+        self.calls = []
+
+    def __call__(self, item):
+        self.calls.append((item.payload, item.tries, item.clock()))
+        if item.tries <= self.times:
+            raise self.error("not this time")
+        return f"answer to {item.payload}"
+
+
+class SlowPacer:
+    """Lets one call pass each so many seconds of the loop's time."""
+
+    def __init__(self, interval):
+        self.interval = interval
+        self.next = 0.0
+
+    @contextlib.asynccontextmanager
+    async def acquire(self):
+        now = asyncio.get_running_loop().time()
+        self.next = max(self.next, now) + self.interval
+        await asyncio.sleep(self.next - now)
+        try:
+            yield
+        finally:
+            await asyncio.sleep(0)
+
+
+def workers_of(queue):
+    return sorted(queue._tasks, key=lambda task: task.get_name())
+
+
+async def quick(item):
+    return item.payload

@@ -146,7 +146,7 @@ class ThreadDispatchQueue(Generic[T]):
         for number, thread in enumerate(threads):
             try:
                 thread.start()
-            except RuntimeError:
+            except RuntimeError:  # noqa: PERF203 - once a thread
                 for lane in lanes[number:]:
                     self._worker_ended(lane)
                 raise
