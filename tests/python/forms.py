@@ -1,4 +1,4 @@
-"""Both forms of the dispatch queue behind one set of awaitable names, and stand-ins for what they work with."""
+"""Both forms of the dispatch queue behind one set of awaitable names, and stand-ins for their company."""
 
 from __future__ import annotations
 
