@@ -38,8 +38,10 @@ class Pacer:
         self.events.append("enter")
         try:
             yield
-        finally:
-            self.events.append("leave")
+        except BaseException:
+            self.events.append("left by an error")
+            raise
+        self.events.append("leave")
 
     def record_rejected(self, retry_after):
         self.events.append(("rejected", retry_after))
@@ -136,6 +138,18 @@ def test_a_pacer_hears_of_a_429_while_the_call_is_its(form):
 
     assert settled(form.run(scenario)).done == 1
     assert pacer.events == ["enter", ("rejected", 2.0), "leave", "enter", "leave"]
+
+
+def test_a_pacer_sees_a_call_that_failed_without_an_answer(form):
+    pacer = Pacer()
+
+    async def scenario():
+        async with form.queue(Fails(times=1), {"a": pacer}) as queue:
+            await queue.put("x")
+        return queue
+
+    assert settled(form.run(scenario)).done == 1
+    assert pacer.events == ["enter", "left by an error", "enter", "leave"]
 
 
 def test_what_expired_while_it_waited_is_buried_and_not_called(form):
