@@ -4,7 +4,7 @@ TOOLS  := .venv/tools
 DEMO   := .venv/demo
 RELEASE := build.rs $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: help demo test lint bench bench-guard packaging clean
+.PHONY: help demo demo-client test lint bench bench-guard packaging clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -12,6 +12,9 @@ help:  ## list these commands
 
 demo: $(DEMO)/.ready  ## a real mail relay under four limiters: build, run, compare, plot
 	$(DEMO)/bin/python -m tollbar demo --plot demo.png $(DEMO_ARGS)
+
+demo-client: $(DEMO)/.ready  ## clients of an exchange that limits them, beside plain designs: run, compare, plot
+	$(DEMO)/bin/python -m examples.exchange --plot demo-client.png $(DEMO_ARGS)
 
 test:  ## everything: lints, Rust, packages, and the suite on every CPython that is here
 	$(PYTHON) tests/everywhere.py
@@ -25,7 +28,7 @@ lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	cargo clippy --quiet --manifest-path benches/governor/Cargo.toml -- -D warnings
 	$(TOOLS)/bin/ruff check --quiet .
 	$(TOOLS)/bin/ruff format --check --quiet .
-	$(TOOLS)/bin/mypy python benches
+	$(TOOLS)/bin/mypy python benches examples
 	$(TOOLS)/bin/python -m mypy.stubtest tollbar._tollbar
 
 bench: $(DEMO)/.ready  ## side by side against other limiters, those on PyPI included, as ratios
@@ -43,7 +46,7 @@ clean:  ## forget everything that was built
 	rm -rf .venv dist
 
 # The released form, with what the demo and the benchmarks need beside it.
-$(DEMO)/.ready: $(RELEASE) $(wildcard python/tollbar/*.py python/tollbar/demo/*.py)
+$(DEMO)/.ready: $(RELEASE) $(wildcard python/tollbar/*.py python/tollbar/*/*.py)
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python -m pip install --quiet --upgrade pip
 	$(DEMO)/bin/python -m pip install --quiet '.[demo]'
@@ -53,6 +56,6 @@ $(DEMO)/.ready: $(RELEASE) $(wildcard python/tollbar/*.py python/tollbar/demo/*.
 $(TOOLS)/.ready: $(RELEASE) python/tollbar/_tollbar.pyi $(wildcard python/tollbar/*.py)
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --upgrade pip
-	$(TOOLS)/bin/python -m pip install --quiet --group lint --group test maturin aiosmtpd aiosmtplib matplotlib rich
+	$(TOOLS)/bin/python -m pip install --quiet --group lint --group test maturin aiohttp aiosmtpd aiosmtplib matplotlib rich
 	VIRTUAL_ENV=$(abspath $(TOOLS)) $(TOOLS)/bin/maturin develop --quiet --profile quick
 	@touch $@

@@ -70,9 +70,9 @@ def python_suite(version: str, python: Path) -> None:
         run([python, "-m", "venv", "--clear", folder])
         run([inside, "-m", "pip", "install", "--quiet", "--upgrade", "pip"])
         run([inside, "-m", "pip", "install", "--quiet", "--group", "test", "maturin"])
-        demo = [inside, "-m", "pip", "install", "--quiet", "aiosmtpd", "aiosmtplib", "rich", "matplotlib"]
+        demo = [inside, "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
         try:
-            run([*demo, "--only-binary", ":all:"])
+            run([*demo, "aiohttp", "aiosmtpd", "aiosmtplib", "rich", "matplotlib"])
         except subprocess.CalledProcessError:
             print(f"{version}: the demo's packages do not install here; its tests are skipped", flush=True)
         (folder / ".ready").touch()
