@@ -26,6 +26,12 @@ pub(crate) struct Waiter<A = ()> {
     pub(crate) ask: A,
 }
 
+impl<A> Waiter<A> {
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+}
+
 /// What a waiter finds who looks.
 pub(crate) enum Found<G, A = ()> {
     /// It was called, with a grant or without one, and is gone from the queue. The waiter is to be dropped when no lock

@@ -19,8 +19,10 @@ from tollbar._tollbar import (
     __version__,
     build_profile,
 )
+from tollbar._waiting import AcquireTimeout
 
 __all__ = [
+    "AcquireTimeout",
     "Decision",
     "InFlight",
     "Jail",

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, Type
 from typing_extensions import Self, disjoint_base
 
 from tollbar._views import Buckets, CreatedAt
+from tollbar._waiting import Slot
 
 __all__ = [
     "ClientAccess",
@@ -29,6 +30,7 @@ __all__ = [
     "SlidingWindow",
     "TokenBucket",
     "Turn",
+    "Waiting",
     "Window",
     "__version__",
     "build_profile",
@@ -39,6 +41,7 @@ build_profile: Final[Literal["debug", "release"]]
 _fast_entries: Final[int]
 
 _T = TypeVar("_T")
+_F = TypeVar("_F", bound=Callable[..., Any])
 _WhenFull: TypeAlias = Literal["deny", "allow", "evict_least"]
 _Whole: TypeAlias = SupportsIndex | float
 
@@ -416,6 +419,70 @@ class Limiter:
 
         Takes the lock of the key's stripe; so do all decisions about a key while anything is reserved of it.
         """
+    def acquire(
+        self,
+        key: str,
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        *,
+        priority: int = 0,
+        jitter: float = 0.0,
+    ) -> Coroutine[Any, Any, bool]:
+        """Wait for the key's turn and take `cost` tokens: `await limiter.acquire("a@example.org")`.
+
+        Turns come in the order of arrival, among all tasks and threads that wait for the key; lower
+        priorities (0 to 127) come first. `try_acquire` does not overtake who waits, and a large cost is not
+        starved by small ones behind it. Nothing is charged before the first step, and nothing stays taken
+        when it is cancelled: the place goes to the next. Only the first in line has a timer; nobody polls.
+
+        AcquireTimeout as soon as it is known that the turn would come after `timeout` seconds, which is
+        usually at once; also for a cost that can never pass, and where a full table has no place for the key.
+        jitter: wait up to so many seconds more, at random, after the turn has come.
+
+        For asyncio (with any loop, over several `asyncio.run`) and trio. Costs a coroutine and a call; a wait
+        costs two locks. Moving a `ManualClock` wakes nobody: whoever waits looks at it when as much time has
+        passed.
+        """
+    def acquire_blocking(
+        self,
+        key: str,
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        *,
+        priority: int = 0,
+    ) -> bool:
+        """`acquire` for threads, in the same line: parks this one and lets others run.
+
+        Returns True. An interrupt is raised within 100 ms, and takes nothing.
+        """
+    def slot(
+        self,
+        key: str,
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        *,
+        priority: int = 0,
+        lease: float | None = None,
+        lost: Literal["sent", "returned"] = "sent",
+    ) -> Slot:
+        """Wait for the key's turn and hold a reservation: `async with limiter.slot(key): ...`, or `with`.
+
+        The block is given the `Reservation`; it is committed when the block ends well and cancelled when it
+        does not. Errors and order are those of `acquire`, lease and lost those of `reserve`.
+        """
+    def limited(
+        self,
+        key: str | Callable[..., str],
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        *,
+        priority: int = 0,
+    ) -> Callable[[_F], _F]:
+        """Make every call of a function wait its turn first: `@limiter.limited(key="api")`.
+
+        key: a name, or a callable that gives one when called with the call's own arguments. A coroutine
+        function waits as `acquire` does, any other as `acquire_blocking`.
+        """
     def reconfigure(
         self,
         key: str,
@@ -450,6 +517,16 @@ class Limiter:
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
     def __contains__(self, key: str, /) -> bool: ...
+
+@final
+class Waiting:
+    """One wait for a key's turn, behind `Limiter.acquire` and its kin; made by them alone."""
+
+    def _start(self, wake: Callable[[], object], group: int) -> float | None: ...
+    def _look(self) -> float | None: ...
+    def _leave(self) -> None: ...
+    def _block(self) -> None: ...
+    def _held(self) -> Reservation | None: ...
 
 @final
 class Reservation:

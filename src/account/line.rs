@@ -43,11 +43,14 @@ impl After {
     }
 }
 
-/// What one waits for, and in which class.
+/// What one waits for, in which class, and with whom it is parked.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
-    n: u64,
-    class: u8,
+pub(crate) struct Asked {
+    pub(crate) n: u64,
+    /// Lower ones are served first.
+    pub(crate) class: u8,
+    /// Those of one group are parked by the same loop, which may be gone without a word.
+    pub(crate) group: u64,
 }
 
 /// Who waits for one key.
@@ -73,11 +76,11 @@ impl Line {
         &mut self,
         (cold, limits): (&Cold, &[Limit]),
         now: Ticks,
-        n: u64,
-        class: u8,
+        asked: Asked,
         timeout: Option<Ticks>,
         waker: Waker,
     ) -> Result<u64, Option<Ticks>> {
+        let Asked { n, class, .. } = asked;
         let ahead = self.sums.range(..=class).fold(0, |sum: u64, (_, more)| sum.saturating_add(*more));
         let Some(at) = cold.turn(limits, now, ahead, n) else { return Err(None) };
         let wait = at.saturating_sub(now);
@@ -87,7 +90,14 @@ impl Line {
         let deadline = timeout.map(|timeout| now.saturating_add(timeout));
         let sum = self.sums.entry(class).or_default();
         *sum = sum.saturating_add(n);
-        Ok(self.queue.join(class, waker, deadline, Asked { n, class }))
+        Ok(self.queue.join(class, waker, deadline, asked))
+    }
+
+    /// Wakes a head that is parked by another loop: if that loop is closed, its waker finds out and leaves the line.
+    pub(crate) fn probe(&self, group: u64, after: &mut After) {
+        if let Some(head) = self.queue.head().filter(|head| head.ask.group != group) {
+            after.wake.push(head.waker().clone());
+        }
     }
 
     /// One waits no more.

@@ -18,7 +18,7 @@ use crate::ticks::{PER_NANO, Ticks};
 
 pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
 pub(crate) use leases::{LeaseId, Terms};
-pub(crate) use line::{After, Line, Seen};
+pub(crate) use line::{After, Asked, Line, Seen};
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
 ///

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::{Limiter, Reservation, check};
-use crate::account::{Seen, Terms};
+use crate::account::{Asked, Seen, Terms};
 use crate::classes::ClassId;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
@@ -23,6 +23,7 @@ pub struct Ask {
     cost: u64,
     priority: u8,
     timeout_ns: Option<u64>,
+    group: u64,
     /// The lease of a reservation, and whether it is given back when that is over.
     holds: Option<(u64, bool)>,
 }
@@ -31,7 +32,7 @@ impl Ask {
     /// To take `cost` tokens, however long it takes.
     #[must_use]
     pub const fn new(cost: u64) -> Self {
-        Self { cost, priority: 0, timeout_ns: None, holds: None }
+        Self { cost, priority: 0, timeout_ns: None, group: 0, holds: None }
     }
 
     /// Lower ones are served first, equal ones in the order of arrival; from 0, which is usual, to 127.
@@ -45,6 +46,14 @@ impl Ask {
     #[must_use]
     pub const fn timeout_ns(mut self, timeout_ns: Option<u64>) -> Self {
         self.timeout_ns = timeout_ns;
+        self
+    }
+
+    /// Those of one group are parked by the same loop. A head of another group is woken by who joins behind it, so that a
+    /// waker whose loop is closed can leave the line.
+    #[must_use]
+    pub const fn group(mut self, group: u64) -> Self {
+        self.group = group;
         self
     }
 
@@ -93,7 +102,8 @@ impl Limiter {
             return Ok(self.come(key, ask, None));
         }
         let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));
-        let request = Request { n: ask.cost, class: ask.priority, timeout, holds: ask.terms() };
+        let asked = Asked { n: ask.cost, class: ask.priority, group: ask.group };
+        let request = Request { asked, timeout, holds: ask.terms() };
         Ok(match self.table.join(key, class, request, waker) {
             Joined::Granted(lease) => self.come(key, ask, lease),
             Joined::Waiting(ticket) => self.look(key, ask, Place(ticket))?,

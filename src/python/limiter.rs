@@ -5,17 +5,19 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyList, PyString, PyTuple};
 
 use super::convert::{self, Cost};
 use super::decision::Decision;
 use super::policies::Policies;
 use super::reservation::Reservation;
+use super::waiting::Waiting;
 use super::{fork, limits};
 use crate::classes::ClassId;
 use crate::decision::Plan;
 use crate::error::Error;
-use crate::limiter::{self, Outcome};
+use crate::limiter::{self, Ask, Outcome};
 
 /// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
 /// it gives.
@@ -54,8 +56,12 @@ impl Limiter {
         self.core.charge_known(key, cost)
     }
 
+    pub(super) fn core(&self) -> &Arc<limiter::Limiter> {
+        &self.core
+    }
+
     /// The class that an unknown key gets. Runs the caller's code, so never under a lock.
-    fn class(&self, key: &Bound<'_, PyString>) -> PyResult<ClassId> {
+    pub(super) fn class(&self, key: &Bound<'_, PyString>) -> PyResult<ClassId> {
         if self.policies.is_none() || self.core.contains(convert::key(key)?)? {
             return Ok(self.core.default_class());
         }
@@ -65,6 +71,55 @@ impl Limiter {
 
 fn bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
     convert::key(key.cast::<PyString>()?)
+}
+
+/// The part of the face that is Python: how tasks are parked.
+pub(super) fn waiting_module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
+}
+
+/// The argument `priority`: lower ones are served first.
+struct Priority(u8);
+
+impl<'py> FromPyObject<'_, 'py> for Priority {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match u8::try_from(convert::whole("priority", &value)?) {
+            Ok(priority) if priority < 128 => Ok(Self(priority)),
+            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
+        }
+    }
+}
+
+/// What is waited for, and for how long at most. A key that is refused is refused here.
+fn asked(
+    key: &Bound<'_, PyString>,
+    cost: Cost,
+    timeout: Option<&Bound<'_, PyAny>>,
+    priority: Priority,
+) -> PyResult<Ask> {
+    convert::key(key)?;
+    let timeout = match timeout {
+        Some(timeout) if !is_infinite(timeout) => Some(convert::duration("timeout", timeout)?),
+        _ => None,
+    };
+    Ok(Ask::new(cost.0).timeout_ns(timeout).priority(priority.0))
+}
+
+fn is_infinite(value: &Bound<'_, PyAny>) -> bool {
+    value.cast::<PyFloat>().is_ok_and(|float| float.value() == f64::INFINITY)
+}
+
+/// How long a reservation lasts, and whether it is given back then.
+fn terms(lease: Option<&Bound<'_, PyAny>>, lost: &str) -> PyResult<(u64, bool)> {
+    let gives_back = match lost {
+        "sent" => false,
+        "returned" => true,
+        other => return Err(PyValueError::new_err(format!("lost must be 'sent' or 'returned', not {other:?}"))),
+    };
+    Ok((lease.map_or(Ok(crate::DEFAULT_LEASE_NS), |lease| convert::duration("lease", lease))?, gives_back))
 }
 
 fn refuse_text(keys: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -135,14 +190,7 @@ impl Limiter {
         lease: Option<&Bound<'_, PyAny>>,
         lost: &str,
     ) -> PyResult<Reservation> {
-        let gives_back = match lost {
-            "sent" => false,
-            "returned" => true,
-            other => {
-                return Err(PyValueError::new_err(format!("lost must be 'sent' or 'returned', not {other:?}")));
-            }
-        };
-        let lease = lease.map_or(Ok(crate::DEFAULT_LEASE_NS), |lease| convert::duration("lease", lease))?;
+        let (lease, gives_back) = terms(lease, lost)?;
         let (name, class) = (convert::key(key)?, self.class(key)?);
         Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?))
     }
@@ -182,6 +230,75 @@ impl Limiter {
     fn reconfigure(&self, key: &Bound<'_, PyString>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
         let class = self.core.class(limits::policy(limits)?)?;
         Ok(self.core.reconfigure(convert::key(key)?, class, convert::migration(migration)?)?)
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), jitter=None),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, jitter=0.0)")]
+    fn acquire<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyString>,
+        cost: Cost,
+        timeout: Option<&Bound<'py, PyAny>>,
+        priority: Priority,
+        jitter: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let jitter = jitter.map_or(Ok(0), |jitter| convert::duration("jitter", jitter))?;
+        let mut ask = asked(key, cost, timeout, priority)?;
+        if jitter > 0 {
+            ask = ask.holding(crate::DEFAULT_LEASE_NS.max(2 * jitter), false);
+        }
+        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
+        waiting_module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0)),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
+    fn acquire_blocking(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyString>,
+        cost: Cost,
+        timeout: Option<&Bound<'_, PyAny>>,
+        priority: Priority,
+    ) -> PyResult<bool> {
+        let ask = asked(key, cost, timeout, priority)?;
+        Bound::new(slf.py(), Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask))?.call_method0("_block")?;
+        Ok(true)
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), lease=None, lost="sent"),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, lease=None, lost='sent')")]
+    fn slot<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyString>,
+        cost: Cost,
+        timeout: Option<&Bound<'py, PyAny>>,
+        priority: Priority,
+        lease: Option<&Bound<'py, PyAny>>,
+        lost: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (lease, gives_back) = terms(lease, lost)?;
+        let ask = asked(key, cost, timeout, priority)?.holding(lease, gives_back);
+        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
+        waiting_module(slf.py())?.call_method1("Slot", (waiting,))
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0)),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
+    fn limited<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        cost: Cost,
+        timeout: Option<&Bound<'py, PyAny>>,
+        priority: Priority,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if !key.is_instance_of::<PyString>() && !key.is_callable() {
+            return Err(convert::wrong_type("key", "a str, or a callable that gives one", key));
+        }
+        let options = PyDict::new(slf.py());
+        options.set_item("cost", cost.0)?;
+        options.set_item("timeout", timeout)?;
+        options.set_item("priority", priority.0)?;
+        waiting_module(slf.py())?.call_method1("limited", (slf, key, options))
     }
 
     fn release(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {

@@ -33,6 +33,7 @@ mod refused;
 mod reservation;
 mod sliding_window;
 mod token_bucket;
+mod waiting;
 
 use pyo3::prelude::*;
 
@@ -58,6 +59,7 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reservation::Reservation>()?;
     module.add_class::<sliding_window::SlidingWindow>()?;
     module.add_class::<token_bucket::TokenBucket>()?;
+    module.add_class::<waiting::Waiting>()?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     granted::prepare(py)?;

@@ -8,7 +8,7 @@ use std::task::Waker;
 use super::cold::Kept;
 use super::stripe::Locked;
 use super::{Absent, Answer, Table};
-use crate::account::{After, LeaseId, Line, Purpose, Seen, Terms};
+use crate::account::{After, Asked, LeaseId, Line, Purpose, Seen, Terms};
 use crate::classes::ClassId;
 use crate::policy::Limit;
 use crate::ticks::Ticks;
@@ -16,9 +16,7 @@ use crate::ticks::Ticks;
 /// What is asked for by one who would wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
-    pub(crate) n: u64,
-    /// Lower ones are served first.
-    pub(crate) class: u8,
+    pub(crate) asked: Asked,
     pub(crate) timeout: Option<Ticks>,
     /// Hold what is granted as a reservation of these terms; else it is charged.
     pub(crate) holds: Option<Terms>,
@@ -44,10 +42,10 @@ impl Table {
         let (slot, now) = match stripe.find(&sought.probe) {
             Some(slot) => (slot, self.time.now()),
             // What can never pass leaves no trace.
-            None if self.answer_unknown(&stripe, absent, self.time.now(), request.n).is_never() => {
+            None if self.answer_unknown(&stripe, absent, self.time.now(), request.asked.n).is_never() => {
                 return Joined::TooLate(None);
             }
-            None => match self.make(stripe, &sought, request.n, Absent::Create(absent)) {
+            None => match self.make(stripe, &sought, request.asked.n, Absent::Create(absent)) {
                 Ok((locked, slot, now)) => {
                     stripe = locked;
                     (slot, now)
@@ -60,23 +58,30 @@ impl Table {
             return Joined::Granted(None);
         }
         self.cool_if_word(&mut stripe, slot, now);
-        // Whoever joins looks at once; nobody need be woken for that.
+        let mut after = After::default();
+        // Whoever joins looks at once; it need not be woken for that.
         let join = |kept: &mut Kept, limits: &[Limit]| {
             let waiting = kept.line.as_ref().is_some_and(|line| !line.is_empty());
-            if !waiting && kept.cold.decide(limits, now, request.n, Purpose::Look).passes() {
+            if !waiting && kept.cold.decide(limits, now, request.asked.n, Purpose::Look).passes() {
                 let lease = request.holds.map(|terms| (self.new_lease(), terms));
                 let purpose = lease.map_or(Purpose::Charge, |(id, terms)| Purpose::Reserve(id, terms));
-                kept.cold.decide(limits, now, request.n, purpose);
+                kept.cold.decide(limits, now, request.asked.n, purpose);
                 return Joined::Granted(lease.map(|(id, _)| id));
             }
             let line = kept.line.get_or_insert_with(|| Box::new(Line::new()));
             let place = (&kept.cold, limits);
-            match line.join(place, now, request.n, request.class, request.timeout, waker) {
-                Ok(ticket) => Joined::Waiting(ticket),
+            match line.join(place, now, request.asked, request.timeout, waker) {
+                Ok(ticket) => {
+                    line.probe(request.asked.group, &mut after);
+                    Joined::Waiting(ticket)
+                }
                 Err(wait) => Joined::TooLate(wait),
             }
         };
-        self.with_kept(&mut stripe, slot, now, join).0
+        let joined = self.with_kept(&mut stripe, slot, now, join).0;
+        drop(stripe);
+        after.done();
+        joined
     }
 
     /// What has become of a waiter. What it was granted is charged or, with terms, held under them.

@@ -133,3 +133,54 @@ def test_a_debug_build_says_so():
         print(tollbar.build_profile)
     """)
     assert (done.stdout.strip(), done.returncode) == ("debug", 0), done.stderr
+
+
+@pytest.mark.hazard("python-waiters")
+def test_a_process_ends_while_threads_and_tasks_wait():
+    done = run("""
+        import asyncio, threading
+        from tollbar import Limiter, Rate
+
+        limiter = Limiter(Rate(1, per=10**6))
+        limiter.try_acquire("a")
+        parked = threading.Barrier(3)
+
+        def wait():
+            parked.wait()
+            limiter.acquire_blocking("a")
+
+        threads = [threading.Thread(target=wait, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        parked.wait()
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(limiter.acquire("a"))
+        loop.run_until_complete(asyncio.sleep(0))
+        print(task.done(), flush=True)
+    """)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+@pytest.mark.hazard("python-fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_nobody_waits_in_a_child_that_was_forked_off():
+    done = run("""
+        import os, threading
+        from tollbar import InFlight, Limiter
+
+        limiter = Limiter(InFlight(1))
+        held = limiter.reserve("a")
+        waiting = threading.Thread(target=limiter.acquire_blocking, args=("a",))
+        waiting.start()
+        children = []
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                held.cancel()
+                os._exit(0 if limiter.acquire_blocking("a", timeout=5) and limiter.try_acquire("a") else 1)
+            children.append(os.waitpid(child, 0)[1])
+        held.commit()
+        waiting.join()
+        print(set(children), limiter.try_acquire("a"))
+    """)
+    assert (done.returncode, done.stdout) == (0, "{0} True\n"), done.stderr

@@ -1,0 +1,224 @@
+"""How tasks of asyncio and trio are parked that wait for a key's turn. Order and time are the core's."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from tollbar import Limiter, Reservation
+    from tollbar._tollbar import Waiting
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+__all__ = ["AcquireTimeout", "Slot", "acquire", "limited"]
+
+FOREVER = float("inf")
+
+
+class AcquireTimeout(TimeoutError):  # noqa: N818 - the name that its callers look for
+    """A turn would come too late, or never. Raised as soon as that is known; nothing is charged."""
+
+    def __init__(self, key: str, retry_after: float) -> None:
+        never = retry_after == FOREVER
+        when = "can never come" if never else f"would come in {retry_after:.3f} s"
+        super().__init__(f"the turn of {key} {when}")
+        self.key = key
+        self.retry_after = retry_after
+        """Seconds until the turn would come, as far as is known; infinity: never."""
+
+    def __reduce__(self) -> tuple[type[AcquireTimeout], tuple[str, float]]:
+        return type(self), (self.key, self.retry_after)
+
+
+async def acquire(waiting: Waiting, jitter: float) -> bool:
+    """Wait in line. With jitter, what was granted is held meanwhile, so that a cancellation gives it back."""
+    await come(waiting)
+    place = waiting._held()  # noqa: SLF001 - the native part is ours
+    if place is not None:
+        import random  # noqa: PLC0415 - few ask for jitter
+
+        with place:
+            await pause(random.random() * jitter)
+    return True
+
+
+async def come(waiting: Waiting) -> None:
+    """Park the task until its turn has come. Whichever way it is left, nothing stays taken."""
+    parked = TrioParked() if in_trio() else AsyncioParked(waiting)
+    try:
+        wait = waiting._start(parked.wake, parked.group)  # noqa: SLF001
+        while wait is not None:
+            await parked.park(wait)
+            wait = waiting._look()  # noqa: SLF001
+    except BaseException:
+        waiting._leave()  # noqa: SLF001
+        raise
+
+
+async def pause(seconds: float) -> None:
+    """Sleep in whichever loop runs."""
+    if in_trio():
+        import trio  # noqa: PLC0415 - only where it runs already
+
+        await trio.sleep(seconds)
+    else:
+        import asyncio  # noqa: PLC0415 - only where it runs already
+
+        await asyncio.sleep(seconds)
+
+
+def in_trio() -> bool:
+    """Whether the caller runs under trio, which then is imported already."""
+    sniffio = sys.modules.get("sniffio")
+    if "trio" not in sys.modules or sniffio is None:
+        return False
+    try:
+        return bool(sniffio.current_async_library() == "trio")
+    except sniffio.AsyncLibraryNotFoundError:
+        return False
+
+
+class AsyncioParked:
+    """A task of asyncio."""
+
+    __slots__ = ("_future", "_loop", "_waiting", "group")
+
+    def __init__(self, waiting: Waiting) -> None:
+        import asyncio  # noqa: PLC0415 - only where it runs already
+
+        self._loop = asyncio.get_running_loop()
+        self.group = id(self._loop)
+        self._future: asyncio.Future[None] | None = None
+        self._waiting = waiting
+
+    async def park(self, seconds: float) -> None:
+        self._future = self._loop.create_future()
+        timer = None if seconds == FOREVER else self._loop.call_later(seconds, self._go_on)
+        try:
+            await self._future
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def wake(self) -> None:
+        """Let the task look again; called from whatever thread has something for it."""
+        try:
+            self._loop.call_soon_threadsafe(self._go_on)
+        except RuntimeError:  # the loop is closed, and its tasks with it: the next one's turn
+            self._waiting._leave()  # noqa: SLF001
+
+    def _go_on(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+class TrioParked:
+    """A task of trio."""
+
+    __slots__ = ("_event", "_token", "_trio", "group")
+
+    def __init__(self) -> None:
+        import trio  # noqa: PLC0415 - only where it runs already
+
+        self._trio: Any = trio
+        self._token = trio.lowlevel.current_trio_token()
+        self._event = trio.Event()
+        self.group = id(self._token)
+
+    async def park(self, seconds: float) -> None:
+        with self._trio.move_on_after(seconds):
+            await self._event.wait()
+        self._event = self._trio.Event()
+
+    def wake(self) -> None:
+        """Let the task look again; called from whatever thread has something for it."""
+        try:
+            self._token.run_sync_soon(self._go_on)
+        except self._trio.RunFinishedError:  # its tasks have left the line already
+            return
+
+    def _go_on(self) -> None:
+        self._event.set()
+
+
+class Slot:
+    """What is held for a block, once its turn has come: for `with` and for `async with`, one block each.
+
+    The block is given the `Reservation`, which is committed when it ends well and cancelled when it does not.
+    """
+
+    __slots__ = ("_place", "_waiting")
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
+        self._place: Reservation | None = None
+
+    def _come(self) -> Reservation:
+        place = self._place = self._waiting._held()  # noqa: SLF001
+        if place is None:
+            raise AssertionError("whoever asked to hold something holds it")
+        return place
+
+    def _leave(self, kind: type[BaseException] | None) -> None:
+        if self._place is not None:
+            self._place.__exit__(kind, None, None)
+
+    def __enter__(self) -> Reservation:
+        self._waiting._block()  # noqa: SLF001
+        return self._come()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(kind)
+
+    async def __aenter__(self) -> Reservation:
+        await come(self._waiting)
+        return self._come()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(kind)
+
+
+def limited(
+    limiter: Limiter, key: str | Callable[..., str], options: dict[str, Any]
+) -> Callable[[Function], Function]:
+    """Make a decorator under which each call waits its turn first."""
+
+    def name(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+        return key if isinstance(key, str) else key(*arguments, **keywords)
+
+    def decorate(function: Function) -> Function:
+        import inspect  # noqa: PLC0415 - few decorate
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def task(*arguments: Any, **keywords: Any) -> Any:
+                await limiter.acquire(name(arguments, keywords), **options)
+                return await function(*arguments, **keywords)
+
+            return task  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def thread(*arguments: Any, **keywords: Any) -> Any:
+            limiter.acquire_blocking(name(arguments, keywords), **options)
+            return function(*arguments, **keywords)
+
+        return thread  # type: ignore[return-value]
+
+    return decorate

@@ -1,0 +1,164 @@
+//! `Waiting`: one wait for a key's turn, however it is parked.
+//!
+//! Whose turn it is when is decided in the core; here a thread is parked, or a callable is called that lets a task go on.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::limiter::Limiter;
+use super::parked::{CHUNK_NS, Call};
+use super::reservation::Reservation;
+use super::{convert, limiter};
+use crate::classes::ClassId;
+use crate::limiter::{Ask, Place, Reservation as Held, Turn};
+use crate::parker::Parker;
+
+/// One wait: begun once, looked at until it has come or is too late, or left.
+#[pyclass(frozen, weakref, module = "tollbar")]
+pub(super) struct Waiting {
+    limiter: Py<Limiter>,
+    key: Py<PyString>,
+    ask: Ask,
+    stage: Mutex<Stage>,
+}
+
+enum Stage {
+    New,
+    At(Place, ClassId, Arc<Call>),
+    Come(Option<Held>),
+    Over,
+}
+
+impl Waiting {
+    pub(super) fn new(limiter: Py<Limiter>, key: Py<PyString>, ask: Ask) -> Self {
+        Self { limiter, key, ask, stage: Mutex::new(Stage::New) }
+    }
+
+    fn join(&self, py: Python<'_>, class: ClassId, waker: Waker, group: u64) -> PyResult<Turn> {
+        Ok(self.limiter.get().core().join(convert::key(self.key.bind(py))?, self.ask.group(group), class, waker)?)
+    }
+
+    /// The nanoseconds to park for at most, or `None` when its turn has come.
+    fn noted(&self, py: Python<'_>, turn: Turn, class: ClassId, call: &Arc<Call>) -> PyResult<Option<u64>> {
+        let mut turn = turn;
+        loop {
+            turn = match turn {
+                Turn::Come(held) => {
+                    *self.stage.lock() = Stage::Come(held);
+                    return Ok(None);
+                }
+                Turn::Wait(place, nanos) => {
+                    *self.stage.lock() = Stage::At(place, class, call.clone());
+                    return Ok(Some(nanos.unwrap_or(u64::MAX)));
+                }
+                Turn::TooLate(wait) => {
+                    *self.stage.lock() = Stage::Over;
+                    return Err(too_late(py, &self.key, wait));
+                }
+                Turn::Gone => self.join(py, class, call.clone().into(), 0)?,
+            };
+        }
+    }
+
+    /// Begins, once: the class that an unknown key gets.
+    fn begin(&self, py: Python<'_>) -> PyResult<ClassId> {
+        if !matches!(*self.stage.lock(), Stage::New) {
+            return Err(PyRuntimeError::new_err("a slot serves one block; make another"));
+        }
+        let class = self.limiter.get().class(self.key.bind(py))?;
+        *self.stage.lock() = Stage::Over;
+        Ok(class)
+    }
+
+    fn start(&self, py: Python<'_>, call: &Arc<Call>, group: u64) -> PyResult<Option<u64>> {
+        let class = self.begin(py)?;
+        let turn = self.join(py, class, call.clone().into(), group)?;
+        self.noted(py, turn, class, call)
+    }
+
+    fn look(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        let (place, class, call) = match &*self.stage.lock() {
+            Stage::At(place, class, call) => (*place, *class, call.clone()),
+            _ => return Ok(None),
+        };
+        let turn = self.limiter.get().core().look(convert::key(self.key.bind(py))?, self.ask, place)?;
+        self.noted(py, turn, class, &call)
+    }
+
+    fn leave(&self, py: Python<'_>) {
+        let stage = std::mem::replace(&mut *self.stage.lock(), Stage::Over);
+        if let (Stage::At(place, ..), Ok(key)) = (stage, convert::key(self.key.bind(py))) {
+            // A key that was let in is one.
+            let _ = self.limiter.get().core().leave(key, place);
+        }
+    }
+}
+
+/// The exception for a turn that would come in so many nanoseconds.
+fn too_late(py: Python<'_>, key: &Py<PyString>, wait: u64) -> PyErr {
+    let make = || {
+        let class = limiter::waiting_module(py)?.getattr("AcquireTimeout")?;
+        Ok(PyErr::from_value(class.call1((key.clone_ref(py), convert::seconds_up(wait)))?))
+    };
+    make().unwrap_or_else(|error: PyErr| error)
+}
+
+fn seconds(nanos: u64) -> f64 {
+    if nanos == u64::MAX { f64::INFINITY } else { convert::seconds_up(nanos) }
+}
+
+#[pymethods]
+impl Waiting {
+    fn _start(&self, py: Python<'_>, wake: Py<PyAny>, group: u64) -> PyResult<Option<f64>> {
+        Ok(self.start(py, &Arc::new(Call(wake)), group)?.map(seconds))
+    }
+
+    fn _look(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        Ok(self.look(py)?.map(seconds))
+    }
+
+    fn _leave(&self, py: Python<'_>) {
+        self.leave(py);
+    }
+
+    /// Parks this thread until the turn has come. Signals are looked at in between.
+    fn _block(&self, py: Python<'_>) -> PyResult<()> {
+        let (parker, key) = (Arc::new(Parker::new()), convert::key(self.key.bind(py))?);
+        let (class, core) = (self.begin(py)?, self.limiter.get().core());
+        let mut turn = core.join(key, self.ask, class, parker.clone().into())?;
+        loop {
+            turn = match turn {
+                Turn::Come(held) => {
+                    *self.stage.lock() = Stage::Come(held);
+                    return Ok(());
+                }
+                Turn::TooLate(wait) => return Err(too_late(py, &self.key, wait)),
+                Turn::Gone => core.join(key, self.ask, class, parker.clone().into())?,
+                Turn::Wait(place, nanos) => {
+                    py.detach(|| parker.park(Some(nanos.unwrap_or(u64::MAX).min(CHUNK_NS))));
+                    py.check_signals().inspect_err(|_| drop(core.leave(key, place)))?;
+                    core.look(key, self.ask, place)?
+                }
+            };
+        }
+    }
+
+    /// What is held since the turn has come, once.
+    fn _held(&self) -> Option<Reservation> {
+        let stage = std::mem::replace(&mut *self.stage.lock(), Stage::Over);
+        if let Stage::Come(held) = stage { held.map(Reservation::new) } else { None }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if matches!(*self.stage.get_mut(), Stage::At(..)) {
+            Python::try_attach(|py| self.leave(py));
+        }
+    }
+}
