@@ -7,11 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from types import TracebackType
 
     from tollbar import Limiter, Reservation
+    from tollbar._parked import Parked
     from tollbar._tollbar import Waiting
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -50,7 +50,7 @@ async def acquire(waiting: Waiting, jitter: float) -> bool:
 
 async def come(waiting: Waiting) -> None:
     """Park the task until its turn has come. Whichever way it is left, nothing stays taken."""
-    parked = TrioParked() if in_trio() else AsyncioParked(waiting)
+    parked = TrioParked() if in_trio() else asyncio_parked(waiting)
     try:
         wait = waiting._start(parked.wake, parked.group)  # noqa: SLF001
         while wait is not None:
@@ -59,6 +59,13 @@ async def come(waiting: Waiting) -> None:
     except BaseException:
         waiting._leave()  # noqa: SLF001
         raise
+
+
+def asyncio_parked(waiting: Waiting) -> Parked:
+    """Import asyncio's half where asyncio runs, and not when tollbar is imported."""
+    from tollbar._parked import Parked  # noqa: PLC0415
+
+    return Parked(waiting._leave)  # noqa: SLF001
 
 
 async def pause(seconds: float) -> None:
@@ -82,40 +89,6 @@ def in_trio() -> bool:
         return bool(sniffio.current_async_library() == "trio")
     except sniffio.AsyncLibraryNotFoundError:
         return False
-
-
-class AsyncioParked:
-    """A task of asyncio."""
-
-    __slots__ = ("_future", "_loop", "_waiting", "group")
-
-    def __init__(self, waiting: Waiting) -> None:
-        import asyncio  # noqa: PLC0415 - only where it runs already
-
-        self._loop = asyncio.get_running_loop()
-        self.group = id(self._loop)
-        self._future: asyncio.Future[None] | None = None
-        self._waiting = waiting
-
-    async def park(self, seconds: float) -> None:
-        self._future = self._loop.create_future()
-        timer = None if seconds == FOREVER else self._loop.call_later(seconds, self._go_on)
-        try:
-            await self._future
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    def wake(self) -> None:
-        """Let the task look again; called from whatever thread has something for it."""
-        try:
-            self._loop.call_soon_threadsafe(self._go_on)
-        except RuntimeError:  # the loop is closed, and its tasks with it: the next one's turn
-            self._waiting._leave()  # noqa: SLF001
-
-    def _go_on(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
 
 
 class TrioParked:

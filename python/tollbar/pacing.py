@@ -25,10 +25,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 from typing import TYPE_CHECKING
 
+from tollbar._parked import Parked
 from tollbar._tollbar import Pacing, RateLimiterTimeout, Turn
 
 if TYPE_CHECKING:
@@ -76,19 +75,18 @@ class ThreadSafeRateLimiter(Pacing):
 class Acquiring:
     """One `async with` block: parks its task until the turn has come."""
 
-    __slots__ = ("_limiter", "_loop", "_parked", "_turn")
+    __slots__ = ("_limiter", "_turn")
 
     def __init__(self, limiter: RateLimiter, turn: Turn) -> None:
         self._limiter = limiter
         self._turn = turn
-        self._parked: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> RateLimiter:
-        self._loop = asyncio.get_running_loop()
-        if not self._turn._start(self._wake):  # noqa: SLF001 - the native part is ours
+        parked = Parked(lambda: self._turn._finish(answered=False))  # noqa: SLF001 - the native part is ours
+        if not self._turn._start(parked.wake):  # noqa: SLF001
             try:
                 while (wait := self._turn._look()) is not None:  # noqa: SLF001
-                    await self._park(wait)
+                    await parked.park(wait)
             except BaseException:
                 self._turn._finish(answered=False)  # noqa: SLF001
                 raise
@@ -101,23 +99,3 @@ class Acquiring:
         traceback: TracebackType | None,
     ) -> None:
         self._turn._finish(answered=kind is None)  # noqa: SLF001
-
-    async def _park(self, seconds: float) -> None:
-        self._parked = self._loop.create_future()
-        timer = None if seconds == math.inf else self._loop.call_later(seconds, self._go_on)
-        try:
-            await self._parked
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    def _wake(self) -> None:
-        """Let the task look again; called from whatever thread has something for it."""
-        try:
-            self._loop.call_soon_threadsafe(self._go_on)
-        except RuntimeError:  # the loop is closed, and its tasks with it: the next one's turn
-            self._turn._finish(answered=False)  # noqa: SLF001
-
-    def _go_on(self) -> None:
-        if self._parked is not None and not self._parked.done():
-            self._parked.set_result(None)
