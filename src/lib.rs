@@ -23,8 +23,8 @@
 //! # Unsafe code
 //! Denied throughout, but for `clock::system` (one system call), the table's `pages` (memory that was never touched, and
 //! advice about it), `memory` and `index` (pointers into it, which is freed with the table and not before; and one
-//! prefetch, which reads nothing) and files of the Python face that say so: `interpreter`, calls that pyo3 has no safe form of; `entry`, the raw entries of
-//! the hot methods; `granted`, `refused` and `answered`, the awaitables that they answer with, and their `raw_type`.
+//! prefetch, which reads nothing) and files of the Python face that say so: `interpreter`, calls that pyo3 has no safe form
+//! of; `entry`, the raw entries of the hot methods; `granted`, `refused` and `answered`, the awaitables that they answer with, and their `raw_type`.
 //!
 //! # Example
 //! ```
