@@ -4,6 +4,7 @@
 anything that has a name. Everything here is safe to use from any number of threads and event loops.
 """
 
+from tollbar._late import AcquireTimeout
 from tollbar._tollbar import (
     Decision,
     InFlight,
@@ -19,7 +20,6 @@ from tollbar._tollbar import (
     __version__,
     build_profile,
 )
-from tollbar._waiting import AcquireTimeout
 
 __all__ = [
     "AcquireTimeout",

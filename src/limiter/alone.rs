@@ -28,6 +28,14 @@ impl Limiter {
         Ok(self.not_taken(check(key)?, trace, cost, Absent::Tell))
     }
 
+    /// [`Limiter::try_acquire_many`] for a caller that knows that no other thread uses the limiter meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
+    pub(crate) fn try_acquire_many_alone<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
+        self.take_many::<true, K>(keys, cost)
+    }
+
     /// The usual yes of [`Limiter::charge_pinned`] for a caller that knows that no other thread uses the limiter meanwhile.
     #[inline]
     pub(crate) fn take_pinned_alone(&self, pin: &Pin, cost: u64) -> bool {

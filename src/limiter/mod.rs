@@ -123,12 +123,16 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
     pub fn try_acquire_many<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
+        self.take_many::<false, K>(keys, cost)
+    }
+
+    fn take_many<const ALONE: bool, K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
         for key in keys {
             check(key.as_ref())?;
         }
         let (mut answers, mut allowances) = (Vec::with_capacity(keys.len()), 0);
         let (now, absent) = (self.table.time().now(), Absent::Charge(self.default));
-        self.table.charge_each(keys.iter().map(AsRef::as_ref), cost, absent, now, |answer| {
+        self.table.charge_each::<ALONE>(keys.iter().map(AsRef::as_ref), cost, absent, now, |answer| {
             let passes = answer.is_allowance();
             allowances += u64::from(passes);
             answers.push(passes || self.outcome(&answer).passes());

@@ -51,7 +51,7 @@ impl Refused {
             tokens,
             reason: denial.reason,
             limit: denial.limit().map(|limit| limit.name.clone()),
-            is_open: denial.policy.is_some_and(|policy| policy.capacity() > 0),
+            is_open: denial.reason == Reason::Never && denial.policy.is_some_and(|policy| policy.capacity() > 0),
         }
     }
 

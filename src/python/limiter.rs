@@ -207,7 +207,11 @@ impl Limiter {
         {
             let keys = list.to_tuple();
             let bytes = keys.as_slice().iter().map(bytes).collect::<PyResult<Vec<_>>>()?;
-            return Ok(self.core.try_acquire_many(&bytes, cost.0)?);
+            return Ok(if fork::is_alone() {
+                self.core.try_acquire_many_alone(&bytes, cost.0)
+            } else {
+                self.core.try_acquire_many(&bytes, cost.0)
+            }?);
         }
         let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
         let bytes: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();

@@ -10,10 +10,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::convert;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
-use super::{convert, limiter};
 use crate::classes::ClassId;
 use crate::limiter::{Ask, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
@@ -102,7 +102,7 @@ impl Waiting {
 /// The exception for a turn that would come in so many nanoseconds.
 fn too_late(py: Python<'_>, key: &Py<PyString>, wait: u64) -> PyErr {
     let make = || {
-        let class = limiter::waiting_module(py)?.getattr("AcquireTimeout")?;
+        let class = py.import("tollbar._late")?.getattr("AcquireTimeout")?;
         Ok(PyErr::from_value(class.call1((key.clone_ref(py), convert::seconds_up(wait)))?))
     };
     make().unwrap_or_else(|error: PyErr| error)

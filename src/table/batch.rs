@@ -15,8 +15,9 @@ const GROUP: usize = 32;
 const PREFETCH_FROM: usize = 1 << 13;
 
 impl Table {
-    /// Takes `n` tokens of each key in turn, as [`Table::take`] and [`Table::charge`] would. Only a denial reads the clock again.
-    pub(crate) fn charge_each<'k>(
+    /// Takes `n` tokens of each key in turn, as [`Table::take`] and [`Table::charge`] would. Only a denial reads
+    /// the clock again. `ALONE` as there.
+    pub(crate) fn charge_each<'k, const ALONE: bool>(
         &self,
         mut keys: impl Iterator<Item = &'k [u8]>,
         n: u64,
@@ -27,7 +28,7 @@ impl Table {
         if self.len() < PREFETCH_FROM {
             for key in keys {
                 let hash = self.hash(key);
-                each(self.charge_at(key, hash, n, absent, now));
+                each(self.charge_at::<ALONE>(key, hash, n, absent, now));
             }
             return;
         }
@@ -47,7 +48,7 @@ impl Table {
                 prefetch(self.slab.slot(number));
             }
             for &(key, hash) in group {
-                each(self.charge_at(key, hash, n, absent, now));
+                each(self.charge_at::<ALONE>(key, hash, n, absent, now));
             }
             if count < GROUP {
                 return;
@@ -56,10 +57,17 @@ impl Table {
     }
 
     #[inline]
-    fn charge_at(&self, key: &[u8], hash: u64, n: u64, absent: Absent, now: Ticks) -> Answer {
+    fn charge_at<const ALONE: bool>(&self, key: &[u8], hash: u64, n: u64, absent: Absent, now: Ticks) -> Answer {
         let sought = self.sought(key, hash);
         let likely = self.likely(&sought);
-        let take = |number| self.slab.slot(number).take(Whose::Key(&sought.probe), &self.classes, now, n);
+        let take = |number| {
+            let (slot, whose) = (self.slab.slot(number), Whose::Key(&sought.probe));
+            if ALONE {
+                slot.take_alone(whose, &self.classes, || now, n)
+            } else {
+                slot.take(whose, &self.classes, now, n)
+            }
+        };
         match likely.and_then(take) {
             Some(taken) => Answer::Charged(Charge::of(taken, None)),
             None => self.charge(key, Trace { hash, likely, now }, n, absent),

@@ -32,7 +32,8 @@ impl Bench {
     fn charge(&self, key: &str, n: u64, absent: Absent, at: Option<Ticks>) -> Answer {
         let mut answers = Vec::new();
         if let Some(now) = at {
-            self.table.charge_each([key.as_bytes()].into_iter(), n, absent, now, |answer| answers.push(answer));
+            self.table
+                .charge_each::<false>([key.as_bytes()].into_iter(), n, absent, now, |answer| answers.push(answer));
             return answers[0];
         }
         let taken = self.table.take::<false>(key.as_bytes(), n).map(Answer::Charged);
