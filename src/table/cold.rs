@@ -36,11 +36,13 @@ pub(super) struct Kept {
     pub(super) cold: Cold,
     /// Who waits.
     pub(super) line: Option<Box<Line>>,
+    /// The number of its turn to be looked at; the stripe gives it.
+    pub(super) turn: u64,
 }
 
 impl Kept {
     fn new(home: ClassId, cold: Cold) -> Self {
-        Self { home, cold, line: None }
+        Self { home, cold, line: None, turn: 0 }
     }
 
     /// Whether somebody waits or has a reservation.
@@ -273,14 +275,14 @@ impl Table {
             stripe.change(slot, |word, _| (word, class));
             return;
         };
-        let Kept { home, cold, line } = *kept;
+        let Kept { home, cold, line, .. } = *kept;
         let cold = cold.migrate(self.limits(home), new.limits(), now, how);
         // Where nothing is counted, nothing is held.
         let is_held = cold.is_held() || line.is_some();
         if new.is_cold() || (!new.is_unlimited() && is_held) {
             let shown = if new.is_cold() { Ok(class) } else { self.classes.intern(new.clone().cold()) };
             let settled = cold.settled(new.limits(), now);
-            stripe.kept_mut(slot, || Kept { home: class, cold, line });
+            stripe.kept_mut(slot, || Kept { home: class, cold, line, turn: 0 });
             stripe.change(slot, |_, old| (settled, shown.unwrap_or(old)));
             self.with_line(&mut stripe, slot, now, &mut after, |_, _, _| ());
         } else {

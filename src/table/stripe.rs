@@ -58,6 +58,8 @@ pub(super) enum NotIn {
 /// The most accounts that one sweep looks at, and the most runs of entries.
 const MOST_BUDGET: usize = 16;
 const MOST_RUNS: usize = 32;
+/// Turns that are looked at for one account that still has one.
+const TURNS_AT_MOST: usize = 4;
 
 /// Accounts to look at, by numbers. Copied out first: looking may clamp, which needs the stripe whole; and their cache
 /// misses overlap.
@@ -87,19 +89,34 @@ pub(super) struct Sweep {
     pub(super) least: Option<(u32, Ticks)>,
 }
 
+/// When a state in a slot is looked at again: another state in the same slot has a turn of its own.
+#[derive(Clone, Copy)]
+struct Turn {
+    slot: u32,
+    number: u64,
+}
+
 /// Protected by the stripe's lock.
 pub(super) struct Inner {
     hand: usize,
     horizon: Ticks,
     side: HashMap<u32, Side>,
     /// The slots of accounts that are more than a word, in the order in which they are looked at again.
-    turns: VecDeque<u32>,
+    turns: VecDeque<Turn>,
+    numbers: u64,
     long: HashMap<u32, Box<[u8]>>,
 }
 
 impl Stripe {
     pub(super) fn new(slot_bits: u32) -> Self {
-        let inner = Inner { hand: 0, horizon: 0, side: HashMap::new(), turns: VecDeque::new(), long: HashMap::new() };
+        let inner = Inner {
+            hand: 0,
+            horizon: 0,
+            side: HashMap::new(),
+            turns: VecDeque::new(),
+            numbers: 0,
+            long: HashMap::new(),
+        };
         Self { index: Index::new(slot_bits), inner: CachePadded::new(Mutex::new(inner)) }
     }
 
@@ -315,10 +332,11 @@ impl Locked<'_> {
 
     /// The state of an account that is more than a word, made if it is not there yet.
     pub(super) fn kept_mut(&mut self, slot: u32, make: impl FnOnce() -> Kept) -> &mut Kept {
-        let Inner { side, turns, .. } = &mut *self.inner;
+        let Inner { side, turns, numbers, .. } = &mut *self.inner;
         side.entry(slot).or_default().kept.get_or_insert_with(|| {
-            turns.push_back(slot);
-            Box::new(make())
+            *numbers += 1;
+            turns.push_back(Turn { slot, number: *numbers });
+            Box::new(Kept { turn: *numbers, ..make() })
         })
     }
 
@@ -329,14 +347,24 @@ impl Locked<'_> {
         kept
     }
 
-    /// Another account that is more than a word, each in its turn.
+    /// Another account that is more than a word, each in its turn. Turns of those who are gone are dropped faster than new
+    /// ones come.
     pub(super) fn next_kept(&mut self) -> Option<u32> {
-        let slot = self.inner.turns.pop_front()?;
-        let is_kept = self.side(slot).is_some_and(|side| side.kept.is_some());
-        is_kept.then(|| {
-            self.inner.turns.push_back(slot);
-            slot
-        })
+        for _ in 0..TURNS_AT_MOST {
+            let turn = self.inner.turns.pop_front()?;
+            let kept = self.side(turn.slot).and_then(|side| side.kept.as_ref());
+            if kept.is_some_and(|kept| kept.turn == turn.number) {
+                self.inner.turns.push_back(turn);
+                return Some(turn.slot);
+            }
+        }
+        None
+    }
+
+    /// How many turns there are, those of who is gone included.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn turns(&self) -> usize {
+        self.inner.turns.len()
     }
 
     pub(super) fn key(&self, slot: u32) -> Vec<u8> {

@@ -367,3 +367,19 @@ fn a_plain_no_by_a_word_from_before_a_step_of_the_clock_is_none() {
     bench.advance(SECOND);
     assert!(bench.passes("a"), "no longer than a bucket takes to fill");
 }
+
+#[test]
+fn the_turns_of_accounts_that_are_gone_are_forgotten() {
+    const PLACES: usize = 64;
+    let bench = bench(PLACES, WhenFull::Deny, Rate::new(10, SECOND));
+    let window = crate::policy::Limit::window(5, 10, crate::limit::Edge::HalfOpen).unwrap();
+    let class = bench.table.intern(Policy::all([window]).unwrap()).unwrap();
+    for n in 0..20_000 {
+        bench.advance(11);
+        let Err(trace) = bench.table.take::<false>(&u32::to_le_bytes(n), 1) else { panic!("not a word") };
+        let answer = bench.table.charge(&u32::to_le_bytes(n), trace, 1, Absent::Charge(class));
+        assert!(matches!(answer, Answer::Ruled(ruled) if ruled.ruling.passes()), "{answer:?}");
+    }
+    let turns = bench.table.stripes[0].lock(&bench.table.slab).turns();
+    assert!(turns <= 3 * PLACES, "{turns} for {PLACES} accounts");
+}
