@@ -53,7 +53,7 @@ $(DEMO)/.ready: $(RELEASE) $(wildcard python/tollbar/*.py python/tollbar/*/*.py)
 	@touch $@
 
 # Linters, and the package itself for stubtest to look at.
-$(TOOLS)/.ready: $(RELEASE) python/tollbar/_tollbar.pyi $(wildcard python/tollbar/*.py)
+$(TOOLS)/.ready: $(RELEASE) python/tollbar/_tollbar.pyi $(wildcard python/tollbar/*.py python/tollbar/*/*.py)
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --upgrade pip
 	$(TOOLS)/bin/python -m pip install --quiet --group lint --group test maturin aiohttp aiosmtpd aiosmtplib matplotlib rich
