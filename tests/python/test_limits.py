@@ -141,6 +141,18 @@ def test_windows_keys_and_rates_together(clock):
     assert limiter.peek("everybody").remaining == 97
 
 
+def test_a_jail_counts_denials_of_hierarchies_but_not_what_can_never_pass(clock):
+    jailed = (Window(10, per=100), Jail(1, 10, 600))
+    limiter = Limiter(Window(3, per=100), policies={"a": jailed}, clock=clock)
+    assert limiter.try_acquire("a", 10)
+    assert limiter.try_acquire_all(["a", "b"], 5).reason == "never"
+    assert limiter.decide("a", 0).allowed
+    assert limiter.peek("a").reason == "window", "not jailed for it"
+    assert limiter.try_acquire_all(["a", "b"], 2).key == "a"
+    assert limiter.peek("a").reason == "jail"
+    assert limiter.peek("b").remaining == 3
+
+
 def test_a_full_table_of_windows_forgives_nobody(clock):
     limiter = Limiter(Window(1, per=100), max_keys=8, clock=clock)
     assert all(limiter.try_acquire(str(n)) for n in range(8))

@@ -123,6 +123,16 @@ def test_reservations_stay_and_end_under_the_new_limits(clock):
     assert used(limiter) == 9
 
 
+def test_what_is_reserved_is_counted_once_when_a_rate_becomes_a_window(clock):
+    limiter = Limiter(Rate(10, per=10), clock=clock)
+    assert limiter.try_acquire("a", 2)
+    place = limiter.reserve("a", 4)
+    assert limiter.reconfigure("a", Window(10, per=10))
+    assert used(limiter) == 4
+    assert place.cancel()
+    assert used(limiter) == 8
+
+
 def test_no_detour_refills(clock):
     limiter = Limiter(Rate(10, per=10), clock=clock)
     assert limiter.try_acquire("a", 10)
