@@ -89,6 +89,8 @@ fn a_big_request_is_not_starved_and_a_small_one_does_not_pass_it() {
     let (second, _) = waits(join(&limiter, small, &Arc::default()));
     clock.advance_ns(5 * SECOND.cast_signed());
     assert!(!has_come(&limiter, small, second) && !limiter.try_acquire(KEY, 1).unwrap());
+    let (third, _) = waits(join(&limiter, small, &Arc::default())); // five are there, and it waits all the same
+    assert!(limiter.leave(KEY, third).unwrap());
     clock.advance_ns(3 * SECOND.cast_signed());
     assert!(has_come(&limiter, big, first));
     assert!(!has_come(&limiter, small, second));
@@ -112,6 +114,7 @@ fn what_cannot_be_is_told_at_once_and_charges_nothing() {
     assert!(matches!(join(&limiter, ask(5, 59), &bell), Turn::TooLate(wait) if wait == 60 * SECOND));
     assert!(limiter.leave(KEY, place).unwrap() && !limiter.leave(KEY, place).unwrap());
     assert!(limiter.leave(KEY, behind).unwrap());
+    waits(join(&limiter, ask(4, 4), &bell)); // who has left is before nobody
     assert_eq!(limiter.peek(KEY, 0).unwrap().remaining, 0);
 }
 
@@ -156,7 +159,7 @@ fn who_leaves_after_the_grant_hands_it_on() {
 
 #[test]
 fn who_waits_for_a_reservation_holds_it() {
-    let (limiter, _) = limiter(vec![Limit::in_flight(1).unwrap()]);
+    let (limiter, clock) = limiter(vec![Limit::in_flight(1).unwrap()]);
     let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false);
     let bell = Arc::<Bell>::default();
     let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
@@ -168,6 +171,17 @@ fn who_waits_for_a_reservation_holds_it() {
     assert!(!limiter.try_acquire(KEY, 1).unwrap());
     assert!(next.cancel());
     assert!(limiter.try_acquire(KEY, 1).unwrap());
+
+    let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
+    let short = Ask::new(1).holding(5 * SECOND, true);
+    let (place, _) = waits(join(&limiter, short, &bell));
+    assert!(held.cancel());
+    let Turn::Come(Some(lost)) = limiter.look(KEY, short, place).unwrap() else { panic!("its turn") };
+    clock.advance_ns(5 * SECOND.cast_signed() - 1);
+    assert!(!limiter.try_acquire(KEY, 1).unwrap());
+    clock.advance_ns(1);
+    assert!(limiter.try_acquire(KEY, 1).unwrap(), "its lease began with its turn, and is over");
+    assert!(!lost.cancel());
 }
 
 #[test]
