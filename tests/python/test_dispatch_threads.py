@@ -323,7 +323,7 @@ class FailingPacer:
             raise OSError("the pacer fails afterwards")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_chaos_balances(seed):
     """Ten thousand items from four threads to eight; whatever may fail does; a stop in the middle."""
     ends, lock = Counter(), threading.Lock()
@@ -355,7 +355,6 @@ def test_chaos_balances(seed):
         {f"worker {number}": FailingPacer(draw) if number % 2 else None for number in range(4)},
         maxsize=100,
         concurrency=2,
-        sticky=seed == 2,
         ttl=1_000.0,
         max_tries=3,
         random=random.Random(seed),
@@ -386,6 +385,7 @@ def test_chaos_balances(seed):
     stats = settled(queue)
     for item in left:
         end(item.number)
+    wait_for(lambda: ends.total() >= len(accepted))
     assert ends == Counter(item.number for item in accepted)
     assert (len(accepted), max(ends.values())) == (stats.accepted, 1)
     assert stats.accepted > 10_000
