@@ -88,11 +88,7 @@ impl Cold {
 
     /// The word of a key of a single rate; `None` while it has reservations.
     pub(crate) fn word(&self) -> Option<Ticks> {
-        match &*self.parts {
-            _ if !self.leases.is_empty() => None,
-            [Part { state: State::Bucket(tat), .. }] => Some(*tat),
-            _ => Some(0),
-        }
+        (!self.is_held()).then(|| self.shown_word())
     }
 
     /// The word that it shows, reservations or not.

@@ -222,8 +222,7 @@ impl Limiter {
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
         refuse_text(keys)?;
-        let keys = keys.try_iter()?.map(|key| Ok(key?.cast_into()?)).collect::<PyResult<Vec<Bound<'_, PyString>>>>()?;
-        let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
+        let (keys, classes) = self.classed(keys)?;
         let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
         let joint = self.core.try_acquire_all_as(&names, cost.0, |number| classes[number])?;
         let denied = joint.denied_by.map(|number| convert::text(names[number]));
@@ -352,10 +351,16 @@ impl Limiter {
 }
 
 impl Limiter {
+    /// The keys, and the class that each of them gets where it is unknown.
+    fn classed<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<(Vec<Bound<'py, PyString>>, Vec<ClassId>)> {
+        let keys = keys.try_iter()?.map(|key| Ok(key?.cast_into()?)).collect::<PyResult<Vec<_>>>()?;
+        let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
+        Ok((keys, classes))
+    }
+
     /// One after the other, each with limits of its own. All keys and policies are looked at before any is charged.
     fn try_acquire_each(&self, keys: &Bound<'_, PyAny>, cost: u64) -> PyResult<Vec<bool>> {
-        let keys = keys.try_iter()?.map(|key| Ok(key?.cast_into()?)).collect::<PyResult<Vec<Bound<'_, PyString>>>>()?;
-        let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
+        let (keys, classes) = self.classed(keys)?;
         let each = keys.iter().zip(classes);
         each.map(|(key, class)| Ok(self.core.try_acquire_as(convert::key(key)?, cost, class)?)).collect()
     }

@@ -50,7 +50,7 @@ impl Kept {
         self.cold.is_held() || self.is_waited_for()
     }
 
-    fn is_waited_for(&self) -> bool {
+    pub(super) fn is_waited_for(&self) -> bool {
         self.line.as_ref().is_some_and(|line| !line.is_empty())
     }
 }
@@ -80,8 +80,10 @@ impl Table {
             }
             kept.cold.decide(limits, now, n, purpose)
         });
-        let reserved = matches!(purpose, Purpose::Reserve(..)) && ruling.passes();
-        let lease = if let Purpose::Reserve(id, _) = purpose { Some(id).filter(|_| reserved) } else { None };
+        let lease = match purpose {
+            Purpose::Reserve(id, _) if ruling.passes() => Some(id),
+            _ => None,
+        };
         Ruled { ruling, class, now, notice: None, lease }
     }
 
@@ -250,18 +252,7 @@ impl Table {
     }
 
     fn change_known(&self, key: &[u8], change: impl FnOnce(&mut Cold, &[Limit], Ticks) -> bool) -> bool {
-        let sought = self.seek(key);
-        let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        let Some(slot) = stripe.find(&sought.probe) else { return false };
-        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
-            return false;
-        }
-        let (now, mut after) = (self.time.now(), After::default());
-        let changed =
-            self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| change(&mut kept.cold, limits, now));
-        drop(stripe);
-        after.done();
-        changed
+        self.in_line(key, |kept, limits, now, _| change(&mut kept.cold, limits, now)).unwrap_or(false)
     }
 
     /// Puts an account under another class, where either the old or the new one is more than a word. Who waits goes on waiting.

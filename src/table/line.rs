@@ -61,8 +61,7 @@ impl Table {
         let mut after = After::default();
         // Whoever joins looks at once; it need not be woken for that.
         let join = |kept: &mut Kept, limits: &[Limit]| {
-            let waiting = kept.line.as_ref().is_some_and(|line| !line.is_empty());
-            if !waiting && kept.cold.decide(limits, now, request.asked.n, Purpose::Look).passes() {
+            if !kept.is_waited_for() && kept.cold.decide(limits, now, request.asked.n, Purpose::Look).passes() {
                 let lease = request.holds.map(|terms| (self.new_lease(), terms));
                 let purpose = lease.map_or(Purpose::Charge, |(id, terms)| Purpose::Reserve(id, terms));
                 kept.cold.decide(limits, now, request.asked.n, purpose);
@@ -110,7 +109,12 @@ impl Table {
         left.unwrap_or(false)
     }
 
-    fn in_line<R>(&self, key: &[u8], act: impl FnOnce(&mut Kept, &[Limit], Ticks, &mut After) -> R) -> Option<R> {
+    /// Changes a known account that is cold, and serves its line; `None` if there is none.
+    pub(super) fn in_line<R>(
+        &self,
+        key: &[u8],
+        act: impl FnOnce(&mut Kept, &[Limit], Ticks, &mut After) -> R,
+    ) -> Option<R> {
         let sought = self.seek(key);
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
         let slot = stripe.find(&sought.probe)?;
