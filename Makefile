@@ -21,7 +21,7 @@ test:  ## everything: lints, Rust, packages, and the suite on every CPython that
 
 lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	cargo fmt --check
-	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --all-targets --features capi -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
 	PYO3_PYTHON=$(abspath $(TOOLS)/bin/python) cargo clippy --quiet --lib --features python -- -D warnings
 	cargo fmt --check --manifest-path benches/governor/Cargo.toml

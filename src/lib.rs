@@ -56,6 +56,8 @@ mod sync;
 mod table;
 pub mod ticks;
 
+#[cfg(any(feature = "capi", feature = "python"))]
+mod capi;
 #[cfg(feature = "python")]
 mod python;
 

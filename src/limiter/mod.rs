@@ -123,15 +123,33 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
     pub fn try_acquire_many<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
-        self.take_many::<false, K>(keys, cost)
+        self.try_acquire_many_as(keys, cost, self.default)
     }
 
-    fn take_many<const ALONE: bool, K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
+    /// The same, where unknown keys get accounts of this class.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
+    pub fn try_acquire_many_as<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        cost: u64,
+        class: ClassId,
+    ) -> Result<Vec<bool>, Error> {
+        self.take_many::<false, K>(keys, cost, class)
+    }
+
+    fn take_many<const ALONE: bool, K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        cost: u64,
+        class: ClassId,
+    ) -> Result<Vec<bool>, Error> {
         for key in keys {
             check(key.as_ref())?;
         }
         let (mut answers, mut allowances) = (Vec::with_capacity(keys.len()), 0);
-        let (now, absent) = (self.table.time().now(), Absent::Charge(self.default));
+        let (now, absent) = (self.table.time().now(), Absent::Charge(class));
         self.table.charge_each::<ALONE>(keys.iter().map(AsRef::as_ref), cost, absent, now, |answer| {
             let passes = answer.is_allowance();
             allowances += u64::from(passes);

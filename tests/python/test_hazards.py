@@ -17,7 +17,8 @@ def listed() -> tuple[set[str], set[str]]:
 
 
 def named() -> set[str]:
-    sources = [*ROOT.glob("src/**/*.rs"), *ROOT.glob("tests/*.rs"), *ROOT.glob("tests/python/*.py")]
+    patterns = ["src/**/*.rs", "tests/*.rs", "tests/python/*.py", "tests/c/*.c", "go/*_test.go"]
+    sources = [source for pattern in patterns for source in ROOT.glob(pattern)]
     sources.remove(Path(__file__))
     return {a or b for source in sources for a, b in NAMED.findall(source.read_text())}
 

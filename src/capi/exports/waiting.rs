@@ -1,0 +1,190 @@
+//! Chapter: waiting one's turn. One line for each key, for whoever waits in whatever language, in the order of arrival.
+
+use std::ffi::c_char;
+use std::sync::Arc;
+
+use crate::capi::given;
+use crate::capi::guard::{Fault, guard, waiting};
+use crate::capi::lanes::Inside;
+use crate::capi::objects::{Held, LIMITERS, PLACES, WAKEUPS};
+use crate::capi::types::{
+    Ask, LimiterHandle, PlaceHandle, ReservationHandle, TOLLBAR_NEVER, TOLLBAR_OK, TOLLBAR_WAITING, Turn, WakeupsHandle,
+};
+use crate::capi::wakeups::{Bell, Found, Waiter, Wakeups, block};
+use crate::error::Error;
+use crate::limiter;
+
+/// Waits in this thread until `ask.cost` tokens were taken: 1. 0 if the turn would come too late, which is told at once; nothing
+/// is charged then. `ask` may be NULL: one token, however long it takes. `turn` may be NULL unless a lease is asked for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_acquire(
+    limiter: LimiterHandle,
+    key: *const c_char,
+    key_len: usize,
+    ask: *const Ask,
+    ask_size: usize,
+    turn: *mut Turn,
+    turn_size: usize,
+) -> i32 {
+    waiting(|| {
+        // SAFETY: the conventions.
+        let (key, ask) = unsafe { (given::key(key, key_len)?, given::ask(ask, ask_size)?) };
+        given::can_put("tollbar_turn", turn, turn_size)?;
+        if ask.lease_ns > 0 {
+            given::wanted("turn", turn)?;
+        }
+        let (by, ask) = (by(limiter)?, asked(ask)?);
+        // SAFETY: the conventions.
+        unsafe { tell(block(by, key, ask)?, None, turn, turn_size) }
+    })
+}
+
+/// Takes what is asked for if nobody waits and all limits let it pass (1), else joins the key's line (`TOLLBAR_WAITING`), unless
+/// the turn would come too late (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
+/// `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_join(
+    limiter: LimiterHandle,
+    key: *const c_char,
+    key_len: usize,
+    ask: *const Ask,
+    ask_size: usize,
+    wakeups: WakeupsHandle,
+    token: u64,
+    turn: *mut Turn,
+    turn_size: usize,
+) -> i32 {
+    guard(|_| {
+        // SAFETY: the conventions.
+        let (key, ask) = unsafe { (given::key(key, key_len)?, given::ask(ask, ask_size)?) };
+        given::can_put("tollbar_turn", given::wanted("turn", turn)?, turn_size)?;
+        let bell = Bell { wakeups: WAKEUPS.get(wakeups.id)?.as_ref().clone(), token };
+        let waiter = Arc::new(Waiter::new(by(limiter)?, key, asked(ask)?, Arc::new(bell).into()));
+        let found = waiter.join()?;
+        let place = if matches!(found, Found::Wait(_)) { Some(PLACES.put_shared(waiter)?) } else { None };
+        // SAFETY: the conventions.
+        unsafe { tell(found, place, turn, turn_size) }
+    })
+}
+
+/// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_look(place: PlaceHandle, turn: *mut Turn, turn_size: usize) -> i32 {
+    guard(|_| {
+        given::can_put("tollbar_turn", given::wanted("turn", turn)?, turn_size)?;
+        let found = PLACES.get(place.id)?.look();
+        if !matches!(found, Ok(Found::Wait(_))) {
+            // Another thread that looks at the same place may have been faster.
+            let _ = PLACES.take(place.id);
+        }
+        // SAFETY: the conventions.
+        unsafe { tell(found?, Some(place.id), turn, turn_size) }
+    })
+}
+
+/// Leaves the line and frees the place: takes nothing, also if the turn had come, and hands it to the next: 1, or 0 if there was
+/// nothing to leave any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn tollbar_leave(place: PlaceHandle) -> i32 {
+    guard(|_| Ok(PLACES.take(place.id)?.leave()?.into()))
+}
+
+/// What tells those who wait. Any number of places may share one. To be freed with `tollbar_wakeups_free`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_wakeups_new(wakeups: *mut WakeupsHandle) -> i32 {
+    guard(|_| {
+        let place = given::wanted("wakeups", wakeups)?;
+        let id = WAKEUPS.put(Arc::new(Wakeups::default()))?;
+        // SAFETY: the conventions.
+        unsafe { given::put(place, WakeupsHandle { id }) };
+        Ok(TOLLBAR_OK)
+    })
+}
+
+/// Waits in this thread until a token is told, for `timeout_ns` at most (`TOLLBAR_NEVER`: as long as it takes), and writes up to
+/// `capacity` of them to `tokens`, oldest first: returns how many. One that was told may be of a place that is gone by now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_wakeups_next(
+    wakeups: WakeupsHandle,
+    timeout_ns: u64,
+    tokens: *mut u64,
+    capacity: usize,
+) -> i32 {
+    waiting(|| {
+        let tokens = given::wanted("tokens", tokens)?;
+        let capacity = capacity.min(65_536);
+        let told = WAKEUPS.get(wakeups.id)?;
+        let taken = told.next(timeout_ns, |at, token| {
+            if at < capacity {
+                // SAFETY: the conventions, and `at` is below the capacity.
+                unsafe { given::put(tokens.add(at), token) };
+            }
+            at < capacity
+        })?;
+        Ok(i32::try_from(taken).unwrap_or(i32::MAX))
+    })
+}
+
+/// Tells a token oneself, to get the attention of whoever waits in `tollbar_wakeups_next`.
+#[unsafe(no_mangle)]
+pub extern "C" fn tollbar_wakeups_tell(wakeups: WakeupsHandle, token: u64) -> i32 {
+    guard(|_| {
+        WAKEUPS.get(wakeups.id)?.tell(token);
+        Ok(TOLLBAR_OK)
+    })
+}
+
+/// Frees it; whoever waits in `tollbar_wakeups_next` gets `TOLLBAR_ERROR_CLOSED`. Of one that stands for nothing: does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn tollbar_wakeups_free(wakeups: WakeupsHandle) -> i32 {
+    guard(|_| {
+        if wakeups.id != 0 {
+            WAKEUPS.take(wakeups.id)?.close();
+        }
+        Ok(TOLLBAR_OK)
+    })
+}
+
+fn by(limiter: LimiterHandle) -> Result<Held, Fault> {
+    let inside = Inside::enter();
+    Ok(LIMITERS.get(limiter.id, &inside)?.clone())
+}
+
+fn asked(ask: Ask) -> Result<limiter::Ask, Fault> {
+    let priority = u8::try_from(ask.priority).ok().filter(|&priority| priority < 128);
+    let priority = priority.ok_or_else(|| Error::invalid("priority", ask.priority, "must be at most 127"))?;
+    let gives_back = match ask.gives_back {
+        0 | 1 => ask.gives_back == 1,
+        other => return Err(Error::invalid("gives_back", other, "must be 0 or 1").into()),
+    };
+    let timeout = (ask.timeout_ns != TOLLBAR_NEVER).then_some(ask.timeout_ns);
+    let asked = limiter::Ask::new(ask.cost).priority(priority).timeout_ns(timeout);
+    Ok(if ask.lease_ns == 0 { asked } else { asked.holding(ask.lease_ns, gives_back) })
+}
+
+unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -> Result<i32, Fault> {
+    let mut told = Turn {
+        place: PlaceHandle { id: 0 },
+        reservation: ReservationHandle { id: 0 },
+        look_after_ns: 0,
+        retry_after_ns: 0,
+    };
+    let answer = match found {
+        Found::Come(held) => {
+            told.reservation.id = held.map_or(Ok(0), super::kept)?;
+            1
+        }
+        Found::TooLate(wait) => {
+            told.retry_after_ns = wait;
+            0
+        }
+        Found::Wait(nanos) => {
+            told.place.id = place.unwrap_or(0);
+            told.look_after_ns = nanos.unwrap_or(TOLLBAR_NEVER);
+            TOLLBAR_WAITING
+        }
+    };
+    // SAFETY: the conventions.
+    unsafe { given::put_turn(turn, size, &told) }?;
+    Ok(answer)
+}

@@ -1,0 +1,240 @@
+//! What the header shows of types: handles, structures and numbers. cbindgen reads this file and the folder `exports`.
+#![allow(unreachable_pub)] // cbindgen reads what is public
+
+use std::ffi::c_char;
+
+/// Version of the binary interface, to be given to `tollbar_limiter_new`. It changes when a program must be compiled anew.
+pub const TOLLBAR_ABI_VERSION: u32 = 1;
+
+/// A duration without end: a request that can never pass, a wait without a deadline.
+pub const TOLLBAR_NEVER: u64 = u64::MAX;
+/// The longest key, in bytes.
+pub const TOLLBAR_MAX_KEY_LEN: usize = 1 << 20;
+/// The most limits that a policy can have.
+pub const TOLLBAR_MAX_LIMITS: usize = 16;
+
+const _: () =
+    assert!(TOLLBAR_MAX_KEY_LEN == crate::table::MAX_KEY_LEN && TOLLBAR_MAX_LIMITS == crate::policy::MAX_LIMITS);
+
+/// Done.
+pub const TOLLBAR_OK: i32 = 0;
+/// Neither yes nor no yet: a place in a line.
+pub const TOLLBAR_WAITING: i32 = 2;
+/// An argument is outside its rule; where there is a message buffer, it says which, and the rule.
+pub const TOLLBAR_ERROR_INVALID: i32 = -1;
+/// A key of more than `TOLLBAR_MAX_KEY_LEN` bytes.
+pub const TOLLBAR_ERROR_KEY_TOO_LONG: i32 = -2;
+/// More different policies in one limiter than there are numbers for (2^24).
+pub const TOLLBAR_ERROR_TOO_MANY_POLICIES: i32 = -3;
+/// A pointer is NULL that must not be.
+pub const TOLLBAR_ERROR_NULL: i32 = -4;
+/// The handle was freed, or never was one of this kind in this process.
+pub const TOLLBAR_ERROR_HANDLE: i32 = -5;
+/// A structure of a size that this library does not know.
+pub const TOLLBAR_ERROR_SIZE: i32 = -6;
+/// The program was compiled with a header of another `TOLLBAR_ABI_VERSION`.
+pub const TOLLBAR_ERROR_ABI: i32 = -7;
+/// A mistake in the library; the call was stopped, and what it did is not known.
+pub const TOLLBAR_ERROR_PANIC: i32 = -8;
+/// No room for another handle: 4,194,304 of a kind live.
+pub const TOLLBAR_ERROR_TOO_MANY_HANDLES: i32 = -9;
+/// The limiter's handle was freed while it was waited by.
+pub const TOLLBAR_ERROR_CLOSED: i32 = -10;
+/// The lengths of packed keys do not add up to the size of the buffer.
+pub const TOLLBAR_ERROR_LENGTHS: i32 = -11;
+
+/// Reasons of a denial: too few tokens.
+pub const TOLLBAR_REASON_RATE: i32 = 1;
+/// A window holds too many requests.
+pub const TOLLBAR_REASON_WINDOW: i32 = 2;
+/// Too much is reserved and has not ended.
+pub const TOLLBAR_REASON_IN_FLIGHT: i32 = 3;
+/// The key is in a timeout, for it was denied too often.
+pub const TOLLBAR_REASON_JAIL: i32 = 4;
+/// More than a limit can ever hold.
+pub const TOLLBAR_REASON_NEVER: i32 = 5;
+/// The table is full, none of its accounts could go, and this key is not among them.
+pub const TOLLBAR_REASON_FULL: i32 = 6;
+
+/// For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
+pub const TOLLBAR_SET_BURST: i32 = 1;
+/// A rate never exceeds its limit in any window of its period (1 or 0); the price is a slower refill.
+pub const TOLLBAR_SET_STRICT: i32 = 2;
+/// The limit only counts what it would have denied (1 or 0).
+pub const TOLLBAR_SET_SHADOW: i32 = 3;
+/// A window counts in so many steps, in memory that does not grow with the limit; room comes back up to a step late.
+pub const TOLLBAR_SET_STEPS: i32 = 4;
+/// A window holds a request still when it is exactly as old as the window is wide (1 or 0).
+pub const TOLLBAR_SET_CLOSED_EDGE: i32 = 5;
+
+/// For `tollbar_options_set`, the most accounts in the table: 1 to 2^25; 1,000,000 unless set.
+pub const TOLLBAR_OPTION_MAX_KEYS: i32 = 1;
+/// What answers an unknown key when the table is full and nobody has refilled: one of `TOLLBAR_FULL_...`.
+pub const TOLLBAR_OPTION_WHEN_FULL: i32 = 2;
+/// It is denied; the usual.
+pub const TOLLBAR_FULL_DENY: u64 = 0;
+/// It passes, without an account.
+pub const TOLLBAR_FULL_ALLOW: u64 = 1;
+/// The account of a sample that owes least goes.
+pub const TOLLBAR_FULL_EVICT_LEAST: u64 = 2;
+
+/// For `tollbar_reconfigure`: what was spent stays spent, token by token.
+pub const TOLLBAR_MIGRATE_AS_IS: i32 = 0;
+/// The share that was spent stays spent.
+pub const TOLLBAR_MIGRATE_PROPORTIONAL: i32 = 1;
+/// The account is as good as new.
+pub const TOLLBAR_MIGRATE_RESET: i32 = 2;
+
+/// Room for a limit's name in a `tollbar_decision`, the NUL included; longer names are cut.
+pub const TOLLBAR_LIMIT_NAME_SIZE: usize = 64;
+
+/// No structure will ever be larger: a larger size is a mistake.
+pub(super) const LARGEST: usize = 4096;
+
+/// Limits that are being put together.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// How a limiter is to be.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionsHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// A clock that moves only when it is moved, for tests.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// Limits many keys, each on its own.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimiterHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// The account of one key, which it keeps from eviction.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// What was reserved and has not ended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReservationHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// A place in a key's line.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaceHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// Tells which places to look at.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WakeupsHandle {
+    /// 0 stands for nothing.
+    pub id: u64,
+}
+
+/// A key's bytes; NUL is one of them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Where they begin.
+    pub data: *const c_char,
+    /// How many they are.
+    pub len: usize,
+}
+
+/// One answer, with what the asker needs to act on it. Durations are nanoseconds, rounded up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Decision {
+    /// How long until the same request would pass if nobody else asks: 0 when allowed, `TOLLBAR_NEVER` never.
+    pub retry_after_ns: u64,
+    /// What could still pass at once after this decision.
+    pub remaining: u64,
+    /// How long until the key equals one never seen.
+    pub reset_after_ns: u64,
+    /// Why not, a `TOLLBAR_REASON_...`; 0 when allowed.
+    pub reason: i32,
+    /// Whether the cost was charged (or, for a peek, would have been).
+    pub allowed: bool,
+    /// A shadow limit would have said no; it let the request pass and charged nothing.
+    pub shadowed: bool,
+    /// 0.
+    pub reserved: [u8; 2],
+    /// The name of the limit that denied, or would have, and a NUL: of several, the one that has to wait longest.
+    pub limit: [c_char; TOLLBAR_LIMIT_NAME_SIZE],
+}
+
+/// What somebody waits for. All zero but the cost is a patient waiter's, with a timeout of nothing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Tokens.
+    pub cost: u64,
+    /// Not if it takes longer than this; `TOLLBAR_NEVER` waits for as long as it takes.
+    pub timeout_ns: u64,
+    /// What is acquired is held by a reservation for so long; 0: it is charged, and nothing is held.
+    pub lease_ns: u64,
+    /// Lower ones are served first, equal ones in the order of arrival: 0, which is usual, to 127.
+    pub priority: u32,
+    /// A reservation whose lease is over is given back (1), or counts as used (0).
+    pub gives_back: u32,
+}
+
+/// What somebody finds who waits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The place in the line, to look again with; stands for nothing unless the answer was `TOLLBAR_WAITING`.
+    pub place: PlaceHandle,
+    /// What is held, where the turn has come and a lease was asked for.
+    pub reservation: ReservationHandle,
+    /// Look again after so long, if nothing tells earlier; `TOLLBAR_NEVER`: when told.
+    pub look_after_ns: u64,
+    /// Of a turn that would come too late: after how long, as far as is known; `TOLLBAR_NEVER`: never.
+    pub retry_after_ns: u64,
+}
+
+/// Totals since a limiter was made.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Totals {
+    /// Requests that passed.
+    pub allowed: u64,
+    /// Requests that were refused, those by a full table included.
+    pub denied: u64,
+    /// Requests that a shadow limit would have refused.
+    pub shadow_denied: u64,
+    /// Accounts dropped to make room.
+    pub evicted: u64,
+    /// Those among them that still owed something.
+    pub forgiven: u64,
+    /// Requests of unknown keys that met a full table.
+    pub full: u64,
+    /// Accounts now in the table.
+    pub keys: u64,
+    /// The most accounts that any one insertion looked at.
+    pub most_looks: u64,
+}
