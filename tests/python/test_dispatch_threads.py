@@ -186,18 +186,21 @@ def test_a_call_that_outlives_the_stop_is_handed_back_and_its_outcome_ignored():
     assert queue.stop() == [item]
 
 
-def test_stop_takes_back_what_waits_for_a_pacer():
+@pytest.mark.parametrize("error", [None, TimeoutError, OSError])
+def test_stop_takes_back_what_waits_for_a_pacer(error):
     entered, leave = threading.Event(), threading.Event()
 
     class Pacer:
         @contextlib.contextmanager
-        def acquire(self):
+        def acquire(self, timeout_ms=0):
             entered.set()
             assert leave.wait(PATIENCE)
+            if error is not None:
+                raise error
             yield
 
     gate = Gate()
-    queue = ThreadDispatchQueue(gate, {"a": Pacer()})
+    queue = ThreadDispatchQueue(gate, {"a": Pacer()}, ttl=1_000.0)
     queue.start()
     item = queue.put("x")
     assert entered.wait(PATIENCE)
@@ -207,7 +210,7 @@ def test_stop_takes_back_what_waits_for_a_pacer():
     assert stopping() == [item]
     assert gate.begun.empty()
     stats = settled(queue)
-    assert (stats.late, stats.tries) == (0, 0)
+    assert (stats.late, stats.tries, item.error) == (0, 0, None)  # nobody was called
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
