@@ -1,6 +1,7 @@
 """The asyncio form in virtual time: room, stopping, hostile keys."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -219,6 +220,30 @@ def test_stop_takes_back_what_waits_for_a_pacer():
     assert [(item.payload, item.tries) for item in left] == [("x", 0)]
     assert called == []
     assert settled(queue).late == 0
+
+
+@pytest.mark.parametrize("error", [TimeoutError, OSError])
+def test_a_pacer_that_fails_after_its_item_was_taken_back_is_not_a_late_call(error):
+    class Pacer:
+        @contextlib.asynccontextmanager
+        async def acquire(self, timeout_ms=0):
+            try:
+                await asyncio.sleep(1_000.0)
+            except asyncio.CancelledError:
+                raise error from None
+            yield
+
+    async def scenario():
+        queue = DispatchQueue(quick, {"a": Pacer()}, ttl=2_000.0)
+        await queue.start()
+        item = await queue.put("x")
+        await asyncio.sleep(1.0)
+        assert await queue.stop(drain=False) == [item]
+        return queue, item
+
+    queue, item = virtual_time.run(scenario())
+    stats = settled(queue)
+    assert (stats.late, stats.tries, item.error) == (0, 0, None)
 
 
 def test_one_hostile_key_slows_only_those_who_share_its_worker():

@@ -186,18 +186,21 @@ def test_a_call_that_outlives_the_stop_is_handed_back_and_its_outcome_ignored():
     assert queue.stop() == [item]
 
 
-def test_stop_takes_back_what_waits_for_a_pacer():
+@pytest.mark.parametrize("error", [None, TimeoutError, OSError])
+def test_stop_takes_back_what_waits_for_a_pacer(error):
     entered, leave = threading.Event(), threading.Event()
 
     class Pacer:
         @contextlib.contextmanager
-        def acquire(self):
+        def acquire(self, timeout_ms=0):
             entered.set()
             assert leave.wait(PATIENCE)
+            if error is not None:
+                raise error
             yield
 
     gate = Gate()
-    queue = ThreadDispatchQueue(gate, {"a": Pacer()})
+    queue = ThreadDispatchQueue(gate, {"a": Pacer()}, ttl=1_000.0)
     queue.start()
     item = queue.put("x")
     assert entered.wait(PATIENCE)
@@ -207,7 +210,7 @@ def test_stop_takes_back_what_waits_for_a_pacer():
     assert stopping() == [item]
     assert gate.begun.empty()
     stats = settled(queue)
-    assert (stats.late, stats.tries) == (0, 0)
+    assert (stats.late, stats.tries, item.error) == (0, 0, None)  # nobody was called
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
@@ -309,13 +312,14 @@ class Chance(threading.local):
 
 
 class FailingPacer:
-    """Sometimes has no turn in time, sometimes fails after the call."""
+    """Lets others run first; sometimes has no turn in time, sometimes fails after the call."""
 
     def __init__(self, draw):
         self.draw = draw
 
     @contextlib.contextmanager
     def acquire(self, timeout_ms=0):
+        os.sched_yield()
         if self.draw() < 0.02:
             raise TimeoutError("no turn in time")
         yield
@@ -323,20 +327,17 @@ class FailingPacer:
             raise OSError("the pacer fails afterwards")
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(4))
 def test_chaos_balances(seed):
     """Ten thousand items from four threads to eight; whatever may fail does; a stop in the middle."""
-    ends, lock = Counter(), threading.Lock()
+    accepted, ends, stuck = [], [], []
     draw = Chance(seed)
     enough, stopping = threading.Event(), threading.Event()
-
-    def end(number):
-        with lock:
-            ends[number] += 1
 
     def handler(item):
         fate = draw()
         if item.number >= 10_000:
+            stuck.append(queue._ledger.lanes.of_worker(item.worker))
             enough.set()
             assert stopping.wait(PATIENCE)
         if fate < 0.2:
@@ -355,17 +356,17 @@ def test_chaos_balances(seed):
         {f"worker {number}": FailingPacer(draw) if number % 2 else None for number in range(4)},
         maxsize=100,
         concurrency=2,
+        sticky=seed > 1,
         ttl=1_000.0,
         max_tries=3,
         random=random.Random(seed),
-        on_done=lambda item, _: end(item.number),
-        on_bury=lambda burial: end(burial.item.number),
+        on_done=lambda item, _: ends.append(item),
+        on_bury=lambda burial: ends.append(burial.item),
         clock=JumpingClock(),
     )
-    accepted = []
 
     def produce(producer):
-        for number in range(5_000):
+        for number in range(20_000):  # more than the queue takes, whoever is quickest
             if draw() < 0.1:
                 with contextlib.suppress(QueueFull):
                     accepted.append(queue.put_nowait(number, key=f"{producer} {number % 17}"))
@@ -374,8 +375,10 @@ def test_chaos_balances(seed):
     queue.start()
     producers = [in_thread(produce, number) for number in range(4)]
     assert enough.wait(PATIENCE)
-    wait_for(lambda: (stats := queue.stats()).main + stats.dead_letters >= 100)
-    stopped_by = in_thread(queue.stop, drain=seed == 1)
+    # Something waits where nobody takes it; with sticky keys, the other workers go on.
+    staff = queue._books.staff
+    wait_for(lambda: any(stuck.count(lane) == staff[lane] and len(lane) for lane in staff))
+    stopped_by = in_thread(queue.stop, drain=seed % 2 == 1)
     wait_for(lambda: not queue._ledger.accepting)
     stopping.set()
     left = stopped_by()
@@ -383,13 +386,11 @@ def test_chaos_balances(seed):
         with pytest.raises(QueueStopped):
             result()
     stats = settled(queue)
-    for item in left:
-        end(item.number)
-    wait_for(lambda: ends.total() >= len(accepted))
-    assert ends == Counter(item.number for item in accepted)
-    assert (len(accepted), max(ends.values())) == (stats.accepted, 1)
-    assert stats.accepted > 10_000
+    # Counted by identity, and with it every item that was ever accepted.
+    assert Counter(ends + left) == Counter(accepted)
+    assert (len(accepted), len(set(accepted))) == (stats.accepted, stats.accepted)
+    assert stats.accepted >= 10_000
     assert all(item.state.final for item in accepted)
     assert stats.workers == stats.late == 0
     assert min(stats.done, stats.buried, stats.retries) > 0
-    assert bool(left) == (seed != 1)
+    assert bool(left) == (seed % 2 == 0)

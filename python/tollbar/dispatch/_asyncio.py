@@ -324,8 +324,8 @@ class DispatchQueue(Generic[T]):
 
     async def _call(self, gate: Gate, item: Item[T], call: Call) -> None:
         async with gate.acquire(item):
-            if not self._ledger.begin(item):
-                call.refused = True
+            call.begun = self._ledger.begin(item)
+            if not call.begun:
                 return
             try:
                 call.result = await self._handler(item)

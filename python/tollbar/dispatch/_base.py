@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ._backoff import Backoff, full_jitter
 from ._graveyard import Burial, Graveyard
+from ._item import State
 from ._ledger import Ledger
 from ._options import check_hook, check_seconds, check_whole, check_workers
 from ._pacers import Gate
@@ -29,10 +30,10 @@ logger = logging.getLogger("tollbar.dispatch")
 class Call:
     """What came of one call, kept apart from what leaving the pacer may raise.
 
-    `refused`: the item was no longer the worker's to try when its pacer let it pass.
+    `begun`: its pacer let it pass, and the item was still the worker's to try.
     """
 
-    refused: bool = False
+    begun: bool = False
     finished: bool = False
     result: Any = None
     error: BaseException | None = None
@@ -106,7 +107,9 @@ class Books(Generic[T]):
     def book(self, gate: Gate, item: Item[T], call: Call, error: BaseException | None) -> bool:
         """Enter what came of a try: `error` is what left it. True if the item is done now."""
         ledger = self.ledger
-        if call.refused:
+        if not call.begun and item.state is not State.HELD:
+            # It expired or was handed back before the handler had it. Nobody was called, so nothing is late,
+            # whatever the pacer raised meanwhile.
             return False
         if call.finished:
             # The answer is here. Whatever the pacer made of it afterwards must not have the call made again.

@@ -360,8 +360,8 @@ class ThreadDispatchQueue(Generic[T]):
     def _call(self, gate: Gate, item: Item[T], call: Call) -> None:
         with gate.acquire(item):
             with self._lock:
-                call.refused = not self._ledger.begin(item)
-            if call.refused:
+                call.begun = self._ledger.begin(item)
+            if not call.begun:
                 return
             try:
                 call.result = self._handler(item)
