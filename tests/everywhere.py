@@ -104,7 +104,7 @@ def main() -> int:
     here = interpreters()
     steps = {
         "lints": lambda: run(["make", "--no-print-directory", "lint", f"PYTHON={sys.executable}"]),
-        "rust": lambda: run(["cargo", "test", "--quiet"]),
+        "rust": lambda: run(["cargo", "test", "--quiet", "--features", "capi"]),
         "rust, model checker": loom,
         "instruction counts": lambda: run(
             ["make", "--no-print-directory", "bench-guard", f"PYTHON={sys.executable}"]

@@ -160,7 +160,7 @@ fn who_leaves_after_the_grant_hands_it_on() {
 #[test]
 fn who_waits_for_a_reservation_holds_it() {
     let (limiter, clock) = limiter(vec![Limit::in_flight(1).unwrap()]);
-    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false);
+    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false).unwrap();
     let bell = Arc::<Bell>::default();
     let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
     let (place, wait) = waits(join(&limiter, ask, &bell));
@@ -173,7 +173,9 @@ fn who_waits_for_a_reservation_holds_it() {
     assert!(limiter.try_acquire(KEY, 1).unwrap());
 
     let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
-    let short = Ask::new(1).holding(5 * SECOND, true);
+    let refused = Ask::new(1).holding(0, false).unwrap_err().to_string();
+    assert_eq!(refused, "lease must be at least 1 ns, not 0");
+    let short = Ask::new(1).holding(5 * SECOND, true).unwrap();
     let (place, _) = waits(join(&limiter, short, &bell));
     assert!(held.cancel());
     let Turn::Come(Some(lost)) = limiter.look(KEY, short, place).unwrap() else { panic!("its turn") };
@@ -346,7 +348,7 @@ fn threads_wait_in_the_same_line() {
     let policy = Policy::all([Limit::in_flight(2).unwrap()]).unwrap();
     let limiter = Arc::new(Limiter::builder(policy).build().unwrap());
     let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false);
+    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

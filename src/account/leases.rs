@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ticks::Ticks;
+use crate::error::Error;
+use crate::ticks::{LONGEST, PER_NANO, Ticks};
 
 /// The number of a reservation, unlike any other of its limiter.
 pub(crate) type LeaseId = u64;
@@ -13,6 +14,21 @@ pub(crate) struct Terms {
     pub(crate) length: Ticks,
     /// It is given back; else it counts as sent, which is safe whatever became of its holder.
     pub(crate) gives_back: bool,
+}
+
+impl Terms {
+    /// The terms of a lease of so many nanoseconds.
+    ///
+    /// # Errors
+    /// A lease of nothing or beyond 4.5 years.
+    pub(crate) fn new(lease_ns: u64, gives_back: bool) -> Result<Self, Error> {
+        let length = lease_ns.checked_mul(PER_NANO).filter(|&length| length <= LONGEST);
+        match length {
+            None => Err(Error::invalid("lease", lease_ns as f64 / 1e9, "must be at most 4.5 years")),
+            Some(0) => Err(Error::invalid("lease", lease_ns, "must be at least 1 ns")),
+            Some(length) => Ok(Self { length, gives_back }),
+        }
+    }
 }
 
 /// One reservation.

@@ -151,3 +151,107 @@ impl<T: Send + Sync> Handles<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+    use super::*;
+
+    const ALIVE: u64 = 0x5afe_5afe_5afe_5afe;
+    static LIVING: AtomicUsize = AtomicUsize::new(0);
+
+    /// Tells whether it is looked at after its end.
+    struct Canary(AtomicU64, u64);
+
+    impl Canary {
+        fn new(number: u64) -> Self {
+            LIVING.fetch_add(1, Ordering::SeqCst);
+            Self(AtomicU64::new(ALIVE), number)
+        }
+    }
+
+    impl Drop for Canary {
+        fn drop(&mut self) {
+            LIVING.fetch_sub(1, Ordering::SeqCst);
+            self.0.store(0, Ordering::SeqCst);
+        }
+    }
+
+    // HAZARD c-handles
+    #[test]
+    fn what_is_looked_at_lives_and_is_the_right_one_whoever_frees_it_meanwhile() {
+        static CANARIES: Handles<Canary> = Handles::new(9);
+        let (shown, done) = (AtomicU64::new(CANARIES.put(Canary::new(0)).unwrap()), AtomicBool::new(false));
+        let number = AtomicU64::new(0);
+        let (mut seen, mut missed) = (0_u64, 0_u64);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for next in 1..=20_000 {
+                    let id = CANARIES.put(Canary::new(next)).unwrap();
+                    let old = shown.swap(id, Ordering::SeqCst);
+                    CANARIES.free(old, |canary| assert_eq!(canary.1 + 1, next)).unwrap();
+                    assert!(CANARIES.free(old, |_| ()).is_err());
+                    number.store(next, Ordering::SeqCst);
+                    CANARIES.sweep();
+                }
+                done.store(true, Ordering::SeqCst);
+            });
+            while !done.load(Ordering::SeqCst) {
+                let (least, id) = (number.load(Ordering::SeqCst), shown.load(Ordering::SeqCst));
+                let inside = Inside::enter();
+                match CANARIES.get(id, &inside) {
+                    Ok(canary) => {
+                        assert!(canary.1 >= least);
+                        (0..20).for_each(|_| assert_eq!(canary.0.load(Ordering::SeqCst), ALIVE));
+                        seen += 1;
+                    }
+                    Err(_) => missed += 1,
+                }
+            }
+        });
+        assert!(seen > 0, "{seen} {missed}");
+        CANARIES.free(shown.load(Ordering::SeqCst), |_| ()).unwrap();
+        CANARIES.sweep();
+        assert_eq!(LIVING.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn what_somebody_looks_at_stays_and_so_does_its_place() {
+        static TEXTS: Handles<String> = Handles::new(10);
+        let id = TEXTS.put("first".into()).unwrap();
+        let inside = Inside::enter();
+        let text = TEXTS.get(id, &inside).unwrap();
+        std::thread::scope(|scope| {
+            let free = || {
+                TEXTS.free(id, |_| ()).unwrap();
+                TEXTS.sweep();
+                TEXTS.put("second".into()).unwrap()
+            };
+            let second = scope.spawn(free).join().unwrap();
+            assert_ne!(Id::place(second), Id::place(id));
+        });
+        assert_eq!(text, "first");
+        assert!(TEXTS.get(id, &inside).is_err());
+        // Inside further up, so it is not let go of here.
+        TEXTS.sweep();
+        assert_eq!(TEXTS.places.lock().limbo.len(), 1);
+        drop(inside);
+        TEXTS.sweep();
+        assert_eq!(TEXTS.places.lock().limbo.len(), 0);
+    }
+
+    #[test]
+    fn numbers_from_anywhere_stand_for_nothing() {
+        static NONE: Handles<u8> = Handles::new(11);
+        let inside = Inside::enter();
+        for id in [0, 1, u64::MAX, 1 << 63, ((super::super::ids::PLACES as u64) - 1)] {
+            assert!(NONE.get(id, &inside).is_err() && NONE.free(id, |_| ()).is_err(), "{id:x}");
+        }
+        let id = NONE.put(5).unwrap();
+        for wrong in [id ^ (1 << 22), id ^ (1 << 60), Id::dead(id), id + 1] {
+            assert!(NONE.get(wrong, &inside).is_err() && NONE.free(wrong, |_| ()).is_err(), "{wrong:x}");
+        }
+        assert_eq!(NONE.get(id, &inside).ok(), Some(&5));
+    }
+}

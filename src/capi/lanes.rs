@@ -244,3 +244,53 @@ pub(super) fn only_this_thread_is_left() {
         lane.owned.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    fn lanes() -> usize {
+        all().count()
+    }
+
+    #[test]
+    fn whoever_was_inside_is_waited_for_and_whoever_came_later_is_not() {
+        let (entered, counted, left) = (Barrier::new(2), Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let inside = Inside::enter();
+                let nested = Inside::enter();
+                assert!(nested.is_nested() && !inside.is_nested());
+                drop(nested);
+                entered.wait();
+                counted.wait();
+                drop(inside);
+                let _again = Inside::enter();
+                left.wait();
+                entered.wait();
+            });
+            entered.wait();
+            let mut crowd = Crowd::now().unwrap();
+            assert!(!crowd.has_left() && !crowd.others_have_left());
+            counted.wait();
+            left.wait();
+            // Other tests' threads come and go.
+            while !crowd.has_left() {
+                std::thread::yield_now();
+            }
+            entered.wait();
+        });
+    }
+
+    #[test]
+    fn lanes_are_used_again_after_their_threads_ended() {
+        let enter = || drop(Inside::enter());
+        (0..50).for_each(|_| std::thread::spawn(enter).join().unwrap());
+        let before = lanes();
+        (0..500).for_each(|_| std::thread::spawn(enter).join().unwrap());
+        // Tests beside this one have threads, too.
+        assert!(lanes() < before + 100, "{before} {}", lanes());
+    }
+}

@@ -11,7 +11,6 @@ use crate::classes::ClassId;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::table::Answer;
-use crate::ticks::{LONGEST, PER_NANO};
 
 /// How long a reservation lasts that nobody ends, unless said otherwise: ten minutes.
 pub const DEFAULT_LEASE_NS: u64 = 600_000_000_000;
@@ -64,13 +63,7 @@ impl Limiter {
         class: ClassId,
     ) -> Result<Reservation, Error> {
         let key = check(key)?;
-        let length = lease_ns.checked_mul(PER_NANO).filter(|&length| length <= LONGEST);
-        let length =
-            length.ok_or_else(|| Error::invalid("lease", lease_ns as f64 / 1e9, "must be at most 4.5 years"))?;
-        if length == 0 {
-            return Err(Error::invalid("lease", lease_ns, "must be at least 1 ns"));
-        }
-        let answer = self.table.reserve(key, cost, class, Terms { length, gives_back });
+        let answer = self.table.reserve(key, cost, class, Terms::new(lease_ns, gives_back)?);
         let outcome = self.outcome(&answer);
         let decision = self.said(&answer).unwrap_or_else(|| full_decision(&outcome));
         let lease = if let Answer::Ruled(ruled) = answer { ruled.lease } else { None };

@@ -14,7 +14,7 @@ use crate::decision::{Decision, NEVER};
 use crate::error::Error;
 use crate::parker::Parker;
 use crate::table::{Joined, Request, WhenFull};
-use crate::ticks::{LONGEST, PER_NANO, to_nanos_up};
+use crate::ticks::{PER_NANO, to_nanos_up};
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +24,7 @@ pub struct Ask {
     priority: u8,
     timeout_ns: Option<u64>,
     group: u64,
-    /// The lease of a reservation, and whether it is given back when that is over.
-    holds: Option<(u64, bool)>,
+    holds: Option<Terms>,
 }
 
 impl Ask {
@@ -58,15 +57,12 @@ impl Ask {
     }
 
     /// To hold a reservation, as [`Limiter::reserve`] does.
-    #[must_use]
-    pub const fn holding(mut self, lease_ns: u64, gives_back: bool) -> Self {
-        self.holds = Some((lease_ns, gives_back));
-        self
-    }
-
-    fn terms(&self) -> Option<Terms> {
-        let ticks = |nanos: u64| nanos.saturating_mul(PER_NANO).clamp(1, LONGEST);
-        self.holds.map(|(lease, gives_back)| Terms { length: ticks(lease), gives_back })
+    ///
+    /// # Errors
+    /// A lease of nothing or beyond 4.5 years.
+    pub fn holding(mut self, lease_ns: u64, gives_back: bool) -> Result<Self, Error> {
+        self.holds = Some(Terms::new(lease_ns, gives_back)?);
+        Ok(self)
     }
 }
 
@@ -103,7 +99,7 @@ impl Limiter {
         }
         let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));
         let asked = Asked { n: ask.cost, class: ask.priority, group: ask.group };
-        let request = Request { asked, timeout, holds: ask.terms() };
+        let request = Request { asked, timeout, holds: ask.holds };
         Ok(match self.table.join(key, class, request, waker) {
             Joined::Granted(lease) => self.come(key, ask, lease),
             Joined::Waiting(ticket) => self.look(key, ask, Place(ticket))?,
@@ -125,7 +121,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     pub fn look(self: &Arc<Self>, key: &[u8], ask: Ask, place: Place) -> Result<Turn, Error> {
         let key = check(key)?;
-        Ok(match self.table.look_in_line(key, place.0, ask.terms()) {
+        Ok(match self.table.look_in_line(key, place.0, ask.holds) {
             Seen::Granted(lease) => self.come(key, ask, Some(lease)),
             Seen::Wait(ticks) => Turn::Wait(place, ticks.map(to_nanos_up)),
             Seen::TooLate(wait) => self.too_late(wait.map_or(NEVER, to_nanos_up)),
@@ -166,8 +162,7 @@ impl Limiter {
         self.counters.count(Event::Allowed);
         let decision = Decision { allowed: true, ..Decision::default() };
         Turn::Come(
-            ask.holds
-                .map(|(_, gives_back)| Reservation::granted(self.clone(), key, ask.cost, decision, lease, gives_back)),
+            ask.holds.map(|terms| Reservation::granted(self.clone(), key, ask.cost, decision, lease, terms.gives_back)),
         )
     }
 

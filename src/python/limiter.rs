@@ -248,7 +248,7 @@ impl Limiter {
         let jitter = jitter.map_or(Ok(0), |jitter| convert::duration("jitter", jitter))?;
         let mut ask = asked(key, cost, timeout, priority)?;
         if jitter > 0 {
-            ask = ask.holding(crate::DEFAULT_LEASE_NS.max(2 * jitter), false);
+            ask = ask.holding(crate::DEFAULT_LEASE_NS.max(jitter.saturating_mul(2)), false)?;
         }
         let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
         waiting_module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
@@ -280,7 +280,7 @@ impl Limiter {
         lost: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (lease, gives_back) = terms(lease, lost)?;
-        let ask = asked(key, cost, timeout, priority)?.holding(lease, gives_back);
+        let ask = asked(key, cost, timeout, priority)?.holding(lease, gives_back)?;
         let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
         waiting_module(slf.py())?.call_method1("Slot", (waiting,))
     }

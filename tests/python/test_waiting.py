@@ -398,4 +398,6 @@ def test_bad_arguments_are_refused_at_the_call(clock):
             call("\ud800")
     with pytest.raises(ValueError, match="jitter must be"):
         limiter.acquire("a", jitter=-1)
+    with pytest.raises(ValueError, match="lease must be at least 1 ns"):
+        limiter.slot("a", lease=0)
     assert len(limiter) == 0

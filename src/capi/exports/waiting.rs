@@ -159,7 +159,7 @@ fn asked(ask: Ask) -> Result<limiter::Ask, Fault> {
     };
     let timeout = (ask.timeout_ns != TOLLBAR_NEVER).then_some(ask.timeout_ns);
     let asked = limiter::Ask::new(ask.cost).priority(priority).timeout_ns(timeout);
-    Ok(if ask.lease_ns == 0 { asked } else { asked.holding(ask.lease_ns, gives_back) })
+    Ok(if ask.lease_ns == 0 { asked } else { asked.holding(ask.lease_ns, gives_back)? })
 }
 
 unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -> Result<i32, Fault> {
