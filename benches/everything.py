@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import batches
+import calls
 import cases
 import decisions
 import free_threading
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from adapters import Adapter, SyncAdapter
     from batches import Batches
+    from calls import Calls
     from decisions import Decisions
     from free_threading import FreeThreaded
     from histories import Histories
@@ -101,6 +103,7 @@ class Measured:
     """All numbers of one run."""
 
     rust: RustMeasured | None
+    calls: Calls | None
     called: Decisions
     awaited: Decisions
     batches: Batches
@@ -127,6 +130,7 @@ def measure(extent: Extent, left_out: Sequence[type[Adapter]]) -> Measured:
     measured = Measured(
         # First, for it builds what it runs: what goes wrong there should not cost the whole run.
         rust=rust_peers.measure(quick=quick),
+        calls=calls.measure(repeats, quick=quick),
         called=decisions.measure(called, extent.populations, repeats, quick=quick),
         awaited=decisions.measure(awaited, extent.populations, repeats, quick=quick),
         batches=batches.measure(extent.batches, repeats, quick=quick),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import bars
 import batches
+import calls
 import cases
 import decisions
 import free_threading
@@ -31,6 +32,7 @@ import refusals
 import rust_peers
 import threads
 import tollbar
+from call_bars import CALL_BARS
 from everything import FULL, QUICK, Measured, measure
 from notes import conditions
 from occasions import Run
@@ -41,7 +43,7 @@ from rust_bars import RUST_BARS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BARS = (*bars.PYTHON_BARS, *RUST_BARS)
+BARS = (*bars.PYTHON_BARS, *RUST_BARS, *CALL_BARS)
 
 
 def report(measured: Measured, runs: Sequence[Run], keys: int, notes: str) -> str:
@@ -71,6 +73,8 @@ def report(measured: Measured, runs: Sequence[Run], keys: int, notes: str) -> st
     ]
     if measured.rust is not None:
         parts += ["**In Rust**, beside the crate governor", rust_peers.table(measured.rust)]
+    if measured.calls is not None:
+        parts += ["**Called from C**, beside the same in Rust", calls.table(measured.calls)]
     return "\n\n".join((*parts, notes)) + "\n"
 
 

@@ -15,6 +15,7 @@ import bars  # noqa: E402
 import everything  # noqa: E402
 import occasions  # noqa: E402
 from bars import Bar  # noqa: E402
+from call_bars import CALL_BARS  # noqa: E402
 from free_threading import FreeThreaded  # noqa: E402
 from occasions import Run  # noqa: E402
 from rust_bars import RUST_BARS  # noqa: E402
@@ -22,7 +23,7 @@ from rust_peers import BytesPerKey, FirstSights, Growth, Quantiles, Row, RustMea
 from visits import Keys  # noqa: E402
 
 MILLION = 1_000_000
-ALL_BARS = (*bars.PYTHON_BARS, *RUST_BARS)
+ALL_BARS = (*bars.PYTHON_BARS, *RUST_BARS, *CALL_BARS)
 
 
 def calls(median, slow):
@@ -58,6 +59,7 @@ def measured():
     awaited |= {"global asyncio lock": [2_000], "aiolimiter in a dict": [1_000]}
     return everything.Measured(
         rust=rust(),
+        calls={"hot": {"Rust": [10], "C, shared library": [12], "C, static library": [11]}},
         called={Keys(1): called},
         awaited={Keys(1): awaited, Keys(1_000): {**awaited, "empty async def": [80]}},
         batches={
@@ -115,6 +117,7 @@ def test_every_row_is_the_ratio_it_says():
     )
     core = [told[bar.name] for bar in RUST_BARS]
     assert core == pytest.approx([10, 11, 12, 13, 20, 21, 22, 23, 31, 32, MILLION, 6, 66])
+    assert [told[bar.name] for bar in CALL_BARS] == pytest.approx([1.2, 1.1])
 
 
 def test_no_two_rows_have_one_name():
@@ -124,11 +127,11 @@ def test_no_two_rows_have_one_name():
 def test_a_row_is_missing_where_its_side_is_missing_and_no_other_is():
     whole, part = measured(), measured()
     del part.awaited[Keys(1)]["aiolimiter in a dict"]
-    part = dataclasses.replace(part, rust=None, free_threaded=FreeThreaded(left_out="none here"))
+    part = dataclasses.replace(part, rust=None, calls=None, free_threaded=FreeThreaded(left_out="none here"))
     lost = set(bars.values(ALL_BARS, "3.11", whole)) - set(bars.values(ALL_BARS, "3.11", part))
     assert {name for name in lost if not name.startswith("free-threaded")} == {
         "`await limiter.acquire(email)`, 1 account / aiolimiter in a dict",
-        *(bar.name for bar in RUST_BARS),
+        *(bar.name for bar in (*RUST_BARS, *CALL_BARS)),
     }
     assert sum(name.startswith("free-threaded") for name in lost) == 3
 
