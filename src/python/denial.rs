@@ -10,6 +10,7 @@ use pyo3::types::{PyString, PyType};
 use super::convert::seconds_up;
 use super::exceeded::RateLimitExceeded;
 use super::interpreter;
+use super::refused::Told;
 use crate::decision::Reason;
 use crate::limiter::Denial;
 
@@ -62,10 +63,6 @@ impl Refused {
         Self::new(class, account_email, 0, &denial)
     }
 
-    fn again(&self, py: Python<'_>) -> Self {
-        Self { class: None, account_email: self.account_email.clone_ref(py), limit: self.limit.clone(), ..*self }
-    }
-
     /// Gives its references back here and now. Dropped outside of pyo3's own calls, they would wait for the next of them.
     pub(super) fn release(self, _py: Python<'_>) {
         interpreter::give_back(self.account_email.into_any());
@@ -74,11 +71,11 @@ impl Refused {
         }
     }
 
-    /// Raises the exception, made anew.
+    /// Raises the exception, made anew; one of our own class keeps what holds this, instead of a copy.
     #[inline]
-    pub(super) fn raise(&self, py: Python<'_>) {
+    pub(super) fn raise(&self, py: Python<'_>, told: impl FnOnce() -> Told) {
         let Some(class) = &self.class else {
-            match Py::new(py, RateLimitExceeded::of(self.again(py))) {
+            match Py::new(py, RateLimitExceeded::of(told())) {
                 Ok(exception) => interpreter::raise_now(exception.into_bound(py).into_any()),
                 Err(error) => error.restore(py),
             }

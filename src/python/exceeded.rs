@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::convert::seconds_up;
-use super::denial::Refused;
+use super::refused::Told;
 
 /// Raised by RateLimiter.acquire when an account may not send now.
 ///
@@ -16,7 +16,7 @@ use super::denial::Refused;
 #[pyclass(extends = PyException, frozen, subclass, module = "tollbar")]
 pub(super) struct RateLimitExceeded {
     /// What there is to say, on an exception that tollbar raised.
-    refused: Option<Refused>,
+    refused: Option<Told>,
     /// What was set by hand instead.
     set: Mutex<Set>,
 }
@@ -29,7 +29,7 @@ struct Set {
 }
 
 impl RateLimitExceeded {
-    pub(super) fn of(refused: Refused) -> Self {
+    pub(super) fn of(refused: Told) -> Self {
         Self { refused: Some(refused), set: Mutex::default() }
     }
 

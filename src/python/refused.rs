@@ -12,6 +12,7 @@
 
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 
@@ -59,10 +60,23 @@ pub(super) fn refused(py: Python<'_>, refused: Refused) -> PyResult<Py<PyAny>> {
     unsafe { Bound::from_owned_ptr_or_err(py, raw(py, refused)) }.map(Bound::unbind)
 }
 
+/// A reference to such an awaitable, for an exception that says what it holds.
+pub(super) struct Told(Py<PyAny>);
+
+impl Deref for Told {
+    type Target = Refused;
+
+    fn deref(&self) -> &Refused {
+        // SAFETY: made in `raise` alone, of an instance, which lives as long as this reference to it.
+        unsafe { &(*self.0.as_ptr().cast::<Object>()).refused }
+    }
+}
+
 fn raise(this: *mut ffi::PyObject) {
     // SAFETY: see the head of the file.
     let (py, refused) = unsafe { (Python::assume_attached(), &(*this.cast::<Object>()).refused) };
-    refused.raise(py);
+    // SAFETY: the caller holds a reference to the instance, and this takes one of its own.
+    refused.raise(py, || Told(unsafe { Bound::from_borrowed_ptr(py, this) }.unbind()));
 }
 
 unsafe extern "C" fn answer(
