@@ -10,9 +10,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t"]
@@ -20,6 +27,10 @@ DESCRIBE = """
 import sys, sysconfig
 print("%d.%d%s" % (*sys.version_info[:2], sysconfig.get_config_var("abiflags") or ""))
 """
+
+
+# Where a lane's steps print to.
+OUTPUT: ContextVar[TextIO] = ContextVar("OUTPUT", default=sys.stdout)
 
 
 @dataclass
@@ -32,7 +43,9 @@ class Step:
 
 
 def run(command: list[str | Path], **environment: str) -> None:
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True)
+    told = OUTPUT.get()
+    told.flush()
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, stdout=told, stderr=told, check=True)
 
 
 def version_of(python: Path) -> str | None:
@@ -74,7 +87,8 @@ def python_suite(version: str, python: Path) -> None:
         try:
             run([*demo, "aiohttp", "aiosmtpd", "aiosmtplib", "rich", "matplotlib"])
         except subprocess.CalledProcessError:
-            print(f"{version}: the demo's packages do not install here; its tests are skipped", flush=True)
+            skipped = f"{version}: the demo's packages do not install here; its tests are skipped"
+            print(skipped, file=OUTPUT.get(), flush=True)
         (folder / ".ready").touch()
     wheels = ROOT / "target" / "wheels" / f"cp{version}"
     shutil.rmtree(wheels, ignore_errors=True)
@@ -96,44 +110,63 @@ def loom() -> None:
     )
 
 
+def lane(steps: dict[str, Callable[[], None]], log: TextIO, done: list[Step]) -> None:
+    """Do steps one after the other; what they print goes to the log, and is shown when its step has ended."""
+    for name, step in steps.items():
+        print(f"=== {name}: begun", flush=True)
+        OUTPUT.set(log)
+        log.seek(0)
+        log.truncate()
+        start = time.monotonic()
+        try:
+            step()
+        except subprocess.CalledProcessError as error:
+            log.write(f"{name}: {error}\n")
+            passed = False
+        else:
+            passed = True
+        done.append(Step(name, passed, time.monotonic() - start))
+        log.seek(0)
+        verdict = "passed" if passed else "FAILED"
+        print(f"{log.read()}=== {name}: {verdict} after {done[-1].seconds:.0f} s\n", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="STEP", help="run only steps whose name contains this")
     wanted = parser.parse_args().only or ""
 
     here = interpreters()
-    steps = {
-        "lints": lambda: run(["make", "--no-print-directory", "lint", f"PYTHON={sys.executable}"]),
+    make = ["make", "--no-print-directory", f"PYTHON={sys.executable}"]
+    native = {
+        "lints": lambda: run([*make, "lint"]),
         "rust": lambda: run(["cargo", "test", "--quiet", "--features", "capi"]),
         "rust, model checker": loom,
-        "instruction counts": lambda: run(
-            ["make", "--no-print-directory", "bench-guard", f"PYTHON={sys.executable}"]
-        ),
+        "instruction counts": lambda: run([*make, "bench-guard"]),
         "packaging": lambda: run([sys.executable, ROOT / "tests" / "packaging.py"]),
     }
-    for version, python in here.items():
-        steps[f"python {version}"] = lambda version=version, python=python: python_suite(version, python)
+    python = {
+        f"python {version}": lambda version=version, python=python: python_suite(version, python)
+        for version, python in here.items()
+    }
 
+    # Two lanes: compilers use all cores, test suites one.
     done: list[Step] = []
-    for number, (name, step) in enumerate(steps.items(), 1):
-        if wanted not in name:
-            continue
-        print(f"\n=== {number}/{len(steps)} {name}", flush=True)
-        start = time.monotonic()
-        try:
-            step()
-        except subprocess.CalledProcessError as error:
-            print(f"{name}: {error}", flush=True)
-            passed = False
-        else:
-            passed = True
-        done.append(Step(name, passed, time.monotonic() - start))
+    lanes = []
+    for steps in (native, python):
+        chosen = {name: step for name, step in steps.items() if wanted in name}
+        log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - as long as its lane
+        lanes.append(Thread(target=copy_context().run, args=(lane, chosen, log, done)))
+    for one in lanes:
+        one.start()
+    for one in lanes:
+        one.join()
 
-    print("\n=== summary")
+    print("=== summary")
     for one in done:
         print(f"{'passed' if one.passed else 'FAILED':8}{one.seconds:7.1f} s  {one.name}")
     if shutil.which("valgrind") is None:
-        print("not here and so not tried: valgrind, which counts instructions")
+        print("not here and so not tried: valgrind, which counts instructions and watches memory")
     absent = [version for version in SUPPORTED if version not in here]
     if absent:
         print(f"not here and so not tried: CPython {', '.join(absent)}")
