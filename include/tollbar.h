@@ -713,7 +713,8 @@ int32_t tollbar_join(struct tollbar_limiter limiter,
                      struct tollbar_turn *turn,
                      size_t turn_size);
 
-// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed.
+// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed. While one
+// thread looks at a place, others are told to wait.
 int32_t tollbar_look(struct tollbar_place place,
                      struct tollbar_turn *turn,
                      size_t turn_size);
