@@ -52,7 +52,8 @@ def c_handle(limiter: Limiter | RateLimiter, /) -> int:
 
     Both then charge the same accounts. The handle is the caller's, to be freed with `limiter_free`; the limiter lives at
     least as long, whether Python still has it or not. A key that C sees first gets the limits that the limiter was made
-    with: `policies`, and what an account's own configuration says, are Python's. C's denials are not logged.
+    with: `policies`, and what an account's own configuration says, are Python's. C's denials are not logged, but count for
+    `log_interval` as if they were.
 
     From the first call on, decisions from Python take the care that threads need beside each other, for good: about a
     fifth more for each. Decisions in C need no interpreter lock, and one that takes long (`acquire`, a batch)
