@@ -179,14 +179,15 @@ def one_place_looked_at_by_two(_mailgate):
         behind = loop.create_task(limiter.acquire("a"))
         loop.run_until_complete(asyncio.sleep(0))
         clock.advance(1)
-        spent, found = limiter.peek("a").remaining - 1, []
+        assert limiter.peek("a").reset_after == 0.0
+        found = []
         looking = threading.Thread(
             target=lambda: found.append(free.look(turn.place, other, ctypes.sizeof(other)))  # noqa: B023
         )
         sys.setswitchinterval(1000)  # the lock goes to nobody but by waiting
         looking.start()
-        while limiter.peek("a").remaining > spent:
-            pass  # until the first has its token and is about to wake who is next
+        while limiter.peek("a").reset_after == 0.0:
+            pass  # until the first has its token, and wakes who is next
         if question == "look":
             answer = attached.look(turn.place, Turn(), ctypes.sizeof(turn))
             assert answer in {number("WAITING"), number("ERROR_HANDLE")}, answer
@@ -306,7 +307,7 @@ def the_table(_mailgate):
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(100, exit=True)  # of a deadlock, to say where
+    faulthandler.dump_traceback_later(60, exit=True)  # of a deadlock, to say where
     scenario, *module = sys.argv[1:]
     globals()[scenario](*(load(Path(file)) for file in module) if module else [None])
     print("done")
