@@ -68,8 +68,8 @@ fn read(path: &str) -> String {
 /// The header without its comments.
 fn header() -> String {
     let text = read("include/tollbar.h");
-    let code: Vec<&str> = text.lines().filter(|line| !line.starts_with([' ', '/']) || line.starts_with("  ")).collect();
-    code.iter().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+    let is_comment = |line: &&str| ["//", "/*", "*"].iter().any(|mark| line.trim_start().starts_with(mark));
+    text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// The fields of the header's table that are functions, in order.

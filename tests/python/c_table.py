@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tollbar import _tollbar
-
 HEADER = (Path(__file__).parents[2] / "include" / "tollbar.h").read_text()
 NAMES = re.findall(r"\(\*(\w+)\)", HEADER.split("typedef struct tollbar_api {")[1].split("} tollbar_api;")[0])
 NEVER = 2**64 - 1

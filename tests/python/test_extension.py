@@ -1,4 +1,4 @@
-"""C code in this process and Python share one limiter: the same budget, the same line, no charge lost, no deadlock."""
+"""C code in this process and Python share one limiter: one budget, one line, no charge lost, no deadlock."""
 
 from __future__ import annotations
 
