@@ -290,6 +290,181 @@ typedef struct tollbar_totals {
   uint64_t most_looks;
 } tollbar_totals;
 
+// Every function of this header but `tollbar_api_table`, each under its name without `tollbar_`: for code that is handed
+// this table and does not link the library. Who is handed one compares `abi` with `TOLLBAR_ABI_VERSION` first, then makes sure
+// that `size` is at least `sizeof(struct tollbar_api)`. Under one `TOLLBAR_ABI_VERSION` new functions are appended, and none is
+// moved or taken away.
+typedef struct tollbar_api {
+  // Of the table, in bytes.
+  size_t size;
+  // The `TOLLBAR_ABI_VERSION` of the library that it belongs to.
+  uint32_t abi;
+  const char *(*version)(void);
+  uint32_t (*abi_version)(void);
+  const char *(*status_text)(int32_t status);
+  const char *(*reason_text)(int32_t reason);
+  int32_t (*policy_new)(struct tollbar_policy *policy);
+  int32_t (*policy_add_rate)(struct tollbar_policy policy,
+                             uint64_t limit,
+                             uint64_t period_ns,
+                             char *message,
+                             size_t message_size);
+  int32_t (*policy_add_window)(struct tollbar_policy policy,
+                               uint64_t limit,
+                               uint64_t per_ns,
+                               char *message,
+                               size_t message_size);
+  int32_t (*policy_add_in_flight)(struct tollbar_policy policy,
+                                  uint64_t limit,
+                                  char *message,
+                                  size_t message_size);
+  int32_t (*policy_add_jail)(struct tollbar_policy policy,
+                             uint64_t denials,
+                             uint64_t within_ns,
+                             uint64_t duration_ns,
+                             char *message,
+                             size_t message_size);
+  int32_t (*policy_set)(struct tollbar_policy policy,
+                        int32_t what,
+                        uint64_t value,
+                        char *message,
+                        size_t message_size);
+  int32_t (*policy_set_name)(struct tollbar_policy policy,
+                             const char *name,
+                             size_t name_len,
+                             char *message,
+                             size_t message_size);
+  int32_t (*policy_set_escalation)(struct tollbar_policy policy,
+                                   double factor,
+                                   uint64_t longest_ns,
+                                   char *message,
+                                   size_t message_size);
+  int32_t (*policy_free)(struct tollbar_policy policy);
+  int32_t (*clock_new)(uint64_t start_ns, struct tollbar_clock *clock);
+  int32_t (*clock_advance)(struct tollbar_clock clock, int64_t delta_ns);
+  int32_t (*clock_now)(struct tollbar_clock clock, uint64_t *now_ns);
+  int32_t (*clock_free)(struct tollbar_clock clock);
+  int32_t (*options_new)(struct tollbar_options *options);
+  int32_t (*options_set)(struct tollbar_options options,
+                         int32_t what,
+                         uint64_t value,
+                         char *message,
+                         size_t message_size);
+  int32_t (*options_set_clock)(struct tollbar_options options, struct tollbar_clock clock);
+  int32_t (*options_free)(struct tollbar_options options);
+  int32_t (*limiter_new)(uint32_t abi_version,
+                         struct tollbar_policy policy,
+                         struct tollbar_options options,
+                         struct tollbar_limiter *limiter,
+                         char *message,
+                         size_t message_size);
+  int32_t (*limiter_clone)(struct tollbar_limiter limiter, struct tollbar_limiter *clone);
+  int32_t (*limiter_with_policy)(struct tollbar_limiter limiter,
+                                 struct tollbar_policy policy,
+                                 struct tollbar_limiter *other,
+                                 char *message,
+                                 size_t message_size);
+  int32_t (*limiter_free)(struct tollbar_limiter limiter);
+  int32_t (*try_acquire)(struct tollbar_limiter limiter,
+                         const char *key,
+                         size_t key_len,
+                         uint64_t cost);
+  int32_t (*decide)(struct tollbar_limiter limiter,
+                    const char *key,
+                    size_t key_len,
+                    uint64_t cost,
+                    struct tollbar_decision *decision,
+                    size_t decision_size);
+  int32_t (*peek)(struct tollbar_limiter limiter,
+                  const char *key,
+                  size_t key_len,
+                  uint64_t cost,
+                  struct tollbar_decision *decision,
+                  size_t decision_size);
+  int32_t (*try_acquire_many)(struct tollbar_limiter limiter,
+                              const struct tollbar_key *keys,
+                              size_t count,
+                              uint64_t cost,
+                              uint8_t *answers);
+  int32_t (*try_acquire_packed)(struct tollbar_limiter limiter,
+                                const char *data,
+                                size_t size,
+                                const uint32_t *lengths,
+                                size_t count,
+                                uint64_t cost,
+                                uint8_t *answers);
+  int32_t (*try_acquire_all)(struct tollbar_limiter limiter,
+                             const struct tollbar_key *keys,
+                             size_t count,
+                             uint64_t cost,
+                             struct tollbar_decision *decision,
+                             size_t decision_size,
+                             size_t *denied_by);
+  int32_t (*bucket_new)(struct tollbar_limiter limiter,
+                        const char *key,
+                        size_t key_len,
+                        struct tollbar_bucket *bucket);
+  int32_t (*bucket_try_acquire)(struct tollbar_bucket bucket, uint64_t cost);
+  int32_t (*bucket_peek)(struct tollbar_bucket bucket,
+                         uint64_t cost,
+                         struct tollbar_decision *decision,
+                         size_t decision_size);
+  int32_t (*bucket_free)(struct tollbar_bucket bucket);
+  int32_t (*reserve)(struct tollbar_limiter limiter,
+                     const char *key,
+                     size_t key_len,
+                     uint64_t cost,
+                     uint64_t lease_ns,
+                     bool gives_back,
+                     struct tollbar_reservation *reservation,
+                     struct tollbar_decision *decision,
+                     size_t decision_size);
+  int32_t (*commit)(struct tollbar_reservation reservation);
+  int32_t (*commit_actual)(struct tollbar_reservation reservation, uint64_t actual);
+  int32_t (*cancel)(struct tollbar_reservation reservation);
+  int32_t (*acquire)(struct tollbar_limiter limiter,
+                     const char *key,
+                     size_t key_len,
+                     const struct tollbar_ask *ask,
+                     size_t ask_size,
+                     struct tollbar_turn *turn,
+                     size_t turn_size);
+  int32_t (*join)(struct tollbar_limiter limiter,
+                  const char *key,
+                  size_t key_len,
+                  const struct tollbar_ask *ask,
+                  size_t ask_size,
+                  struct tollbar_wakeups wakeups,
+                  uint64_t token,
+                  struct tollbar_turn *turn,
+                  size_t turn_size);
+  int32_t (*look)(struct tollbar_place place, struct tollbar_turn *turn, size_t turn_size);
+  int32_t (*leave)(struct tollbar_place place);
+  int32_t (*wakeups_new)(struct tollbar_wakeups *wakeups);
+  int32_t (*wakeups_next)(struct tollbar_wakeups wakeups,
+                          uint64_t timeout_ns,
+                          uint64_t *tokens,
+                          size_t capacity);
+  int32_t (*wakeups_tell)(struct tollbar_wakeups wakeups, uint64_t token);
+  int32_t (*wakeups_free)(struct tollbar_wakeups wakeups);
+  int32_t (*reset)(struct tollbar_limiter limiter, const char *key, size_t key_len);
+  int32_t (*reconfigure)(struct tollbar_limiter limiter,
+                         const char *key,
+                         size_t key_len,
+                         struct tollbar_policy policy,
+                         int32_t migration,
+                         char *message,
+                         size_t message_size);
+  int32_t (*release)(struct tollbar_limiter limiter, const char *key, size_t key_len);
+  int32_t (*penalize)(struct tollbar_limiter limiter, const char *key, size_t key_len);
+  int32_t (*contains)(struct tollbar_limiter limiter, const char *key, size_t key_len);
+  int32_t (*stats)(struct tollbar_limiter limiter, struct tollbar_totals *totals, size_t totals_size);
+  int32_t (*shadow_denied)(struct tollbar_limiter limiter,
+                           const char *name,
+                           size_t name_len,
+                           uint64_t *count);
+} tollbar_api;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -538,7 +713,8 @@ int32_t tollbar_join(struct tollbar_limiter limiter,
                      struct tollbar_turn *turn,
                      size_t turn_size);
 
-// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed.
+// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed. While one
+// thread looks at a place, others are told to wait.
 int32_t tollbar_look(struct tollbar_place place,
                      struct tollbar_turn *turn,
                      size_t turn_size);
@@ -597,6 +773,9 @@ int32_t tollbar_shadow_denied(struct tollbar_limiter limiter,
                               const char *name,
                               size_t name_len,
                               uint64_t *count);
+
+// The functions of this copy of the library: a table that lives as long as the library.
+const struct tollbar_api *tollbar_api_table(void);
 
 #ifdef __cplusplus
 }  // extern "C"

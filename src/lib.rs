@@ -16,6 +16,8 @@
 //! | [`access`] | another: so many accesses in any period, in whatever order their times come |
 //! | [`pacing`] | another: a client that reaches a server's limit and is never told 429 |
 //! | `python` | a thin face: converts, calls the facade, converts back |
+//! | `capi` | another, for C and whatever can call it |
+//! | `extension` | the module that Python imports: its face, and C's functions beside it, over the same limiters |
 //!
 //! A decision on a known key walks `python -> limiter -> table -> account -> limit`.
 //! Rooms call only downwards; a test reads the `use` lines.
@@ -23,8 +25,9 @@
 //! # Unsafe code
 //! Denied throughout, but for `clock::system` (one system call), the table's `pages` (memory that was never touched, and
 //! advice about it), `memory` and `index` (pointers into it, which is freed with the table and not before; and one
-//! prefetch, which reads nothing) and files of the Python face that say so: `interpreter`, calls that pyo3 has no safe form
-//! of; `entry`, the raw entries of the hot methods; `granted`, `refused` and `answered`, the awaitables that they answer with, and their `raw_type`.
+//! prefetch, which reads nothing), `capi` (a C program's pointers), `extension` (a capsule around a static) and files of the
+//! Python face that say so: `interpreter`, calls that pyo3 has no safe form of; `entry`, the raw entries of the hot
+//! methods; `granted`, `refused` and `answered`, the awaitables that they answer with, and their `raw_type`.
 //!
 //! # Example
 //! ```
@@ -58,6 +61,8 @@ pub mod ticks;
 
 #[cfg(any(feature = "capi", feature = "python"))]
 mod capi;
+#[cfg(feature = "python")]
+mod extension;
 #[cfg(feature = "python")]
 mod python;
 

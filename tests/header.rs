@@ -17,6 +17,7 @@ const CHAPTERS: &[&str] = &[
     "exports/reservations.rs",
     "exports/waiting.rs",
     "exports/keys.rs",
+    "exports/table.rs",
 ];
 
 fn generated() -> String {

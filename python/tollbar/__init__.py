@@ -19,6 +19,7 @@ from tollbar._tollbar import (
     Window,
     __version__,
     build_profile,
+    c_handle,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Window",
     "__version__",
     "build_profile",
+    "c_handle",
 ]
 
 if build_profile == "debug":  # pragma: no cover - a release build cannot come here

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypedDict, TypeVar, final
 
-from typing_extensions import Self, disjoint_base
+from typing_extensions import CapsuleType, Self, disjoint_base
 
 from tollbar._views import Buckets, CreatedAt
 from tollbar._waiting import Slot
@@ -34,11 +34,33 @@ __all__ = [
     "Window",
     "__version__",
     "build_profile",
+    "c_api",
+    "c_handle",
 ]
 
 __version__: Final[str]
 build_profile: Final[Literal["debug", "release"]]
 _fast_entries: Final[int]
+
+c_api: Final[CapsuleType]
+"""The functions of `include/tollbar.h` for extension modules, as a `const struct tollbar_api *`.
+
+In C: `PyCapsule_Import("tollbar._tollbar.c_api", 0)`. A library that is linked beside it is another copy,
+with limiters of its own.
+"""
+
+def c_handle(limiter: Limiter | RateLimiter, /) -> int:
+    """Lend a limiter to C code in this process: the `id` of a `struct tollbar_limiter`.
+
+    Both then charge the same accounts. The handle is the caller's, to be freed with `limiter_free`; the
+    limiter lives at least as long, whether Python still has it or not. A key that C sees first gets the
+    limits that the limiter was made with: `policies`, and what an account's own configuration says, are
+    Python's. C's denials are not logged, but count for `log_interval` as if they were.
+
+    From the first call on, decisions from Python take the care that threads need beside each other, for good:
+    about a fifth more for each. Decisions in C need no interpreter lock, and one that takes long
+    (`acquire`, a batch) should be made without it.
+    """
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -29,3 +29,11 @@ pub(crate) mod types;
 mod wakeups;
 
 pub(crate) mod exports;
+
+/// A handle to a limiter that another language made, as `tollbar_limiter_clone` would give it: its owner frees it, and the limiter
+/// lives as long. Keys that are first seen by it get the limiter's own limits.
+#[cfg(feature = "python")]
+pub(crate) fn lend(core: std::sync::Arc<crate::limiter::Limiter>) -> Result<u64, String> {
+    let class = core.default_class();
+    objects::LIMITERS.put(objects::Held::new(core, class)).map_err(|fault| fault.to_string())
+}

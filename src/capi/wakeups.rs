@@ -84,14 +84,22 @@ impl Wake for Bell {
     }
 }
 
-/// Somebody who waits.
+/// Somebody who waits. Its lock is not held while the core is asked: whoever is woken then may need what a caller holds that waits
+/// for this lock (an interpreter's lock, say).
 pub(super) struct Waiter {
     by: Held,
     key: Box<[u8]>,
     ask: Ask,
     waker: Waker,
     /// `None` when it is over.
-    place: Mutex<Option<(Place, Watch)>>,
+    standing: Mutex<Option<Standing>>,
+}
+
+struct Standing {
+    place: Place,
+    _watch: Watch,
+    /// Some thread is finding out what has become of it.
+    looked_at: bool,
 }
 
 /// What came of looking.
@@ -101,64 +109,108 @@ pub(super) enum Found {
     Wait(Option<u64>),
 }
 
+/// Who looks at a place that another thread is looking at just now is told to look again so much later.
+const LOOKED_AT_NS: u64 = 1_000_000;
+
 impl Waiter {
     pub(super) fn new(by: Held, key: &[u8], ask: Ask, waker: Waker) -> Self {
-        Self { by, key: key.into(), ask, waker, place: Mutex::new(None) }
+        Self { by, key: key.into(), ask, waker, standing: Mutex::new(None) }
     }
 
-    /// Joins the line, if there has to be one.
+    fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the line, if there has to be one. Once, before anybody can look.
     pub(super) fn join(&self) -> Result<Found, Fault> {
         self.by.waiting.check()?;
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        self.note(self.joined()?, &mut place)
+        loop {
+            match self.joined()? {
+                Turn::Come(held) => return Ok(Found::Come(held)),
+                Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
+                Turn::Wait(place, nanos) => {
+                    *self.standing() = Some(self.stand(place)?);
+                    return Ok(Found::Wait(nanos));
+                }
+                Turn::Gone => {}
+            }
+        }
     }
 
     fn joined(&self) -> Result<Turn, Fault> {
         Ok(self.by.core.join(&self.key, self.ask, self.by.class, self.waker.clone())?)
     }
 
-    fn note(&self, mut turn: Turn, place: &mut Option<(Place, Watch)>) -> Result<Found, Fault> {
+    fn stand(&self, place: Place) -> Result<Standing, Fault> {
+        let watch = self.by.waiting.watch(self.waker.clone());
+        let watch = watch.inspect_err(|_| self.give_up(place))?;
+        Ok(Standing { place, _watch: watch, looked_at: false })
+    }
+
+    fn give_up(&self, place: Place) {
+        // A key that was let in is one.
+        let _ = self.by.core.leave(&self.key, place);
+    }
+
+    /// What has become of it. One thread at a time finds out.
+    pub(super) fn look(&self) -> Result<Found, Fault> {
+        let place = match &mut *self.standing() {
+            None => return Err(Fault::Handle),
+            Some(standing) if standing.looked_at => return Ok(Found::Wait(Some(LOOKED_AT_NS))),
+            Some(standing) => {
+                standing.looked_at = true;
+                standing.place
+            }
+        };
+        let found = self.find(place);
+        if !matches!(found, Ok(Found::Wait(_))) {
+            *self.standing() = None;
+        }
+        found
+    }
+
+    fn find(&self, at: Place) -> Result<Found, Fault> {
+        if let Err(closed) = self.by.waiting.check() {
+            self.give_up(at);
+            return Err(closed);
+        }
+        let mut turn = self.by.core.look(&self.key, self.ask, at)?;
         loop {
             turn = match turn {
-                Turn::Come(held) => {
-                    *place = None;
-                    return Ok(Found::Come(held));
+                Turn::Come(held) => return Ok(Found::Come(held)),
+                Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
+                Turn::Wait(place, nanos) => {
+                    let again = if place == at { None } else { Some(self.stand(place)?) };
+                    return self.go_on(place, again).map(|()| Found::Wait(nanos));
                 }
-                Turn::TooLate(wait) => {
-                    *place = None;
-                    return Ok(Found::TooLate(wait));
-                }
-                Turn::Wait(at, nanos) => {
-                    if place.as_ref().is_none_or(|(old, _)| *old != at) {
-                        let watch = self.by.waiting.watch(self.waker.clone());
-                        *place = Some((at, watch.inspect_err(|_| drop(self.by.core.leave(&self.key, at)))?));
-                    }
-                    return Ok(Found::Wait(nanos));
-                }
+                // Who has left does not join again.
+                Turn::Gone if self.standing().is_none() => return Err(Fault::Handle),
                 Turn::Gone => self.joined()?,
             };
         }
     }
 
-    pub(super) fn look(&self) -> Result<Found, Fault> {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((at, _)) = &*place else { return Err(Fault::Handle) };
-        let at = *at;
-        if let Err(closed) = self.by.waiting.check() {
-            *place = None;
-            // A key that was let in is one.
-            let _ = self.by.core.leave(&self.key, at);
-            return Err(closed);
+    /// Notes where it stands now, unless it has been left meanwhile: whoever left it has left the old place.
+    fn go_on(&self, place: Place, again: Option<Standing>) -> Result<(), Fault> {
+        let is_new = again.is_some();
+        if let Some(now) = &mut *self.standing() {
+            now.looked_at = false;
+            if let Some(again) = again {
+                *now = again;
+            }
+            return Ok(());
         }
-        let turn = self.by.core.look(&self.key, self.ask, at)?;
-        self.note(turn, &mut place)
+        if is_new {
+            self.give_up(place);
+        }
+        Err(Fault::Handle)
     }
 
     /// Leaves the line; false if it was not in it.
     pub(super) fn leave(&self) -> Result<bool, Fault> {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        match place.take() {
-            Some((at, _)) => Ok(self.by.core.leave(&self.key, at)?),
+        let left = self.standing().take();
+        match left {
+            Some(Standing { place, .. }) => Ok(self.by.core.leave(&self.key, place)?),
             None => Ok(false),
         }
     }

@@ -4,7 +4,9 @@
 //! thread is inside it, so no decision is cut in half. A large batch does let go: a child forked in
 //! the middle of it would inherit a stripe locked by a thread that it does not have.
 //!
-//! Whoever is attached while no batch runs is alone, which a decision makes use of; see [`is_alone`].
+//! Whoever is attached while no batch runs is alone, which a decision makes use of; see [`is_alone`]. From the moment on at which
+//! a limiter is first shared with code that decides without the interpreter's lock (C, through a handle), nobody is alone
+//! any more, for good; see [`share`].
 //!
 //! Neither side ever waits for the other with the interpreter held: a batch that meets a fork simply
 //! keeps the interpreter.
@@ -15,7 +17,10 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+/// Bit 0: a limiter was shared. The rest counts batches, so in steps of two.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
+const SHARED: usize = 1;
+const BATCH: usize = 2;
 static FORKING: AtomicBool = AtomicBool::new(false);
 
 /// Runs `work` without the interpreter, unless a fork is about to happen.
@@ -23,10 +28,10 @@ pub(super) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
     struct Leave;
     impl Drop for Leave {
         fn drop(&mut self) {
-            RUNNING.fetch_sub(1, Ordering::SeqCst);
+            RUNNING.fetch_sub(BATCH, Ordering::SeqCst);
         }
     }
-    RUNNING.fetch_add(1, Ordering::SeqCst);
+    RUNNING.fetch_add(BATCH, Ordering::SeqCst);
     let leave = Leave;
     if FORKING.load(Ordering::SeqCst) {
         drop(leave);
@@ -39,12 +44,22 @@ pub(super) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
 }
 
 /// Whether the caller, which is attached, is the only thread that decides anything: where there is a global lock, and no
-/// batch runs without it.
+/// batch runs without it, and no limiter was ever shared.
 #[inline]
 pub(super) fn is_alone() -> bool {
-    // ORDERING: Acquire pairs with the addition and the subtraction in `detached`. The addition is made attached, so
-    // whoever is attached later sees it; who sees the subtraction sees all that the batch has done.
+    // ORDERING: Acquire pairs with the addition and the subtraction in `detached`, and with `share`. The addition is made
+    // attached, and so is the sharing: whoever is attached later sees it. Who sees the subtraction sees all that the batch
+    // has done.
     cfg!(not(Py_GIL_DISABLED)) && RUNNING.load(Ordering::Acquire) == 0
+}
+
+/// Ends [`is_alone`] for good: from now on others decide without the interpreter's lock.
+///
+/// To be called before they get what they decide by. The caller is attached: a decision that was made by plain stores is over, for
+/// it kept the interpreter from its question to its store; and whoever is attached later sees this. So each plain store happens
+/// before whatever is done with the handle that the caller makes next.
+pub(super) fn share(_attached: Python<'_>) {
+    RUNNING.fetch_or(SHARED, Ordering::SeqCst);
 }
 
 /// Registers the two sides with `os.register_at_fork`, where there is such a thing.
@@ -63,7 +78,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction(name = "_before_fork")]
 fn before_fork(py: Python<'_>) {
     FORKING.store(true, Ordering::SeqCst);
-    while RUNNING.load(Ordering::SeqCst) > 0 {
+    while RUNNING.load(Ordering::SeqCst) >= BATCH {
         py.detach(|| std::thread::sleep(Duration::from_micros(50)));
     }
 }

@@ -35,11 +35,26 @@ mod sliding_window;
 mod token_bucket;
 mod waiting;
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 
-/// The native part of the package `tollbar`.
-#[pymodule(name = "_tollbar")]
-fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+/// The core of a limiter, for code that decides without the interpreter's lock. It is given out here and nowhere else, because
+/// from then on no decision from Python may take itself for the only one.
+pub(crate) fn shared_core(limiter: &Bound<'_, PyAny>) -> PyResult<Arc<crate::limiter::Limiter>> {
+    let core = if let Ok(native) = limiter.cast::<limiter::Limiter>() {
+        native.get().core()
+    } else if let Ok(drop_in) = limiter.cast::<rate_limiter::RateLimiter>() {
+        drop_in.get().core()
+    } else {
+        return Err(convert::wrong_type("limiter", "a Limiter or a RateLimiter", limiter));
+    };
+    fork::share(limiter.py());
+    Ok(core.clone())
+}
+
+/// Fills the native part of the package `tollbar`.
+pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     interpreter::refuse_subinterpreters()?;
     fork::register(module)?;

@@ -32,6 +32,10 @@ pub(super) struct RateLimiter {
 type Account<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
 impl RateLimiter {
+    pub(super) fn core(&self) -> &Arc<Limiter> {
+        &self.limiter
+    }
+
     /// The class of an account that is seen for the first time. Runs the proxy's code.
     fn class(&self, account: Account<'_, '_>) -> PyResult<ClassId> {
         let policy = match account {

@@ -9,6 +9,7 @@ pub(crate) mod library;
 pub(crate) mod limiters;
 pub(crate) mod policies;
 pub(crate) mod reservations;
+pub(crate) mod table;
 pub(crate) mod waiting;
 
 /// A handle for what is reserved; what there is no room for is given back.

@@ -67,7 +67,8 @@ pub unsafe extern "C" fn tollbar_join(
     })
 }
 
-/// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed.
+/// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed. While one
+/// thread looks at a place, others are told to wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_look(place: PlaceHandle, turn: *mut Turn, turn_size: usize) -> i32 {
     guard(|_| {
