@@ -1,9 +1,10 @@
 """The Go package: builds the library, puts it where pkg-config finds it, and tests everything that is written in Go.
 
-    python tests/go/run.py [--only STEP] [--prefix]
+    python tests/go/run.py [--only STEP | --prefix | --bench]
 
 Needs cargo, a C compiler, pkg-config and Go; the network once, for the modules of the example and of the benchmark. With
---prefix it only makes target/go-prefix, and says what `go test ./...` in go/ needs to find it.
+--prefix it only builds the library, and says what `go test ./...` in go/ needs to find it. With --bench it prints what
+benches/go measures, with the library as it is released.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def install(built: Path, prefix: Path, libraries: list[str]) -> dict[str, str]:
     return {"PKG_CONFIG_PATH": str(lib / "pkgconfig"), "CGO_ENABLED": "1"}
 
 
-def shared_prefix(profile: str = "quick") -> dict[str, str]:
-    """Build the library and install it as most systems do; the benchmarks call this, too."""
+def shared_prefix(profile: str) -> dict[str, str]:
+    """Build the library, and install it as most systems do."""
     library = "libtollbar.dylib" if sys.platform == "darwin" else "libtollbar.so"
     return install(build(profile), TARGET / f"go-prefix-{profile}", [library, "libtollbar.a"])
 
@@ -89,9 +90,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="STEP", default="", help="run only steps whose name contains this")
     parser.add_argument("--prefix", action="store_true", help="build and install the library, and nothing else")
+    parser.add_argument("--bench", action="store_true", help="measure, and nothing else")
     arguments = parser.parse_args()
 
-    shared = shared_prefix()
+    if arguments.bench:
+        run(["go", "run", "."], BENCHES, **shared_prefix("release"))
+        return 0
+    shared = shared_prefix("quick")
     if arguments.prefix:
         print(f"export PKG_CONFIG_PATH={shared['PKG_CONFIG_PATH']}")
         return 0
