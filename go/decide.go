@@ -25,6 +25,7 @@ static int32_t tollbar_go_all(tollbar_limiter limiter, const char *data, const u
 import "C"
 
 import (
+	"bytes"
 	"runtime"
 	"sync"
 	"time"
@@ -72,9 +73,18 @@ func decision(told *C.tollbar_decision) Decision {
 		Remaining:  uint64(told.remaining),
 	}
 	if told.limit[0] != 0 {
-		answer.Limit = C.GoString(&told.limit[0])
+		answer.Limit = text(&told.limit)
 	}
 	return answer
+}
+
+// text is what stands before the NUL. C.GoString would do the same, but make what it reads escape.
+func text(room *[C.TOLLBAR_LIMIT_NAME_SIZE]C.char) string {
+	all := unsafe.Slice((*byte)(unsafe.Pointer(room)), len(room))
+	if end := bytes.IndexByte(all, 0); end >= 0 {
+		all = all[:end]
+	}
+	return string(all)
 }
 
 // yes is an answer of one bit.

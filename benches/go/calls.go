@@ -4,9 +4,6 @@ package main
 
 /*
 #cgo pkg-config: tollbar
-#cgo noescape tollbar_try_acquire
-#cgo nocallback tollbar_try_acquire
-#cgo nocallback empty
 #include <tollbar.h>
 
 __attribute__((noinline)) static int32_t empty(void) {
