@@ -1,6 +1,6 @@
 """The Go package: builds the library, puts it where pkg-config finds it, and tests everything that is written in Go.
 
-    python tests/go/run.py [--only STEP | --prefix | --bench]
+    python tests/go/run.py [--only STEP] [--thorough] [--prefix] [--bench]
 
 Needs cargo, a C compiler, pkg-config and Go; the network once, for the modules of the example and of the benchmark. With
 --prefix it only builds the library, and says what `go test ./...` in go/ needs to find it. With --bench it prints what
@@ -23,6 +23,8 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 PACKAGE = ROOT / "go"
 EXAMPLES = ROOT / "examples" / "go"
 BENCHES = ROOT / "benches" / "go"
+
+STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
 
 # As it would be installed, but for the path at which programs look for the library: this folder is no system's.
 PKG_CONFIG = """\
@@ -85,12 +87,19 @@ def formatted() -> None:
         raise SystemExit(f"gofmt would change:\n{told.stdout}")
 
 
+def staticcheck(environment: dict[str, str]) -> None:
+    """Run the linter over all modules."""
+    for folder in (PACKAGE, EXAMPLES, BENCHES):
+        run(["go", "run", STATICCHECK, "./..."], folder, **environment)
+
+
 def main() -> int:
     """Run the steps."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="STEP", default="", help="run only steps whose name contains this")
     parser.add_argument("--prefix", action="store_true", help="build and install the library, and nothing else")
     parser.add_argument("--bench", action="store_true", help="measure, and nothing else")
+    parser.add_argument("--thorough", action="store_true", help="also what takes minutes at its first time")
     arguments = parser.parse_args()
 
     if arguments.bench:
@@ -107,12 +116,16 @@ def main() -> int:
         "vet": lambda: run(["go", "vet", "./..."], PACKAGE, **shared),
         "tests": lambda: run([*test, "./..."], PACKAGE, **shared),
         "race detector": lambda: run([*test, "-race", "./..."], PACKAGE, **shared),
-        # Every write of a Go pointer is checked, and each garbage collection comes as soon as it can.
-        "pointers": lambda: run([*test, "-short", "."], PACKAGE, GOEXPERIMENT="cgocheck2", GOGC="1", **shared),
+        # What is lent to C is checked, and each garbage collection comes as soon as it can.
+        "pointers": lambda: run([*test, "-short", "."], PACKAGE, GODEBUG="cgocheck=1", GOGC="1", **shared),
         "static library": lambda: run([*test, "-short", "-run", "Example|Vectors", "."], PACKAGE, **static),
         "example": lambda: run([*test, "./..."], EXAMPLES, **shared),
         "benchmark": lambda: run(["go", "run", ".", "-quick"], BENCHES, **shared),
     }
+    if arguments.thorough:
+        # Every write of a pointer is checked, too, for which the whole of Go's library is built anew.
+        steps["all pointers"] = lambda: run([*test, "."], PACKAGE, GOEXPERIMENT="cgocheck2", GOGC="1", **shared)
+        steps["staticcheck"] = lambda: staticcheck(shared)
     failed = []
     for name, step in steps.items():
         if arguments.only not in name:
