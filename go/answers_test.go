@@ -61,6 +61,8 @@ func TestADecisionSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// HAZARD c-keys
+// HAZARD keys-distinct
 func TestKeysAreBytesAndDiffer(t *testing.T) {
 	limiter, _ := made(t, Rate{Limit: 1, Per: time.Hour})
 	keys := []string{
@@ -89,6 +91,7 @@ func TestKeysAreBytesAndDiffer(t *testing.T) {
 	}
 }
 
+// HAZARD c-lengths
 func TestKeysThatAreTooLongAreRefusedEverywhere(t *testing.T) {
 	limiter, _ := made(t, Rate{Limit: 5, Per: time.Hour})
 	long := strings.Repeat("k", MaxKeyLen+1)

@@ -94,6 +94,7 @@ func schedule(t *testing.T, random *rand.Rand) {
 	clock.Close()
 }
 
+// HAZARD incident-refund
 func TestNoTokenIsLostOrMintedByThoseWhoLeave(t *testing.T) {
 	schedules := 10_000
 	if testing.Short() {
@@ -107,6 +108,7 @@ func TestNoTokenIsLostOrMintedByThoseWhoLeave(t *testing.T) {
 	nobodyWaits(t)
 }
 
+// HAZARD race-k-tokens
 func TestNeverMoreThanTheLimitFromManyGoroutines(t *testing.T) {
 	limiter, clock := made(t, Rate{Limit: 1_000, Per: time.Second})
 	bucket := ok(limiter.Bucket("a"))
@@ -148,6 +150,7 @@ func TestNeverMoreThanTheLimitFromManyGoroutines(t *testing.T) {
 	}
 }
 
+// HAZARD c-handles
 func TestCloseWhileOthersCall(t *testing.T) {
 	for round := 0; round < 200; round++ {
 		limiter, clock := made(t, Rate{Limit: 1_000_000, Per: time.Second})

@@ -34,6 +34,7 @@ func nobodyWaits(t testing.TB) {
 	})
 }
 
+// HAZARD incident-herd
 func TestTenThousandGoroutinesWaitInOrderWithoutThreads(t *testing.T) {
 	waiters := 10_000
 	if testing.Short() {

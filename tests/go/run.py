@@ -1,10 +1,10 @@
-"""The Go package: builds the library, puts it where pkg-config finds it, and tests everything that is written in Go.
+"""The Go package: builds the library, puts it where pkg-config finds it, and tests all that is written in Go.
 
     python tests/go/run.py [--only STEP] [--thorough] [--prefix] [--bench]
 
-Needs cargo, a C compiler, pkg-config and Go; the network once, for the modules of the example and of the benchmark. With
---prefix it only builds the library, and says what `go test ./...` in go/ needs to find it. With --bench it prints what
-benches/go measures, with the library as it is released.
+Needs cargo, a C compiler, pkg-config and Go; the network once, for the modules of the example and of the
+benchmark. With --prefix it only builds the library, and says what `go test ./...` in go/ needs to find it.
+With --bench it prints what benches/go measures, with the library as it is released.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
@@ -26,7 +30,7 @@ BENCHES = ROOT / "benches" / "go"
 
 STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
 
-# As it would be installed, but for the path at which programs look for the library: this folder is no system's.
+# As it would be installed, but for where programs look for the library: this folder is none of the system's.
 PKG_CONFIG = """\
 prefix={prefix}
 libdir=${{prefix}}/lib
@@ -82,22 +86,23 @@ def shared_prefix(profile: str) -> dict[str, str]:
 def formatted() -> None:
     """Whether gofmt would change anything."""
     folders = [str(folder) for folder in (PACKAGE, EXAMPLES, BENCHES)]
-    told = subprocess.run(["gofmt", "-l", *folders], capture_output=True, text=True, check=True)
+    gofmt = shutil.which("gofmt") or "gofmt"
+    told = subprocess.run([gofmt, "-l", *folders], capture_output=True, text=True, check=True)
     if told.stdout:
         raise SystemExit(f"gofmt would change:\n{told.stdout}")
 
 
-def staticcheck(environment: dict[str, str]) -> None:
-    """Run the linter over all modules."""
+def everywhere(command: list[str], environment: dict[str, str]) -> None:
+    """Run a command in each of the modules."""
     for folder in (PACKAGE, EXAMPLES, BENCHES):
-        run(["go", "run", STATICCHECK, "./..."], folder, **environment)
+        run(command, folder, **environment)
 
 
 def main() -> int:
     """Run the steps."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="STEP", default="", help="run only steps whose name contains this")
-    parser.add_argument("--prefix", action="store_true", help="build and install the library, and nothing else")
+    parser.add_argument("--prefix", action="store_true", help="build the library, and nothing else")
     parser.add_argument("--bench", action="store_true", help="measure, and nothing else")
     parser.add_argument("--thorough", action="store_true", help="also what takes minutes at its first time")
     arguments = parser.parse_args()
@@ -111,9 +116,9 @@ def main() -> int:
         return 0
     static = install(TARGET / "quick", TARGET / "go-prefix-static", ["libtollbar.a"])
     test = ["go", "test", "-count=1"]
-    steps = {
+    steps: dict[str, Callable[[], None]] = {
         "gofmt": formatted,
-        "vet": lambda: run(["go", "vet", "./..."], PACKAGE, **shared),
+        "vet": lambda: everywhere(["go", "vet", "./..."], shared),
         "tests": lambda: run([*test, "./..."], PACKAGE, **shared),
         "race detector": lambda: run([*test, "-race", "./..."], PACKAGE, **shared),
         # What is lent to C is checked, and each garbage collection comes as soon as it can.
@@ -124,8 +129,9 @@ def main() -> int:
     }
     if arguments.thorough:
         # Every write of a pointer is checked, too, for which the whole of Go's library is built anew.
-        steps["all pointers"] = lambda: run([*test, "."], PACKAGE, GOEXPERIMENT="cgocheck2", GOGC="1", **shared)
-        steps["staticcheck"] = lambda: staticcheck(shared)
+        more = {"GOEXPERIMENT": "cgocheck2", "GOGC": "1", **shared}
+        steps["all pointers"] = lambda: run([*test, "."], PACKAGE, **more)
+        steps["staticcheck"] = lambda: everywhere(["go", "run", STATICCHECK, "./..."], shared)
     failed = []
     for name, step in steps.items():
         if arguments.only not in name:
@@ -136,7 +142,8 @@ def main() -> int:
         except (subprocess.CalledProcessError, SystemExit) as error:
             failed.append(name)
             print(error, flush=True)
-        print(f"{'FAILED' if name in failed else 'passed'} {time.monotonic() - begun:6.1f} s  go: {name}", flush=True)
+        outcome = "FAILED" if name in failed else "passed"
+        print(f"{outcome} {time.monotonic() - begun:6.1f} s  go: {name}", flush=True)
     return 1 if failed else 0
 
 
