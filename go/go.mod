@@ -1,0 +1,3 @@
+module github.com/tollbar/tollbar/go
+
+go 1.21

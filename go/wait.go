@@ -1,0 +1,126 @@
+// Waiting one's turn. Order and time are the library's; a goroutine only parks, and looks when it is told to.
+
+package tollbar
+
+// #include <tollbar.h>
+import "C"
+
+import (
+	"context"
+	"runtime"
+	"time"
+)
+
+// Acquire waits until cost tokens were taken of the key's account. Each key has one line, for whoever waits in whatever language of
+// this process, in the order of arrival; a big request is not starved by small ones behind it. A nil error says that they were taken.
+//
+// A context that is done is honoured at once, with its error: nothing was taken then, and a turn that had come goes to the next in
+// line. A turn that would come after the context's deadline is refused at once, by a [TooLateError], which says how long it would
+// take; the deadline is reckoned by the limiter's clock. A cost that can never pass is a TooLateError, too, and so is an unknown
+// key if the table is full. While it waits, [Limiter.Close] ends it with [ErrClosed].
+//
+// Who waits costs a goroutine, and no thread. Term is [Priority].
+func (l *Limiter) Acquire(ctx context.Context, key string, cost uint64, with ...Term) error {
+	ask, err := agreed(cost, false, true, with)
+	if err == nil {
+		_, err = l.wait(ctx, key, ask)
+	}
+	return err
+}
+
+// Slot is [Limiter.Acquire], but what is taken is held by a reservation: a place in flight, say. Terms are [Priority], [Lease] and
+// [GiveBack].
+func (l *Limiter) Slot(ctx context.Context, key string, cost uint64, with ...Term) (*Reservation, error) {
+	ask, err := agreed(cost, true, true, with)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := l.wait(ctx, key, ask)
+	if err != nil {
+		return nil, err
+	}
+	return held(handle), nil
+}
+
+// wait joins the line, unless nobody is in it and it passes; and parks until its turn has come.
+func (l *Limiter) wait(ctx context.Context, key string, ask C.tollbar_ask) (C.tollbar_reservation, error) {
+	defer runtime.KeepAlive(l)
+	var turn C.tollbar_turn
+	if err := ctx.Err(); err != nil {
+		return turn.reservation, err
+	}
+	deadline, hasDeadline := ctx.Deadline()
+	if hasDeadline {
+		ask.timeout_ns = C.uint64_t(max(time.Until(deadline), 0))
+	}
+	token, wakeups, err := theTower.token()
+	if err != nil {
+		return turn.reservation, err
+	}
+	answer := C.tollbar_join(l.handle, start(key), C.size_t(len(key)), &ask, C.sizeof_tollbar_ask, wakeups,
+		C.uint64_t(token), &turn, C.sizeof_tollbar_turn)
+	if answer == C.TOLLBAR_WAITING {
+		answer, err = l.park(ctx, token, &turn)
+	}
+	switch {
+	case err != nil:
+		return C.tollbar_reservation{}, err
+	case answer < 0:
+		return C.tollbar_reservation{}, failed(answer)
+	case answer == 0:
+		return C.tollbar_reservation{}, &TooLateError{duration(turn.retry_after_ns), hasDeadline}
+	}
+	return turn.reservation, nil
+}
+
+// park waits in line until there is an answer, or the context is done.
+func (l *Limiter) park(ctx context.Context, token uint64, turn *C.tollbar_turn) (C.int32_t, error) {
+	told := make(bell, 1)
+	theTower.hang(token, told)
+	defer theTower.take(token)
+	if l.clock != nil {
+		defer l.clock.forget(told)
+	}
+	place := turn.place
+	for {
+		var moves uint64
+		if l.clock != nil {
+			moves = l.clock.moved()
+		}
+		// Also before the first rest: what was told before the bell hung was not heard.
+		if answer := C.tollbar_look(place, turn, C.sizeof_tollbar_turn); answer != C.TOLLBAR_WAITING {
+			return answer, nil
+		}
+		err := theTower.trouble()
+		if err == nil {
+			err = l.rest(ctx, told, moves, duration(turn.look_after_ns))
+		}
+		if err != nil {
+			// A turn that has come meanwhile goes to the next.
+			C.tollbar_leave(place)
+			return 0, err
+		}
+	}
+}
+
+// rest lasts until it is time to look.
+func (l *Limiter) rest(ctx context.Context, told bell, moves uint64, atMost time.Duration) error {
+	var timeout <-chan time.Time
+	switch {
+	case atMost == Never:
+	case l.clock != nil:
+		l.clock.tell(told, moves)
+	default:
+		timer := time.NewTimer(atMost)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-told:
+		return nil
+	case <-timeout:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
