@@ -12,6 +12,7 @@ import calls
 import cases
 import decisions
 import free_threading
+import go_calls
 import histories
 import importing
 import latency
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from calls import Calls
     from decisions import Decisions
     from free_threading import FreeThreaded
+    from go_calls import GoCalls
     from histories import Histories
     from latency import Latencies
     from measuring import Samples
@@ -104,6 +106,7 @@ class Measured:
 
     rust: RustMeasured | None
     calls: Calls | None
+    go: GoCalls | None
     called: Decisions
     awaited: Decisions
     batches: Batches
@@ -131,6 +134,7 @@ def measure(extent: Extent, left_out: Sequence[type[Adapter]]) -> Measured:
         # First, for it builds what it runs: what goes wrong there should not cost the whole run.
         rust=rust_peers.measure(quick=quick),
         calls=calls.measure(repeats, quick=quick),
+        go=go_calls.measure(quick=quick),
         called=decisions.measure(called, extent.populations, repeats, quick=quick),
         awaited=decisions.measure(awaited, extent.populations, repeats, quick=quick),
         batches=batches.measure(extent.batches, repeats, quick=quick),

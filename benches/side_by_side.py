@@ -22,6 +22,7 @@ import calls
 import cases
 import decisions
 import free_threading
+import go_calls
 import histories
 import importing
 import latency
@@ -75,6 +76,8 @@ def report(measured: Measured, runs: Sequence[Run], keys: int, notes: str) -> st
         parts += ["**In Rust**, beside the crate governor", rust_peers.table(measured.rust)]
     if measured.calls is not None:
         parts += ["**Called from C**, beside the same in Rust", calls.table(measured.calls)]
+    if measured.go is not None:
+        parts += ["**Called from Go**", go_calls.table(measured.go)]
     return "\n\n".join((*parts, notes)) + "\n"
 
 

@@ -104,11 +104,13 @@ def main() -> int:
     parser.add_argument("--only", metavar="STEP", default="", help="run only steps whose name contains this")
     parser.add_argument("--prefix", action="store_true", help="build the library, and nothing else")
     parser.add_argument("--bench", action="store_true", help="measure, and nothing else")
+    parser.add_argument("--quick", action="store_true", help="with --bench: whether it runs")
     parser.add_argument("--thorough", action="store_true", help="also what takes minutes at its first time")
     arguments = parser.parse_args()
 
     if arguments.bench:
-        run(["go", "run", "."], BENCHES, **shared_prefix("release"))
+        quick = ["-quick"] if arguments.quick else []
+        run(["go", "run", ".", *quick], BENCHES, **shared_prefix("release"))
         return 0
     shared = shared_prefix("quick")
     if arguments.prefix:

@@ -13,10 +13,12 @@ sys.path.insert(0, str(BENCHES))
 
 import bars  # noqa: E402
 import everything  # noqa: E402
+import go_calls  # noqa: E402
 import occasions  # noqa: E402
 from bars import Bar  # noqa: E402
 from call_bars import CALL_BARS  # noqa: E402
 from free_threading import FreeThreaded  # noqa: E402
+from go_calls import GoCalls  # noqa: E402
 from occasions import Run  # noqa: E402
 from rust_bars import RUST_BARS  # noqa: E402
 from rust_peers import BytesPerKey, FirstSights, Growth, Quantiles, Row, RustMeasured  # noqa: E402
@@ -60,6 +62,7 @@ def measured():
     return everything.Measured(
         rust=rust(),
         calls={"hot": {"Rust": [10], "C, shared library": [12], "C, static library": [11]}},
+        go=GoCalls("go1.26", {}, {go_calls.SINGLE: 1.02, go_calls.BATCH: 0.27}),
         called={Keys(1): called},
         awaited={Keys(1): awaited, Keys(1_000): {**awaited, "empty async def": [80]}},
         batches={
@@ -117,7 +120,7 @@ def test_every_row_is_the_ratio_it_says():
     )
     core = [told[bar.name] for bar in RUST_BARS]
     assert core == pytest.approx([10, 11, 12, 13, 20, 21, 22, 23, 31, 32, MILLION, 6, 66])
-    assert [told[bar.name] for bar in CALL_BARS] == pytest.approx([1.2, 1.1])
+    assert [told[bar.name] for bar in CALL_BARS] == pytest.approx([1.2, 1.1, 1.02, 0.27])
 
 
 def test_no_two_rows_have_one_name():
@@ -127,7 +130,9 @@ def test_no_two_rows_have_one_name():
 def test_a_row_is_missing_where_its_side_is_missing_and_no_other_is():
     whole, part = measured(), measured()
     del part.awaited[Keys(1)]["aiolimiter in a dict"]
-    part = dataclasses.replace(part, rust=None, calls=None, free_threaded=FreeThreaded(left_out="none here"))
+    part = dataclasses.replace(
+        part, rust=None, calls=None, go=None, free_threaded=FreeThreaded(left_out="none here")
+    )
     lost = set(bars.values(ALL_BARS, "3.11", whole)) - set(bars.values(ALL_BARS, "3.11", part))
     assert {name for name in lost if not name.startswith("free-threaded")} == {
         "`await limiter.acquire(email)`, 1 account / aiolimiter in a dict",

@@ -1,4 +1,4 @@
-"""What the benchmark of calls from C tells is compared within each run, and written down as it is."""
+"""What the benchmarks of calls from C and Go tell is compared within each run and written down as it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
 
 import calls  # noqa: E402
+import go_calls  # noqa: E402
 
 SIDES = {calls.RUST: 10.0, calls.SHARED: 12.0, calls.STATIC: 11.0}
 
@@ -65,3 +66,34 @@ def test_what_does_not_build_is_left_out_with_the_reason(monkeypatch, capsys):
     monkeypatch.setattr(calls.subprocess, "run", fails)
     assert calls.measure(1, quick=True) is None
     assert "left out: calls from C (cargo cannot build it: error: no network)" in capsys.readouterr().err
+
+
+GO = {
+    "go": "go1.26.8",
+    "ns_per_decision": {
+        "loop": 1.0,
+        "loop in C": 0.5,
+        "empty call into C": 26.04,
+        "TryAcquire, one key": 63.0,
+    },
+    "ratios": [{"name": go_calls.SINGLE, "ratio": 1.08, "bar": 1.15, "kept": True}],
+}
+
+
+def test_what_go_prints_is_read_and_written_without_its_loops():
+    told = go_calls.parsed(f"building the library, profile release\n{json.dumps(GO)}")
+    assert told.ratios == {go_calls.SINGLE: 1.08}
+    lines = go_calls.table(told).splitlines()
+    assert lines[:4] == [
+        "| a call, ns | go1.26.8 |",
+        "| --- | ---: |",
+        "| empty call into C | 26.0 |",
+        "| TryAcquire, one key | 63.0 |",
+    ]
+    assert lines[-1] == f"| {go_calls.SINGLE} | 1.08 |"
+
+
+def test_without_go_its_calls_are_left_out_and_named(monkeypatch, capsys):
+    monkeypatch.setattr(go_calls.shutil, "which", lambda tool: None if tool == "go" else tool)
+    assert go_calls.measure(quick=True) is None
+    assert "left out: calls from Go (go is not here)" in capsys.readouterr().err
