@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORTED = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.14t"]
+NEEDED = {
+    "cc": "a C compiler, and so all that is written in C",
+    "go": "Go, and so all that is written in it",
+    "pkg-config": "pkg-config, which Go needs to find the library",
+    "valgrind": "valgrind, which counts instructions and watches memory",
+}
 DESCRIBE = """
 import sys, sysconfig
 print("%d.%d%s" % (*sys.version_info[:2], sysconfig.get_config_var("abiflags") or ""))
@@ -145,6 +151,12 @@ def main() -> int:
         "instruction counts": lambda: run([*make, "bench-guard"]),
         "packaging": lambda: run([sys.executable, ROOT / "tests" / "packaging.py"]),
     }
+    absent = [what for tool, what in NEEDED.items() if shutil.which(tool) is None]
+    if shutil.which("cc"):
+        native["c"] = lambda: run([sys.executable, ROOT / "tests" / "c" / "run.py"])
+        native["c, installed"] = lambda: run([sys.executable, ROOT / "tests" / "c" / "install.py"])
+    if shutil.which("go") and shutil.which("pkg-config"):
+        native["go"] = lambda: run([sys.executable, ROOT / "tests" / "go" / "run.py"])
     python = {
         f"python {version}": lambda version=version, python=python: python_suite(version, python)
         for version, python in here.items()
@@ -165,11 +177,9 @@ def main() -> int:
     print("=== summary")
     for one in done:
         print(f"{'passed' if one.passed else 'FAILED':8}{one.seconds:7.1f} s  {one.name}")
-    if shutil.which("valgrind") is None:
-        print("not here and so not tried: valgrind, which counts instructions and watches memory")
-    absent = [version for version in SUPPORTED if version not in here]
+    absent += [f"CPython {version}" for version in SUPPORTED if version not in here]
     if absent:
-        print(f"not here and so not tried: CPython {', '.join(absent)}")
+        print(f"not here and so not tried: {'; '.join(absent)}")
     failed = sum(not one.passed for one in done)
     print(f"{len(done) - failed} passed, {failed} failed")
     return 1 if failed or not done else 0
