@@ -1,4 +1,4 @@
-"""Installs the C library by `make install-c` into an empty folder, and builds programs against nothing but that folder.
+"""Installs the C library by `make install-c` into an empty folder, and builds programs against that alone.
 
 Needs cargo, make, gcc, pkg-config, readelf and nm; takes cmake where it is.
 """
@@ -48,7 +48,7 @@ def install(prefix: Path, *, below: Path | None = None) -> None:
 
 
 def check_files(prefix: Path) -> None:
-    """See that every file is where it belongs, and that the names of the shared library lead to each other."""
+    """See that every file is where it belongs, and that the shared library's names lead to each other."""
     library, header = prefix / "lib", prefix / "include" / "tollbar.h"
     major, minor, _ = version().split(".")
     # Before 1.0 each minor version is an interface of its own.
@@ -63,7 +63,7 @@ def check_files(prefix: Path) -> None:
     assert (library / "libtollbar.a").is_file()
     assert header.read_bytes() == (ROOT / "include" / "tollbar.h").read_bytes()
     assert exported(real) == declared(), exported(real) ^ declared()
-    print(f"installed: {real.name} as {soname}, libtollbar.a, tollbar.h, {len(declared())} names exported", flush=True)
+    print(f"installed: {real.name} as {soname}, libtollbar.a, tollbar.h, tollbar.pc", flush=True)
 
 
 def check_program(program: Path, how: str, **environment: str) -> None:

@@ -1,4 +1,4 @@
-"""Turn the shared vectors into C tables, so that the test of them needs no JSON library: `make_vectors.py FOLDER`."""
+"""Turn the shared vectors into C tables, so that no JSON library is needed: `make_vectors.py FOLDER`."""
 
 from __future__ import annotations
 

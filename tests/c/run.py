@@ -1,4 +1,4 @@
-"""The C suite: every test as a C program, as a C++ one, under sanitizers and under valgrind; and the exported names.
+"""The C suite: every test as a C program and a C++ one, under sanitizers and valgrind; the exported names.
 
 Needs cargo, gcc and g++, and takes valgrind where it is. `run.py NAME...` tries only these programs.
 """
@@ -86,9 +86,8 @@ def declared() -> set[str]:
 
 def exported(library: Path) -> set[str]:
     """Every name that a program could link against."""
-    told = subprocess.run(
-        ["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True
-    )
+    command: list[str | Path] = ["nm", "-D", "--defined-only", library]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
     return {line.split()[-1] for line in told.stdout.splitlines()}
 
 
@@ -97,7 +96,8 @@ def check_exports() -> Outcome:
     found = exported(LIBRARY / "libtollbar.so")
     odd = [f"{name} is not in the header" for name in sorted(found - wanted)]
     odd += [f"{name} is not exported" for name in sorted(wanted - found)]
-    return Outcome("exports", "nm -D", "; ".join(odd), f"exactly the {len(wanted) - 1} functions of the header")
+    said = f"exactly the {len(wanted) - 1} functions of the header"
+    return Outcome("exports", "nm -D", "; ".join(odd), said)
 
 
 def compile_as(name: str, way: str) -> Path | Outcome:
@@ -160,7 +160,7 @@ def a_race_is_reported() -> Outcome:
 
 
 def relay_allows_exactly_the_burst() -> Outcome:
-    """Build the example and let its four threads decide about accounts in a mixed order, at a rate that refills nothing."""
+    """Let the example's threads decide about accounts in a mixed order, at a rate that refills nothing."""
     accounts, burst, times = 300, 7, 40
     program = BUILT / "relay"
     source = ROOT / "examples" / "c" / "relay.c"
@@ -184,7 +184,7 @@ def relay_allows_exactly_the_burst() -> Outcome:
     allowed = Counter(line.split()[0] for line in decided if line.endswith(" allowed"))
     denied = [line for line in decided if re.fullmatch(r"\S+ denied rate \d+\.\d{3} s", line)]
     wanted = f"{accounts * burst} allowed, {accounts * (times - burst)} denied, {accounts} accounts"
-    right = allowed == {line: burst for line in lines} and len(denied) == accounts * (times - burst)
+    right = allowed == dict.fromkeys(lines, burst) and len(denied) == accounts * (times - burst)
     if told.returncode or not right or totals != wanted:
         return Outcome("relay", "c11", f"ended with {told.returncode}, saying {totals!r}, not {wanted!r}")
     said = f"the example's four threads allow exactly {burst} of {times} to each of {accounts} accounts"
