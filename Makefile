@@ -2,9 +2,11 @@
 PYTHON ?= python3
 TOOLS  := .venv/tools
 DEMO   := .venv/demo
+CARGO_C := .venv/cargo-c
+PREFIX ?= /usr/local
 RELEASE := build.rs $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: help demo demo-client test lint bench bench-guard packaging clean
+.PHONY: help demo demo-client test lint bench bench-guard packaging install-c clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -41,6 +43,11 @@ bench-guard: $(DEMO)/.ready  ## instructions per decision, against the numbers k
 packaging:  ## wheel, sdist and `pip install .`, each into an empty environment
 	$(PYTHON) tests/packaging.py
 
+install-c:  ## the C library, its header and tollbar.pc, below PREFIX (/usr/local) and, for packagers, DESTDIR
+	@cargo cinstall --version >/dev/null 2>&1 || test -x $(CARGO_C)/bin/cargo-cinstall || $(MAKE) $(CARGO_C)/bin/cargo-cinstall
+	PATH="$(abspath $(CARGO_C))/bin:$$PATH" cargo cinstall --locked --release \
+		--prefix '$(PREFIX)' --libdir '$(PREFIX)/lib' $(if $(DESTDIR),--destdir '$(DESTDIR)')
+
 clean:  ## forget everything that was built
 	cargo clean
 	rm -rf .venv dist
@@ -59,3 +66,8 @@ $(TOOLS)/.ready: $(RELEASE) python/tollbar/_tollbar.pyi $(wildcard python/tollba
 	$(TOOLS)/bin/python -m pip install --quiet --group lint --group test maturin aiohttp aiosmtpd aiosmtplib matplotlib rich
 	VIRTUAL_ENV=$(abspath $(TOOLS)) $(TOOLS)/bin/maturin develop --quiet --profile quick
 	@touch $@
+
+# The last cargo-c that Rust 1.95 builds. It only drives a build, so it need not be fast itself.
+$(CARGO_C)/bin/cargo-cinstall:
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		cargo install --quiet --locked --root $(CARGO_C) cargo-c@0.10.24

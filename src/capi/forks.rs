@@ -40,5 +40,4 @@ extern "C" fn after_in_parent() {
 #[cfg(unix)]
 extern "C" fn after_in_child() {
     super::lanes::only_this_thread_is_left();
-    super::lanes::open();
 }

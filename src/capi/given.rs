@@ -52,8 +52,14 @@ pub(super) unsafe fn many<'a, T>(argument: &'static str, data: *const T, count: 
     Ok(unsafe { slice::from_raw_parts(data, count) })
 }
 
+/// How many answers an `i32` can count: no batch has more keys.
+fn batch(count: usize) -> Result<usize, Fault> {
+    i32::try_from(count).map(|_| count).map_err(|_| Fault::Lengths)
+}
+
 /// The keys of a batch, each of them checked.
 pub(super) unsafe fn keys<'a>(data: *const Key, count: usize) -> Result<Vec<&'a [u8]>, Fault> {
+    let count = batch(count)?;
     // SAFETY: the caller's word is the same.
     let keys = unsafe { many("keys", data, count) }?;
     // SAFETY: the same for each of them.
@@ -67,10 +73,12 @@ pub(super) unsafe fn packed<'a>(
     lengths: *const u32,
     count: usize,
 ) -> Result<Vec<&'a [u8]>, Fault> {
+    let count = batch(count)?;
     // SAFETY: the caller's word is the same.
     let (bytes, lengths) = unsafe { (many("data", data.cast::<u8>(), size)?, many("lengths", lengths, count)?) };
     let mut rest = bytes;
-    let mut keys = Vec::with_capacity(count);
+    // It grows with what is read, not with what was said.
+    let mut keys = Vec::new();
     for &length in lengths {
         let (key, after) = rest.split_at_checked(length as usize).ok_or(Fault::Lengths)?;
         if key.len() > MAX_KEY_LEN {

@@ -71,7 +71,7 @@ impl<T: Send + Sync> Handles<T> {
         let slot = self.slot(Id::place(id)).ok_or(Fault::Handle)?;
         // ORDERING: Acquire pairs with the Release in `put`: who sees a handle live sees what it stands for. That it is read after
         // the lane was entered, and so is seen by `free`, is what the lanes' barriers are for.
-        if slot.id.load(Ordering::Acquire) != id || id == 0 {
+        if slot.id.load(Ordering::Acquire) != id || !Id::may_live(id) {
             return Err(Fault::Handle);
         }
         // ORDERING: Relaxed; it was written before the id that was just read.
@@ -116,7 +116,7 @@ impl<T: Send + Sync> Handles<T> {
     /// Ends a handle; `then` sees for the last time what it stands for, which goes when nobody can be looking at it any more.
     pub(super) fn free(&self, id: u64, then: impl FnOnce(&T)) -> Result<(), Fault> {
         let place = Id::place(id);
-        let slot = self.slot(place).filter(|_| id != 0).ok_or(Fault::Handle)?;
+        let slot = self.slot(place).filter(|_| Id::may_live(id)).ok_or(Fault::Handle)?;
         slot.id.compare_exchange(id, Id::dead(id), Ordering::SeqCst, Ordering::SeqCst).map_err(|_| Fault::Handle)?;
         let retired = Retired { place, value: slot.value.load(Ordering::SeqCst) };
         // SAFETY: whoever ended the handle, and nobody else, owns the value from here on; others may still read it.

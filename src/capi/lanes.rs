@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 
 use crossbeam_utils::CachePadded;
 
@@ -37,10 +37,10 @@ fn all() -> impl Iterator<Item = Lent> {
 }
 
 /// Whoever enters makes a barrier of its own: until it is known that others can make it for him.
-const FENCE: u8 = 1;
-/// Nobody enters: the process is being forked.
-const CLOSED: u8 = 2;
-static MODE: AtomicU8 = AtomicU8::new(FENCE);
+const FENCE: u32 = 1;
+/// Nobody enters: the process is being forked. Once for each thread that is at it.
+const CLOSED: u32 = 2;
+static MODE: AtomicU32 = AtomicU32::new(FENCE);
 
 thread_local! {
     /// Beside `OWNED`, for it needs no destructor and so is read without asking whether it still exists.
@@ -161,12 +161,12 @@ impl Drop for Inside {
 fn slowly(lane: Lent) {
     loop {
         fence(Ordering::SeqCst);
-        if MODE.load(Ordering::SeqCst) & CLOSED == 0 {
+        if MODE.load(Ordering::SeqCst) < CLOSED {
             return;
         }
         let turn = lane.turn.load(Ordering::SeqCst);
         lane.turn.store(turn.wrapping_add(1), Ordering::SeqCst);
-        while MODE.load(Ordering::SeqCst) & CLOSED != 0 {
+        while MODE.load(Ordering::SeqCst) >= CLOSED {
             std::thread::yield_now();
         }
         lane.turn.store(turn.wrapping_add(2), Ordering::SeqCst);
@@ -224,16 +224,18 @@ pub(super) fn prepare() {
 
 /// From now on nobody enters.
 pub(super) fn close() {
-    MODE.fetch_or(CLOSED, Ordering::SeqCst);
+    MODE.fetch_add(CLOSED, Ordering::SeqCst);
 }
 
-/// From now on everybody may enter.
+/// From now on everybody may enter, unless another thread forks.
 pub(super) fn open() {
-    MODE.fetch_and(!CLOSED, Ordering::SeqCst);
+    // A fork that had begun before the handlers were registered opens what it has not closed.
+    let _ = MODE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |mode| mode.checked_sub(CLOSED));
 }
 
-/// Other threads are gone: whoever was inside never leaves by himself.
+/// Other threads are gone: whoever was inside never leaves by himself, and whoever was about to fork does not open.
 pub(super) fn only_this_thread_is_left() {
+    MODE.fetch_and(FENCE, Ordering::SeqCst);
     if !barrier::register() {
         MODE.fetch_or(FENCE, Ordering::SeqCst);
     }

@@ -52,7 +52,8 @@ pub(super) struct Waiting {
 #[derive(Default)]
 struct Wakers {
     next: u64,
-    each: HashMap<u64, Waker>,
+    /// Whom to wake, and in which process: one from before a fork may have been cut in half, and sleeps in another.
+    each: HashMap<u64, (u32, Waker)>,
 }
 
 impl Waiting {
@@ -60,7 +61,8 @@ impl Waiting {
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         let wakers = std::mem::take(&mut self.wakers.lock().each);
-        wakers.into_values().for_each(Waker::wake);
+        let here = std::process::id();
+        wakers.into_values().filter(|(process, _)| *process == here).for_each(|(_, waker)| waker.wake());
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {
@@ -74,7 +76,7 @@ impl Waiting {
         self.check()?;
         wakers.next += 1;
         let number = wakers.next;
-        wakers.each.insert(number, waker);
+        wakers.each.insert(number, (std::process::id(), waker));
         Ok(Watch { waiting: self.clone(), number })
     }
 }

@@ -1,7 +1,7 @@
 //! Waiting one's turn without a callback: a thread parks, or a list of tokens tells which places to look at.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -13,62 +13,85 @@ use crate::limiter::{Ask, Place, Reservation, Turn};
 use crate::parker::Parker;
 
 /// Tokens of those who shall look again, oldest first.
+///
+/// The lock is taken inside a lane alone, so that no fork leaves it locked in the child; who sleeps has left the lane.
 #[derive(Default)]
 pub(super) struct Wakeups {
-    told: Mutex<Told>,
-    changed: Condvar,
+    told: parking_lot::Mutex<Told>,
 }
 
 #[derive(Default)]
 struct Told {
     tokens: VecDeque<u64>,
     closed: bool,
+    /// Who sleeps until there is a token, and in which process.
+    asleep: Vec<(u32, Arc<Parker>)>,
 }
 
-impl Wakeups {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn tell(&self, token: u64) {
-        self.told().tokens.push_back(token);
-        self.changed.notify_one();
-    }
-
-    pub(super) fn close(&self) {
-        self.told().closed = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits for tokens, at most so long; takes as many as there is room for.
-    pub(super) fn next(&self, timeout_ns: u64, mut take: impl FnMut(usize, u64) -> bool) -> Result<usize, Fault> {
-        // A deadline beyond what an `Instant` can say is none.
-        let end = Instant::now().checked_add(Duration::from_nanos(timeout_ns));
-        let end = end.filter(|_| timeout_ns != types::TOLLBAR_NEVER);
-        let mut told = self.told();
-        while told.tokens.is_empty() && !told.closed {
-            let Some(end) = end else {
-                told = self.changed.wait(told).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(0);
+impl Told {
+    /// Wakes one, if one sleeps here: those from before a fork sleep in another process.
+    fn wake(&mut self) -> bool {
+        let here = std::process::id();
+        while let Some((process, parker)) = self.asleep.pop() {
+            if process == here {
+                Wake::wake(parker);
+                return true;
             }
-            told = self.changed.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        if told.tokens.is_empty() {
-            return Err(Fault::Closed);
-        }
+        false
+    }
+
+    fn take(&mut self, mut take: impl FnMut(usize, u64) -> bool) -> usize {
         let mut taken = 0;
-        while let Some(&token) = told.tokens.front() {
+        while let Some(&token) = self.tokens.front() {
             if !take(taken, token) {
                 break;
             }
-            told.tokens.pop_front();
+            self.tokens.pop_front();
             taken += 1;
         }
-        Ok(taken)
+        taken
+    }
+}
+
+impl Wakeups {
+    pub(super) fn tell(&self, token: u64) {
+        let mut told = self.told.lock();
+        told.tokens.push_back(token);
+        told.wake();
+    }
+
+    pub(super) fn close(&self) {
+        let mut told = self.told.lock();
+        told.closed = true;
+        while told.wake() {}
+    }
+
+    /// Waits for tokens, at most so long; takes as many as there is room for.
+    pub(super) fn next(&self, timeout_ns: u64, take: impl FnMut(usize, u64) -> bool) -> Result<usize, Fault> {
+        // A deadline beyond what an `Instant` can say is none.
+        let end = Instant::now().checked_add(Duration::from_nanos(timeout_ns));
+        let end = end.filter(|_| timeout_ns != types::TOLLBAR_NEVER);
+        let parker = Arc::new(Parker::new());
+        loop {
+            let inside = Inside::enter();
+            let mut told = self.told.lock();
+            told.asleep.retain(|(_, other)| !Arc::ptr_eq(other, &parker));
+            if !told.tokens.is_empty() {
+                return Ok(told.take(take));
+            }
+            if told.closed {
+                return Err(Fault::Closed);
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(0);
+            }
+            told.asleep.push((std::process::id(), parker.clone()));
+            drop(told);
+            drop(inside);
+            parker.park(left.map(|left| u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)));
+        }
     }
 }
 

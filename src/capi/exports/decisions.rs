@@ -80,7 +80,7 @@ pub unsafe extern "C" fn tollbar_try_acquire_many(
     answers: *mut u8,
 ) -> i32 {
     // SAFETY: the conventions.
-    unsafe { many(limiter, given::keys(keys, count), cost, answers) }
+    unsafe { many(limiter, || given::keys(keys, count), cost, answers) }
 }
 
 /// The same for keys that lie one after the other in one buffer of `size` bytes, for languages whose texts cannot be pointed
@@ -96,18 +96,22 @@ pub unsafe extern "C" fn tollbar_try_acquire_packed(
     answers: *mut u8,
 ) -> i32 {
     // SAFETY: the conventions.
-    unsafe { many(limiter, given::packed(data, size, lengths, count), cost, answers) }
+    unsafe { many(limiter, || given::packed(data, size, lengths, count), cost, answers) }
 }
 
-unsafe fn many(limiter: LimiterHandle, keys: Result<Vec<&[u8]>, Fault>, cost: u64, answers: *mut u8) -> i32 {
+unsafe fn many<'a>(
+    limiter: LimiterHandle,
+    keys: impl FnOnce() -> Result<Vec<&'a [u8]>, Fault>,
+    cost: u64,
+    answers: *mut u8,
+) -> i32 {
     guard(|inside| {
-        let keys = keys?;
+        let keys = keys()?;
         if keys.is_empty() {
             LIMITERS.get(limiter.id, inside)?;
             return Ok(0);
         }
         given::wanted("answers", answers)?;
-        i32::try_from(keys.len()).map_err(|_| Fault::Lengths)?;
         let held = LIMITERS.get(limiter.id, inside)?;
         let each = held.core.try_acquire_many_as(&keys, cost, held.class)?;
         // SAFETY: the conventions.

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn tollbar_wakeups_next(
     waiting(|| {
         let tokens = given::wanted("tokens", tokens)?;
         let capacity = capacity.min(65_536);
-        let told = WAKEUPS.get(wakeups.id)?;
+        let told = heard(wakeups)?;
         let taken = told.next(timeout_ns, |at, token| {
             if at < capacity {
                 // SAFETY: the conventions, and `at` is below the capacity.
@@ -149,6 +149,11 @@ pub extern "C" fn tollbar_wakeups_free(wakeups: WakeupsHandle) -> i32 {
 fn by(limiter: LimiterHandle) -> Result<Held, Fault> {
     let inside = Inside::enter();
     Ok(LIMITERS.get(limiter.id, &inside)?.clone())
+}
+
+fn heard(wakeups: WakeupsHandle) -> Result<Arc<Wakeups>, Fault> {
+    let _inside = Inside::enter();
+    Ok(WAKEUPS.get(wakeups.id)?.as_ref().clone())
 }
 
 fn asked(ask: Ask) -> Result<limiter::Ask, Fault> {

@@ -1,0 +1,189 @@
+/* Waiting without a thread: join, look, leave, and the wakeups that tell whom to look at. */
+#include <sched.h>
+
+#include "check.h"
+
+static tollbar_clock clock_of_all;
+static tollbar_limiter limiter;
+static tollbar_wakeups wakeups;
+
+static int32_t join_as(uint64_t token, uint64_t cost, uint32_t priority, tollbar_turn *turn) {
+    const tollbar_ask ask = {cost, TOLLBAR_NEVER, 0, priority, 0};
+    return tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, token, turn, sizeof *turn);
+}
+
+/* The tokens that were told, as a set of bits. */
+static uint64_t told(void) {
+    uint64_t tokens[8], set = 0;
+    for (int count = 1; count > 0;) {
+        count = tollbar_wakeups_next(wakeups, 0, tokens, 8);
+        CHECK(count >= 0 && count <= 8);
+        for (int at = 0; at < count; at++) {
+            set |= UINT64_C(1) << tokens[at];
+        }
+    }
+    return set;
+}
+
+static void turns_come_in_order(void) {
+    tollbar_turn turns[4], turn;
+    limiter = limiter_of(a_rate(1, SECOND, 0), clock_of_all);
+    SAME(join_as(0, 1, 0, &turn), 1);
+    SAME(turn.place.id, 0);
+    for (uint64_t at = 0; at < 3; at++) {
+        SAME(join_as(at + 1, 1, 5, &turns[at]), TOLLBAR_WAITING);
+        CHECK(turns[at].place.id != 0);
+    }
+    /* The head alone is told a time; a lower priority number goes before the others. */
+    SAME(turns[0].look_after_ns, SECOND);
+    CHECK(turns[1].look_after_ns == TOLLBAR_NEVER && turns[2].look_after_ns == TOLLBAR_NEVER);
+    SAME(join_as(4, 1, 0, &turns[3]), TOLLBAR_WAITING);
+    SAME(turns[3].look_after_ns, SECOND);
+    (void)told();
+    /* Too early: nobody. */
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND - 1), TOLLBAR_OK);
+    SAME(tollbar_look(turns[3].place, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(turn.look_after_ns, 1);
+    CHECK(turn.place.id == turns[3].place.id);
+    SAME(tollbar_clock_advance(clock_of_all, 1), TOLLBAR_OK);
+    SAME(tollbar_look(turns[1].place, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(tollbar_look(turns[3].place, &turn, sizeof turn), 1);
+    SAME(tollbar_look(turns[3].place, &turn, sizeof turn), TOLLBAR_ERROR_HANDLE);
+    SAME(tollbar_leave(turns[3].place), TOLLBAR_ERROR_HANDLE);
+    /* The next head is woken to be told its time. */
+    CHECK(told() & (1 << 1));
+    SAME(tollbar_look(turns[0].place, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(turn.look_after_ns, SECOND);
+    /* Who leaves hands on. */
+    SAME(tollbar_leave(turns[0].place), 1);
+    CHECK(told() & (1 << 2));
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND), TOLLBAR_OK);
+    SAME(tollbar_look(turns[1].place, &turn, sizeof turn), 1);
+    SAME(tollbar_leave(turns[2].place), 1);
+    (void)told();
+    SAME(totals_of(limiter).allowed, 3);
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND), TOLLBAR_OK);
+    SAME(tollbar_try_acquire(limiter, KEY("a"), 1), 1);
+    SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
+}
+
+/* A place whose limiter's handle was freed: told of, and then gone. */
+static void a_limiter_that_is_freed(void) {
+    tollbar_turn turns[2], turn;
+    tollbar_limiter other;
+    limiter = limiter_of(a_rate(1, SECOND, 0), clock_of_all);
+    SAME(tollbar_limiter_clone(limiter, &other), TOLLBAR_OK);
+    SAME(join_as(0, 1, 0, &turn), 1);
+    SAME(join_as(1, 1, 0, &turns[0]), TOLLBAR_WAITING);
+    SAME(join_as(2, 1, 0, &turns[1]), TOLLBAR_WAITING);
+    (void)told();
+    SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
+    SAME(told(), (1 << 1) | (1 << 2));
+    SAME(tollbar_look(turns[0].place, &turn, sizeof turn), TOLLBAR_ERROR_CLOSED);
+    SAME(tollbar_look(turns[0].place, &turn, sizeof turn), TOLLBAR_ERROR_HANDLE);
+    SAME(tollbar_leave(turns[1].place), 1);
+    /* Nobody is in the line any more, and nothing was charged. */
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND), TOLLBAR_OK);
+    SAME(tollbar_try_acquire(other, KEY("a"), 1), 1);
+    SAME(totals_of(other).allowed, 2);
+    SAME(tollbar_limiter_free(other), TOLLBAR_OK);
+}
+
+/* A turn with a lease is held by a reservation, whichever way it came. */
+static void a_turn_with_a_lease(void) {
+    tollbar_policy policy;
+    tollbar_turn turn;
+    const tollbar_ask ask = {1, TOLLBAR_NEVER, 60 * SECOND, 0, 1};
+    SAME(tollbar_policy_new(&policy), TOLLBAR_OK);
+    SAME(tollbar_policy_add_in_flight(policy, 1, NULL, 0), TOLLBAR_OK);
+    limiter = limiter_of(policy, clock_of_all);
+    SAME(tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, 1, &turn, sizeof turn), 1);
+    const tollbar_reservation first = turn.reservation;
+    CHECK(first.id != 0);
+    SAME(tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, 2, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(turn.reservation.id, 0);
+    (void)told();
+    SAME(tollbar_commit(first), 1);
+    SAME(told(), 1 << 2);
+    SAME(tollbar_look(turn.place, &turn, sizeof turn), 1);
+    CHECK(turn.reservation.id != 0 && turn.place.id == 0);
+    SAME(tollbar_cancel(turn.reservation), 1);
+    SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
+}
+
+static void *listens(void *with) {
+    uint64_t token;
+    const int32_t answer = tollbar_wakeups_next(*(tollbar_wakeups *)with, TOLLBAR_NEVER, &token, 1);
+    if (answer == TOLLBAR_ERROR_CLOSED || answer == TOLLBAR_ERROR_HANDLE) {
+        return NULL;
+    }
+    SAME(answer, 1);
+    return (void *)(uintptr_t)token;
+}
+
+/* Each token goes to one who listens; who listens when it is freed hears of that. */
+static void tokens_told_by_hand(void) {
+    uint64_t tokens[3] = {0, 0, 77};
+    for (uint64_t at = 1; at <= 3; at++) {
+        SAME(tollbar_wakeups_tell(wakeups, at), TOLLBAR_OK);
+    }
+    SAME(tollbar_wakeups_next(wakeups, 0, tokens, 0), 0);
+    SAME(tollbar_wakeups_next(wakeups, TOLLBAR_NEVER, tokens, 2), 2);
+    CHECK(tokens[0] == 1 && tokens[1] == 2 && tokens[2] == 77);
+    SAME(tollbar_wakeups_next(wakeups, TOLLBAR_NEVER, tokens, SIZE_MAX), 1);
+    SAME(tollbar_wakeups_next(wakeups, 1, tokens, 2), 0);
+    for (int again = 0; again < often(200); again++) {
+        tollbar_wakeups of_these;
+        pthread_t threads[3];
+        uintptr_t sum = 0, closed = 0;
+        SAME(tollbar_wakeups_new(&of_these), TOLLBAR_OK);
+        for (int at = 0; at < 3; at++) {
+            threads[at] = begin(listens, &of_these);
+        }
+        SAME(tollbar_wakeups_tell(of_these, 10), TOLLBAR_OK);
+        SAME(tollbar_wakeups_tell(of_these, 100), TOLLBAR_OK);
+        /* One of them listens still, or has not begun. */
+        void *first = NULL;
+        for (int at = 0; at < again % 3; at++) {
+            sched_yield();
+        }
+        SAME(tollbar_wakeups_free(of_these), TOLLBAR_OK);
+        SAME(tollbar_wakeups_free(of_these), TOLLBAR_ERROR_HANDLE);
+        for (int at = 0; at < 3; at++) {
+            SAME(pthread_join(threads[at], &first), 0);
+            sum += (uintptr_t)first;
+            closed += first == NULL;
+        }
+        /* No token came twice. */
+        CHECK(sum == 110 || sum == 100 || sum == 10 || sum == 0);
+        CHECK(closed >= 1);
+    }
+}
+
+/* Places that outlive what tells them: nothing is told any more, and they can be looked at. */
+static void wakeups_that_are_freed(void) {
+    tollbar_turn turn, later;
+    limiter = limiter_of(a_rate(1, SECOND, 0), clock_of_all);
+    SAME(join_as(0, 1, 0, &turn), 1);
+    SAME(join_as(1, 1, 0, &turn), TOLLBAR_WAITING);
+    SAME(join_as(2, 1, 0, &later), TOLLBAR_WAITING);
+    SAME(tollbar_wakeups_free(wakeups), TOLLBAR_OK);
+    SAME(join_as(3, 1, 0, &turn), TOLLBAR_ERROR_HANDLE);
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND), TOLLBAR_OK);
+    SAME(tollbar_look(turn.place, &turn, sizeof turn), 1);
+    SAME(tollbar_leave(later.place), 1);
+    SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
+}
+
+int main(void) {
+    clock_of_all = a_clock();
+    SAME(tollbar_wakeups_new(&wakeups), TOLLBAR_OK);
+    turns_come_in_order();
+    a_limiter_that_is_freed();
+    a_turn_with_a_lease();
+    tokens_told_by_hand();
+    wakeups_that_are_freed();
+    SAME(tollbar_clock_free(clock_of_all), TOLLBAR_OK);
+    printf("places in order, by priority, left, closed, with leases; %d wakeups freed while listened to\n", often(200));
+    return 0;
+}
