@@ -4,8 +4,8 @@
 //! writes. A shared counter would make every core wait for the same cache line.
 
 use std::cell::Cell;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use crossbeam_utils::CachePadded;
 
@@ -88,6 +88,17 @@ static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 /// Lanes that were ever given out.
 static GIVEN: AtomicUsize = AtomicUsize::new(0);
 
+/// The list of them, unless it stays locked: a fork may have left it so in the child, where no lane is used again then.
+fn free() -> Option<MutexGuard<'static, Vec<usize>>> {
+    let tries = (0..1000).map(|_| {
+        FREE.try_lock().ok().or_else(|| {
+            std::thread::yield_now();
+            None
+        })
+    });
+    tries.flatten().next()
+}
+
 thread_local! {
     /// The number of the thread's lane, or that of the shared one; beside `OWNED`, for it needs no destructor and so is
     /// read without asking whether it still exists.
@@ -100,7 +111,7 @@ struct Owned(usize);
 
 impl Owned {
     fn take() -> Self {
-        let returned = FREE.lock().ok().and_then(|mut free| free.pop());
+        let returned = free().and_then(|mut free| free.pop());
         Self(returned.unwrap_or_else(|| GIVEN.fetch_add(1, Ordering::SeqCst).min(LANES)))
     }
 
@@ -117,7 +128,7 @@ impl Drop for Owned {
         // Another thread-local's destructor may still decide something: let it use the shared lane.
         let _ = MINE.try_with(|mine| mine.set(LANES));
         if self.0 < LANES
-            && let Ok(mut free) = FREE.lock()
+            && let Some(mut free) = free()
         {
             free.push(self.0);
         }

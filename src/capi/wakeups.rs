@@ -1,7 +1,7 @@
 //! Waiting one's turn without a callback: a thread parks, or a list of tokens tells which places to look at.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
