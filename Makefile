@@ -28,9 +28,12 @@ lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	PYO3_PYTHON=$(abspath $(TOOLS)/bin/python) cargo clippy --quiet --lib --features python -- -D warnings
 	cargo fmt --check --manifest-path benches/governor/Cargo.toml
 	cargo clippy --quiet --manifest-path benches/governor/Cargo.toml -- -D warnings
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(TOOLS)/bin/ruff check --quiet .
 	$(TOOLS)/bin/ruff format --check --quiet .
 	$(TOOLS)/bin/mypy python benches examples
+	$(TOOLS)/bin/mypy tests/c tests/fuzz.py
+	$(TOOLS)/bin/mypy tests/go/run.py
 	$(TOOLS)/bin/python -m mypy.stubtest tollbar._tollbar
 
 bench: $(DEMO)/.ready  ## side by side against other limiters, those on PyPI included, as ratios

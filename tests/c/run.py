@@ -191,6 +191,31 @@ def relay_allows_exactly_the_burst() -> Outcome:
     return Outcome("relay", "c11", said=said)
 
 
+def also_compiles(name: str, source: Path, *arguments: str) -> Outcome:
+    """Compile a program that is no test, and see that it runs."""
+    program = BUILT / name
+    command: list[str | Path] = ["gcc", "-std=c11", "-O1", *WARNINGS, source, "-o", program]
+    command += [f"-I{ROOT / 'include'}", f"-L{LIBRARY}", "-ltollbar", f"-Wl,-rpath,{LIBRARY}"]
+    told = run(command)
+    if told.returncode:
+        return Outcome(name, "c11", told.stderr.strip())
+    return judged(name, "c11", [program, *arguments])
+
+
+def readme_program() -> Outcome:
+    """Build what the README shows, as pasted: of twelve requests at once it denies two."""
+    blocks = re.findall(
+        r"^```c\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    source = BUILT / "readme.c"
+    source.write_text("".join(blocks), encoding="utf-8")
+    outcome = also_compiles("readme", source)
+    if not outcome.problem and outcome.said != "denied\ndenied":
+        outcome.problem = f"it said {outcome.said!r}"
+    outcome.said = "the README's program denies two of twelve"
+    return outcome
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="programs to try; all of them unless given")
@@ -204,6 +229,8 @@ def main() -> int:
     suite = Suite()
     suite.add(check_exports())
     suite.add(relay_allows_exactly_the_burst())
+    suite.add(readme_program())
+    suite.add(also_compiles("calls", ROOT / "benches" / "calls" / "calls.c", "1000"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for way in ("c11", "c++17", "sanitized"):
             for outcome in pool.map(lambda name, way=way: compiled_and_run(name, way), names):
@@ -218,7 +245,7 @@ def main() -> int:
             race = compile_as("race", "c11")
             suite.add(race if isinstance(race, Outcome) else a_race_is_reported())
 
-    for name in ["exports", *names, "race", "relay"]:
+    for name in ["exports", *names, "race", "relay", "readme", "calls"]:
         mine = [outcome for outcome in suite.outcomes if outcome.name == name]
         if not mine:
             continue

@@ -4,8 +4,10 @@ use std::ffi::c_char;
 
 use crate::capi::given;
 use crate::capi::guard::{Fault, guard};
-use crate::capi::objects::LIMITERS;
+use crate::capi::objects::{Held, LIMITERS};
 use crate::capi::types::{Decision, Key, LimiterHandle};
+use crate::decision;
+use crate::error::Error;
 
 /// Takes `cost` tokens from the key's account if it has them: 1 if they were taken, 0 if not. A cost of 0 takes nothing and
 /// passes. For a known key: no lock, no allocation, no system call.
@@ -34,14 +36,24 @@ pub unsafe extern "C" fn tollbar_decide(
     decision: *mut Decision,
     decision_size: usize,
 ) -> i32 {
+    let ask = |held: &Held, key: &[u8]| held.core.decide_as(key, cost, held.class);
+    // SAFETY: the conventions.
+    unsafe { told(limiter, (key, key_len), (decision, decision_size), ask) }
+}
+
+unsafe fn told(
+    limiter: LimiterHandle,
+    (key, key_len): (*const c_char, usize),
+    (place, size): (*mut Decision, usize),
+    ask: impl FnOnce(&Held, &[u8]) -> Result<decision::Decision, Error>,
+) -> i32 {
     guard(|inside| {
         // SAFETY: the conventions.
         let key = unsafe { given::key(key, key_len) }?;
-        given::can_put("tollbar_decision", decision, decision_size)?;
-        let held = LIMITERS.get(limiter.id, inside)?;
-        let answer = held.core.decide_as(key, cost, held.class)?;
+        given::can_put("tollbar_decision", place, size)?;
+        let answer = ask(LIMITERS.get(limiter.id, inside)?, key)?;
         // SAFETY: the conventions.
-        unsafe { given::put_decision(decision, decision_size, &answer) }?;
+        unsafe { given::put_decision(place, size, &answer) }?;
         Ok(answer.allowed.into())
     })
 }
@@ -57,16 +69,9 @@ pub unsafe extern "C" fn tollbar_peek(
     decision: *mut Decision,
     decision_size: usize,
 ) -> i32 {
-    guard(|inside| {
-        // SAFETY: the conventions.
-        let key = unsafe { given::key(key, key_len) }?;
-        given::can_put("tollbar_decision", decision, decision_size)?;
-        let held = LIMITERS.get(limiter.id, inside)?;
-        let answer = held.core.peek_as(key, cost, held.class)?;
-        // SAFETY: the conventions.
-        unsafe { given::put_decision(decision, decision_size, &answer) }?;
-        Ok(answer.allowed.into())
-    })
+    let ask = |held: &Held, key: &[u8]| held.core.peek_as(key, cost, held.class);
+    // SAFETY: the conventions.
+    unsafe { told(limiter, (key, key_len), (decision, decision_size), ask) }
 }
 
 /// `tollbar_try_acquire` for each key in turn, by one reading of the clock: writes 1 or 0 for each to `answers`, and returns how
