@@ -71,7 +71,15 @@ def library(kind: str) -> Path:
 def c_program(kind: str) -> Path:
     """Build the C program against the shared or the static library."""
     folder, program = library(kind), TARGET / f"calls-{kind}"
-    compile_ = [_tool("cc"), "-O2", "-std=c11", f"-I{ROOT / 'include'}", SOURCE, "-o", program]
+    compile_: list[str | Path] = [
+        _tool("cc"),
+        "-O2",
+        "-std=c11",
+        f"-I{ROOT / 'include'}",
+        SOURCE,
+        "-o",
+        program,
+    ]
     if kind == "cdylib":
         _built([*compile_, f"-L{folder}", "-ltollbar", f"-Wl,-rpath,{folder}"])
     else:

@@ -1,5 +1,7 @@
 //! An oracle for any number of limits on a key: it keeps every event, and finds times by trying one after another.
 
+pub(crate) mod bench;
+
 use tollbar::limit::{Edge, Jail};
 use tollbar::{Limit, Rate};
 
@@ -7,7 +9,7 @@ use tollbar::{Limit, Rate};
 const FAR: u64 = TICKS << 17;
 
 /// The oracle counts in sixteenths of a nanosecond, as waits do before they are rounded up.
-pub(crate) const TICKS: u64 = 16;
+const TICKS: u64 = 16;
 
 /// A limit, in nanoseconds as it is said.
 #[derive(Clone, Debug)]
