@@ -103,7 +103,8 @@ def python_suite(version: str, python: Path) -> None:
     run([inside, "-m", "maturin", *build], CARGO_TARGET_DIR=str(ROOT / "target" / f"cp{version}"))
     install = [inside, "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"]
     run([*install, *sorted(wheels.glob("*.whl"))])
-    # -I: the installed package, not the sources beside the tests. What takes minutes is done whole by one interpreter.
+    # -I: the installed package, not the sources beside the tests.
+    # What takes minutes is done whole by one interpreter.
     share = "100" if version == version_of(Path(sys.executable)) else "20"
     run([inside, "-I", "-m", "pytest", "-q"], TOLLBAR_PERCENT=share)
 
