@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _DRIVERS = 16
 _CROWD = 6
 _SILENT = 4
+# In each is somebody who stays for two answers: enough for any limit here.
+_CROWDS = 2 * max(accounts.LIMITS)
 _SAMPLE_SECONDS = 0.5
 # What an interpreter, its pools and the table's first chunks take until they are warm.
 WARM_UP_PART = 0.25
@@ -82,11 +84,15 @@ async def _work(port: int, numbers: Iterator[int], ends: float, chance: random.R
         if time.monotonic() >= ends:
             return
         account = accounts.name(number)
-        while not run.told.refused[account]:
+        for _ in range(_CROWDS):
             crowd = chance.choices(clients.CROWD, k=_CROWD)
             await asyncio.gather(*(_do(client, port, account, run) for client in (*crowd, clients.behaves)))
-            if run.unexpected:
-                return
+            if run.unexpected or run.told.refused[account]:
+                break
+        else:
+            run.unexpected.append(f"{account} was never refused")
+        if run.unexpected:
+            return
         await _do(chance.choice(clients.FLOODS), port, account, run)
         run.finished.append(account)
 

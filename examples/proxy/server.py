@@ -144,9 +144,23 @@ async def _answer(proxy: Proxy, log: Errors) -> None:
             print(json.dumps(_sample(proxy, log)), flush=True)
 
 
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what asyncio cannot tell anybody else, but for a client's reset.
+
+    A stream's protocol keeps the reset in a future, and looks at it when it is freed, lest it be told here.
+    Free-threaded CPython may free the future first.
+    """
+    future = context.get("future")
+    is_future = future is not None and not isinstance(future, asyncio.Task)
+    if is_future and isinstance(context.get("exception"), ConnectionError):
+        return
+    loop.default_exception_handler(context)
+
+
 async def _serve(upstream: int, life: float) -> None:
     log = Errors()
     logging.getLogger().addHandler(log)
+    asyncio.get_running_loop().set_exception_handler(_tell)
     proxy = Proxy(RateLimiter(max_buckets=MAX_BUCKETS), Upstream(upstream))
     async with serving(proxy, idle_seconds=IDLE_SECONDS) as port:
         print(json.dumps({"port": port}), flush=True)
