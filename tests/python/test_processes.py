@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 # `TOLLBAR_FORKS=500` for the long form.
-FORKS = int(os.environ.get("TOLLBAR_FORKS", "40"))
+FORKS = int(os.environ.get("TOLLBAR_FORKS", "20"))
 
 
 def run(
