@@ -27,7 +27,7 @@
 //! advice about it), `memory` and `index` (pointers into it, which is freed with the table and not before; and one
 //! prefetch, which reads nothing), `capi` (a C program's pointers), `extension` (a capsule around a static) and files of the
 //! Python face that say so: `interpreter`, calls that pyo3 has no safe form of; `entry`, the raw entries of the hot
-//! methods; `granted`, `refused` and `answered`, the awaitables that they answer with, and their `raw_type`.
+//! methods, and `install`, which puts them in place; `granted`, `refused` and `answered`, the awaitables that they answer with, and their `raw_type`.
 //!
 //! # Example
 //! ```

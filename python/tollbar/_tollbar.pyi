@@ -377,6 +377,10 @@ class Limiter:
     such a key some 70 bytes while it has at most 40, and requests for known keys do not exclude one
     another. Any other key is decided about under a lock for a 64th of the keys, costs some 300 bytes more
     and what its windows log.
+
+    Each process has a budget of its own. A child that was forked off goes on with a copy, as the workers of a
+    preloading server do: its first decision by a limiter from before the fork logs one warning in that
+    process, on the logger "tollbar". Limiters are not pickled, so a spawned process makes its own.
     """
 
     def __new__(
@@ -730,6 +734,7 @@ class RateLimiter:
     log_interval: seconds between two log lines about one account's denials, on the logger "tollbar"; 0 logs
         each denial, None none.
 
+    Each process has a budget of its own; a forked one says so once (see `Limiter`).
     ValueError and TypeError as for `Rate`, named after the argument.
     """
 
@@ -891,6 +896,7 @@ class Pacing:
     Permits go to those who wait in the order in which they came. Any thread and any event loop may call.
     ValueError or TypeError that names the argument. Copying or pickling raises TypeError: it would make a
     second budget. A forked child goes on with the permits that were in use, and without those who waited.
+    From then on it has permits of its own, and says so once (see `Limiter`).
     """
 
     def __new__(
@@ -944,3 +950,6 @@ def _before_fork() -> None:
 
 def _after_fork() -> None:
     """Let batches leave the interpreter again."""
+
+def _after_fork_in_child() -> None:
+    """Do the same, and have it said once that limiters from before are copies."""

@@ -5,12 +5,19 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict, PyString};
 
 use super::convert;
+use super::inherited::{Home, Made};
 use super::limits::Jail;
 use crate::access;
 
 /// At most `limit` accesses of a client in any `period`.
 #[pyclass(frozen, subclass, weakref, module = "tollbar.access")]
-pub(super) struct ClientAccess(access::ClientAccess);
+pub(super) struct ClientAccess(access::ClientAccess, Home);
+
+impl Made for ClientAccess {
+    fn home(&self) -> Home {
+        self.1
+    }
+}
 
 impl ClientAccess {
     #[inline]
@@ -46,7 +53,8 @@ impl ClientAccess {
         if let Some(lateness) = lateness {
             access = access.lateness(convert::duration("lateness", lateness)?);
         }
-        Ok(Self(access.max_clients(convert::max_keys("max_clients", max_clients, 1_000_000)?)?))
+        let access = access.max_clients(convert::max_keys("max_clients", max_clients, 1_000_000)?)?;
+        Ok(Self(access, Home::here()))
     }
 
     #[pyo3(signature = (client_id, access_time=None), text_signature = "($self, client_id, access_time=None)")]

@@ -3,8 +3,7 @@
 //! RUNS PER DECISION: one of the `fast` functions below; then the core's `charge_known` or `try_acquire`.
 //!
 //! Each method stays an ordinary pyo3 method: its name, signature, documentation, conversions and errors are
-//! pyo3's. When the module is imported, its descriptor is replaced by a copy in which only the entry point
-//! differs. A call with positional arguments of exactly the expected types is answered here; any other (keywords,
+//! pyo3's; `install` puts the entry in place. A call with positional arguments of exactly the expected types is answered here; any other (keywords,
 //! subclasses, bool, negative numbers, unknown accounts, errors) goes to the entry that pyo3 made, with the
 //! arguments untouched and nothing charged.
 //!
@@ -28,6 +27,7 @@ use pyo3::types::PyString;
 
 use super::access::ClientAccess;
 use super::granted;
+use super::inherited::Made;
 use super::limiter::Limiter;
 use super::rate_limiter::RateLimiter;
 use super::refused;
@@ -35,12 +35,12 @@ use super::token_bucket::TokenBucket;
 use crate::limiter::Outcome;
 use crate::ticks;
 
-type Entry = ffi::PyCFunctionFastWithKeywords;
-type Object = *mut ffi::PyObject;
+pub(super) type Entry = ffi::PyCFunctionFastWithKeywords;
+pub(super) type Object = *mut ffi::PyObject;
 
 /// A method with a fast entry.
-trait Method {
-    type Class: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync;
+pub(super) trait Method {
+    type Class: PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync + Made;
     const NAME: &'static str;
 
     /// Where pyo3's own entry is kept.
@@ -54,7 +54,12 @@ trait Method {
     unsafe fn fast(py: Python<'_>, this: &Self::Class, args: &[Object], keywords: Object) -> Option<Object>;
 }
 
-unsafe extern "C" fn entry<M: Method>(slf: Object, args: *const Object, count: isize, keywords: Object) -> Object {
+pub(super) unsafe extern "C" fn entry<M: Method>(
+    slf: Object,
+    args: *const Object,
+    count: isize,
+    keywords: Object,
+) -> Object {
     let fast = || {
         // SAFETY: an interpreter calls its functions attached.
         let py = unsafe { Python::assume_attached() };
@@ -73,46 +78,6 @@ unsafe extern "C" fn entry<M: Method>(slf: Object, args: *const Object, count: i
     let slow = M::slow().get().expect("set before this entry is installed");
     // SAFETY: the same call, to the entry that was made for it.
     unsafe { slow(slf, args, count, keywords) }
-}
-
-/// Replaces the descriptor of one method; false if pyo3 made it in some way that is not known here.
-fn install<M: Method>(py: Python<'_>) -> PyResult<bool> {
-    let class = py.get_type::<M::Class>();
-    let old = class.getattr(M::NAME)?;
-    // SAFETY: comparing the types of live objects; a method descriptor's layout is public, its definition was made
-    // by pyo3 and lives for ever, and so does the copy made here.
-    unsafe {
-        if !std::ptr::eq(old.get_type().as_type_ptr(), &raw const ffi::PyMethodDescr_Type) {
-            return Ok(false);
-        }
-        let definition = *(*old.as_ptr().cast::<ffi::PyMethodDescrObject>()).d_method;
-        if definition.ml_flags != ffi::METH_FASTCALL | ffi::METH_KEYWORDS {
-            return Ok(false);
-        }
-        if M::slow().set(definition.ml_meth.PyCFunctionFastWithKeywords).is_err() {
-            return Ok(true); // imported a second time
-        }
-        let mut copy = Box::new(definition);
-        copy.ml_meth = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry::<M> };
-        let made = ffi::PyDescr_NewMethod(class.as_type_ptr(), Box::into_raw(copy));
-        class.setattr(M::NAME, Bound::from_owned_ptr_or_err(py, made)?)?;
-    }
-    Ok(true)
-}
-
-/// Installs every fast entry and returns how many there are: one that is missing would only be slower, which no
-/// answer shows.
-pub(super) fn install_all(py: Python<'_>) -> PyResult<usize> {
-    let installed = [
-        install::<AcquireAccount>(py)?,
-        install::<TryAcquireAccount>(py)?,
-        install::<TryAcquireKey>(py)?,
-        install::<AcquireBucket>(py)?,
-        install::<TryAcquireBucket>(py)?,
-        install::<IsAllowed>(py)?,
-        install::<IsAllowedInCamelCase>(py)?,
-    ];
-    Ok(installed.into_iter().filter(|&installed| installed).count())
 }
 
 /// A key's bytes, if it is exactly a `str` that UTF-8 can hold.
@@ -209,7 +174,7 @@ unsafe fn account_call<'a>(args: &[Object], keywords: Object, tokens_at: usize) 
 }
 
 /// `RateLimiter.acquire(account_email, account=None, tokens=1)`
-struct AcquireAccount;
+pub(super) struct AcquireAccount;
 
 impl Method for AcquireAccount {
     type Class = RateLimiter;
@@ -241,7 +206,7 @@ impl Method for AcquireAccount {
 }
 
 /// `RateLimiter.try_acquire(account_email, tokens=1, account=None)`
-struct TryAcquireAccount;
+pub(super) struct TryAcquireAccount;
 
 impl Method for TryAcquireAccount {
     type Class = RateLimiter;
@@ -271,7 +236,7 @@ impl Method for TryAcquireAccount {
 }
 
 /// `Limiter.try_acquire(key, cost=1)`
-struct TryAcquireKey;
+pub(super) struct TryAcquireKey;
 
 impl Method for TryAcquireKey {
     type Class = Limiter;
@@ -294,7 +259,7 @@ impl Method for TryAcquireKey {
 }
 
 /// `TokenBucket.acquire(tokens=1, timeout=1.0)`
-struct AcquireBucket;
+pub(super) struct AcquireBucket;
 
 impl Method for AcquireBucket {
     type Class = TokenBucket;
@@ -320,7 +285,7 @@ impl Method for AcquireBucket {
 }
 
 /// `TokenBucket.try_acquire(tokens=1)`
-struct TryAcquireBucket;
+pub(super) struct TryAcquireBucket;
 
 impl Method for TryAcquireBucket {
     type Class = TokenBucket;
@@ -361,7 +326,7 @@ unsafe fn is_allowed(this: &ClientAccess, args: &[Object], keywords: Object) -> 
     this.core().is_allowed(client, time).ok().map(truth)
 }
 
-struct IsAllowed;
+pub(super) struct IsAllowed;
 
 impl Method for IsAllowed {
     type Class = ClientAccess;
@@ -379,7 +344,7 @@ impl Method for IsAllowed {
     }
 }
 
-struct IsAllowedInCamelCase;
+pub(super) struct IsAllowedInCamelCase;
 
 impl Method for IsAllowedInCamelCase {
     type Class = ClientAccess;

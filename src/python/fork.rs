@@ -8,6 +8,8 @@
 //! a limiter is first shared with code that decides without the interpreter's lock (C, through a handle), nobody is alone
 //! any more, for good; see [`share`].
 //!
+//! In the child a limiter from before the fork is a copy, which is said there once; see `inherited`.
+//!
 //! Neither side ever waits for the other with the interpreter held: a batch that meets a fork simply
 //! keeps the interpreter.
 
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+
+use super::inherited;
 
 /// Bit 0: a limiter was shared. The rest counts batches, so in steps of two.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -68,9 +72,8 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let Some(at_fork) = py.import("os")?.getattr_opt("register_at_fork")? else { return Ok(()) };
     let hooks = PyDict::new(py);
     hooks.set_item("before", wrap_pyfunction!(before_fork, module)?)?;
-    let after = wrap_pyfunction!(after_fork, module)?;
-    hooks.set_item("after_in_parent", &after)?;
-    hooks.set_item("after_in_child", after)?;
+    hooks.set_item("after_in_parent", wrap_pyfunction!(after_fork, module)?)?;
+    hooks.set_item("after_in_child", wrap_pyfunction!(after_fork_in_child, module)?)?;
     at_fork.call((), Some(&hooks)).map(|_| ())
 }
 
@@ -86,4 +89,10 @@ fn before_fork(py: Python<'_>) {
 #[pyfunction(name = "_after_fork")]
 fn after_fork() {
     FORKING.store(false, Ordering::SeqCst);
+}
+
+#[pyfunction(name = "_after_fork_in_child")]
+fn after_fork_in_child() {
+    after_fork();
+    inherited::forked();
 }

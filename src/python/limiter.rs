@@ -10,6 +10,7 @@ use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyList, PyString, PyTuple};
 
 use super::convert::{self, Cost};
 use super::decision::Decision;
+use super::inherited::{Home, Made};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
@@ -29,6 +30,13 @@ pub(super) struct Limiter {
     core: Arc<limiter::Limiter>,
     limits: Py<PyTuple>,
     policies: Policies,
+    home: Home,
+}
+
+impl Made for Limiter {
+    fn home(&self) -> Home {
+        self.home
+    }
 }
 
 impl Limiter {
@@ -149,7 +157,12 @@ impl Limiter {
             .when_full(convert::when_full(when_full)?)
             .clock(convert::clock(clock)?)
             .build()?;
-        Ok(Self { core: Arc::new(core), limits: limits.clone().unbind(), policies: Policies::new(policies)? })
+        Ok(Self {
+            core: Arc::new(core),
+            limits: limits.clone().unbind(),
+            policies: Policies::new(policies)?,
+            home: Home::here(),
+        })
     }
 
     #[getter]
@@ -164,6 +177,7 @@ impl Limiter {
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn decide(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
+        self.home.heed(key.py());
         Ok(Decision::new(self.core.decide_as(convert::key(key)?, cost.0, self.class(key)?)?))
     }
 
@@ -190,6 +204,7 @@ impl Limiter {
         lease: Option<&Bound<'_, PyAny>>,
         lost: &str,
     ) -> PyResult<Reservation> {
+        self.home.heed(key.py());
         let (lease, gives_back) = terms(lease, lost)?;
         let (name, class) = (convert::key(key)?, self.class(key)?);
         Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?))
@@ -197,6 +212,7 @@ impl Limiter {
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
+        self.home.heed(py);
         refuse_text(keys)?;
         if !self.policies.is_none() {
             return self.try_acquire_each(keys, cost.0);
@@ -221,6 +237,7 @@ impl Limiter {
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
+        self.home.heed(keys.py());
         refuse_text(keys)?;
         let (keys, classes) = self.classed(keys)?;
         let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;

@@ -20,6 +20,8 @@ mod entry;
 mod exceeded;
 mod fork;
 mod granted;
+mod inherited;
+mod install;
 mod interpreter;
 mod limiter;
 mod limits;
@@ -80,5 +82,5 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     granted::prepare(py)?;
     refused::prepare(py)?;
     answered::prepare(py)?;
-    module.setattr("_fast_entries", entry::install_all(py)?)
+    module.setattr("_fast_entries", install::install_all(py)?)
 }

@@ -13,6 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyString, PyType};
 
 use super::convert;
+use super::inherited::Home;
 use super::parked::{CHUNK_NS, Call};
 use crate::pacing::{Joined, Look, Pacer, Permit, Ticket};
 use crate::parker::Parker;
@@ -23,7 +24,7 @@ const KEY: &[u8] = b"";
 
 /// So many requests in any second of a server.
 #[pyclass(frozen, subclass, weakref, module = "tollbar.pacing")]
-pub(super) struct Pacing(Pacer);
+pub(super) struct Pacing(Pacer, Home);
 
 #[pymethods]
 impl Pacing {
@@ -52,10 +53,11 @@ impl Pacing {
         if let Some(headroom) = headroom_ms {
             pacer = pacer.headroom(milliseconds("headroom_ms", headroom)?);
         }
-        Ok(Self(pacer))
+        Ok(Self(pacer, Home::here()))
     }
 
     fn _turn(slf: &Bound<'_, Self>, timeout_ms: &Bound<'_, PyAny>) -> PyResult<Turn> {
+        slf.get().1.heed(slf.py());
         let timeout = timeout("timeout_ms", timeout_ms)?;
         Ok(Turn { limiter: slf.clone().unbind(), timeout, stage: Mutex::new(Stage::New) })
     }

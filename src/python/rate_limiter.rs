@@ -11,6 +11,7 @@ use super::awaitable::Ready;
 use super::convert::{self, Tokens};
 use super::denial::{self, Refused};
 use super::fork;
+use super::inherited::{Home, Made};
 use super::refused;
 use super::token_bucket::{TokenBucket, state_dict};
 use crate::classes::ClassId;
@@ -27,6 +28,13 @@ pub(super) struct RateLimiter {
     messages_per_hour: u64,
     max_buckets: usize,
     track_created: bool,
+    home: Home,
+}
+
+impl Made for RateLimiter {
+    fn home(&self) -> Home {
+        self.home
+    }
 }
 
 type Account<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
@@ -114,13 +122,14 @@ impl RateLimiter {
 
     /// The account's bucket, made first if it is new; `None` if the table is full and `when_full` denies.
     fn bucket(&self, email: &Bound<'_, PyString>, account: Account<'_, '_>) -> PyResult<Option<TokenBucket>> {
+        self.home.heed(email.py());
         let key = convert::key(email)?;
         if let Some(bucket) = self.limiter.bucket(key)? {
-            return Ok(Some(TokenBucket(bucket)));
+            return Ok(Some(TokenBucket::of(bucket, self.home)));
         }
         let bucket = self.limiter.bucket_as(key, self.class(account)?)?;
         self.watch_forgiven(email.py());
-        Ok(bucket.map(TokenBucket))
+        Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home)))
     }
 
     fn watch_forgiven(&self, py: Python<'_>) {
@@ -190,7 +199,8 @@ impl RateLimiter {
             .build()
             .map_err(|error| convert::renamed(error, "max_keys", "max_buckets"))?;
         let exception = denial::exception_class(exception)?;
-        Ok(Self { limiter: Arc::new(limiter), reading, exception, messages_per_hour, max_buckets, track_created })
+        let (limiter, home) = (Arc::new(limiter), Home::here());
+        Ok(Self { limiter, reading, exception, messages_per_hour, max_buckets, track_created, home })
     }
 
     #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
@@ -300,7 +310,8 @@ impl RateLimiter {
     // What the views ask. A key that could never be in the table is simply not there, as in a dict.
 
     fn _bucket(&self, account_email: &Bound<'_, PyString>) -> PyResult<Option<TokenBucket>> {
-        Ok(self.limiter.bucket(convert::key(account_email)?).ok().flatten().map(TokenBucket))
+        let bucket = self.limiter.bucket(convert::key(account_email)?).ok().flatten();
+        Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home)))
     }
 
     fn _created_at<'py>(&self, account_email: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDateTime>>> {

@@ -8,12 +8,13 @@ use pyo3::{Borrowed, intern};
 use super::answered::{Usual, answered};
 use super::awaitable::Ready;
 use super::convert;
+use super::inherited::Home;
 use crate::history::{Limits, Plan, Planned, SendHistory};
 use crate::limit::Runs;
 
 /// Limits per minute, hour and day over logged sends.
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
-pub(super) struct SlidingWindow(SendHistory);
+pub(super) struct SlidingWindow(SendHistory, Home);
 
 /// An account as it is handed over: a dict as a rule, or any other mapping.
 struct Account<'a, 'py> {
@@ -151,11 +152,12 @@ impl SlidingWindow {
         let lease = lease.map(|lease| convert::duration("lease", lease)).transpose()?;
         let lease = lease.map(|nanos| nanos.div_ceil(1_000_000_000));
         let log_unlimited = convert::flag("log_unlimited", log_unlimited)?;
-        Ok(Self(SendHistory::new(convert::clock(clock)?, plan, lease, log_unlimited)?))
+        Ok(Self(SendHistory::new(convert::clock(clock)?, plan, lease, log_unlimited)?, Home::here()))
     }
 
     fn check_and_plan(&self, account: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = account.py();
+        self.1.heed(py);
         self.planned(account).or_else(|error| Ready::failed(py, error))
     }
 

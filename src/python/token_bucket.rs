@@ -6,6 +6,7 @@ use pyo3::types::{PyDateTime, PyDict};
 use super::awaitable::Ready;
 use super::convert::{self, Tokens};
 use super::fork;
+use super::inherited::{Home, Made};
 use crate::bucket::Bucket;
 use crate::limit::Rate;
 use crate::limiter::State;
@@ -14,7 +15,13 @@ use crate::policy::Policy;
 /// A token bucket that starts full.
 #[pyclass(frozen, subclass, weakref, eq, hash, module = "tollbar")]
 #[derive(PartialEq)]
-pub(super) struct TokenBucket(pub(super) Bucket);
+pub(super) struct TokenBucket(pub(super) Bucket, Home);
+
+impl Made for TokenBucket {
+    fn home(&self) -> Home {
+        self.1
+    }
+}
 
 impl std::hash::Hash for TokenBucket {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
@@ -32,6 +39,11 @@ pub(super) fn state_dict<'py>(py: Python<'py>, state: &State) -> PyResult<Bound<
 }
 
 impl TokenBucket {
+    /// An account of a limiter that was made there.
+    pub(super) fn of(bucket: Bucket, home: Home) -> Self {
+        Self(bucket, home)
+    }
+
     /// Takes tokens in a call from the interpreter.
     #[inline]
     pub(super) fn charged(&self, tokens: u64) -> bool {
@@ -51,7 +63,7 @@ impl TokenBucket {
         let capacity = convert::whole("capacity", capacity)?;
         let rate = Rate::per_second(convert::number("refill_rate", refill_rate)?, capacity)?;
         let policy = Policy::rate(rate).map_err(|error| convert::renamed(error, "burst", "capacity"))?;
-        Ok(Self(Bucket::new(policy, convert::clock(clock)?)))
+        Ok(Self(Bucket::new(policy, convert::clock(clock)?), Home::here()))
     }
 
     #[pyo3(signature = (tokens=Tokens(1), timeout=None), text_signature = "($self, tokens=1, timeout=1.0)")]

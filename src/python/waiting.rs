@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::convert;
+use super::inherited::Made;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
@@ -67,6 +68,7 @@ impl Waiting {
 
     /// Begins, once: the class that an unknown key gets.
     fn begin(&self, py: Python<'_>) -> PyResult<ClassId> {
+        self.limiter.get().home().heed(py);
         if !matches!(*self.stage.lock(), Stage::New) {
             return Err(PyRuntimeError::new_err("a slot serves one block; make another"));
         }

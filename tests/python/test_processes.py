@@ -9,14 +9,20 @@ import textwrap
 
 import pytest
 
+# `TOLLBAR_FORKS=500` for the long form.
+FORKS = int(os.environ.get("TOLLBAR_FORKS", "20"))
 
-def run(code: str, *, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+
+def run(
+    code: str, *, seconds: float = 60.0, environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter; the timeout is there only to end a hang."""
     return subprocess.run(
         [sys.executable, "-X", "dev", "-W", "ignore", "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=seconds,
+        env={**os.environ, **(environ or {})},
         check=False,
     )
 
@@ -24,7 +30,8 @@ def run(code: str, *, seconds: float = 60.0) -> subprocess.CompletedProcess[str]
 @pytest.mark.hazard("python-fork")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_forked_while_threads_acquire_goes_on_at_once():
-    done = run("""
+    done = run(
+        """
         import os, threading
         from tollbar import Limiter, Rate, RateLimiter
 
@@ -44,7 +51,7 @@ def test_a_child_forked_while_threads_acquire_goes_on_at_once():
         threads = [threading.Thread(target=acquire, args=(n,), daemon=True) for n in range(1, 5)]
         for thread in threads:
             thread.start()
-        for round in range(60):
+        for round in range(int(os.environ["FORKS"])):
             child = os.fork()
             if child == 0:
                 for key in batch:
@@ -59,7 +66,10 @@ def test_a_child_forked_while_threads_acquire_goes_on_at_once():
         for thread in threads:
             thread.join()
         print("done")
-    """)
+    """,
+        seconds=60.0 + FORKS,
+        environ={"FORKS": str(FORKS)},
+    )
     assert (done.stdout.strip(), done.returncode) == ("done", 0), done.stderr
 
 

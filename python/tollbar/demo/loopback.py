@@ -18,11 +18,14 @@ _CLOSING_SECONDS = 5.0
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: object) -> AsyncIterator[int]:
-    """Accept SMTP for `handler` on a free port of 127.0.0.1, which it gives, until the block ends."""
+async def serving(handler: object, *, idle_seconds: float = 300.0) -> AsyncIterator[int]:
+    """Accept SMTP for `handler` on a free port of 127.0.0.1, which it gives, until the block ends.
+
+    Who says nothing for `idle_seconds` is hung up on.
+    """
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(handler, hostname=HOSTNAME, ident="tollbar demo"), LOOPBACK, 0
+        lambda: SMTP(handler, hostname=HOSTNAME, ident="tollbar demo", timeout=idle_seconds), LOOPBACK, 0
     )
     try:
         yield server.sockets[0].getsockname()[1]
