@@ -1,12 +1,12 @@
 //! Accesses of clients, timeouts included, against an oracle that forgets nothing and counts everything.
 
+mod size;
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;
 use tollbar::limit::Jail;
 use tollbar::{ClientAccess, Clock};
-
-const CASES: u32 = 20_000;
 
 /// Rules in small numbers, so that every edge is met.
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ fn rules() -> impl Strategy<Value = Rules> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), ..ProptestConfig::default() })]
 
     /// Clients come and go, and the limiter forgets whom it can; nobody may notice.
     #[test]
@@ -133,6 +133,7 @@ proptest! {
         start in prop_oneof![Just(-100_i64), Just(0), Just(1_700_000_000_000_000_000)],
         steps in prop::collection::vec((prop_oneof![3 => 0_i64..4, 1 => 0_i64..120], 0_i64..40, 0_u8..6), 1..100),
     ) {
+        size::schedule();
         let access = rules.limiter().max_clients(places).unwrap();
         let mut oracles: HashMap<u8, Oracle> = HashMap::new();
         let (mut newest, mut given) = (start, i64::MIN);
@@ -164,6 +165,7 @@ proptest! {
         places in 1_usize..4,
         steps in prop::collection::vec((-150_i64..150, 0_u8..5), 1..100),
     ) {
+        size::schedule();
         let access = rules.limiter().max_clients(places).unwrap();
         let mut admitted: HashMap<u8, Vec<i64>> = HashMap::new();
         for (at, client) in steps {

@@ -2,6 +2,7 @@
 //! event and finds every time by trying.
 
 mod brute;
+mod size;
 
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use proptest::prelude::*;
 use tollbar::limit::Edge;
 use tollbar::{Clock, Decision, Limiter, ManualClock, NEVER, Plan, Policy, Reservation};
 
-const CASES: u32 = 20_000;
 const KEYS: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -183,10 +183,11 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_answer_is_that_of_the_oracle(policy in policy(), acts in prop::collection::vec(act(), 1..40)) {
+        size::schedule();
         let mut bench = Bench::new(&policy);
         for act in acts {
             bench.act(act);
