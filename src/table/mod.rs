@@ -265,4 +265,9 @@ impl Table {
 #[cfg(all(test, loom))]
 mod modelled;
 #[cfg(all(test, not(loom)))]
+mod replayed;
+#[cfg(test)]
+#[path = "../../tests/size/mod.rs"]
+mod size;
+#[cfg(all(test, not(loom)))]
 mod tests;
