@@ -48,9 +48,9 @@ struct Bench {
 }
 
 impl Bench {
-    /// Accounts that refill in [`REFILL`], and a quarter of the requests at once.
+    /// Accounts that refill in [`REFILL`], and give a part of what is asked of them.
     fn new(keys: u64, operations: u64) -> (Self, Vec<Admission>) {
-        let burst = (operations / keys / 4).max(20);
+        let burst = (operations / keys / 4).clamp(20, 2_000_000);
         let plan = Plan { max_keys: 10_000, when_full: WhenFull::Deny, notice_ms: Some(60_000), track_created: false };
         let table = Table::new(plan, Timeline::starting_now(Clock::Monotonic));
         let rate = Rate::new(burst, REFILL / PER_NANO).burst(burst);
