@@ -4,7 +4,7 @@ TOOLS  := .venv/tools
 DEMO   := .venv/demo
 RELEASE := build.rs $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: help demo demo-client test lint bench bench-guard packaging clean
+.PHONY: help demo demo-client test proof lint bench bench-guard packaging clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -18,6 +18,9 @@ demo-client: $(DEMO)/.ready  ## clients of an exchange that limits them, beside 
 
 test:  ## everything: lints, Rust, packages, and the suite on every CPython that is here
 	$(PYTHON) tests/everywhere.py
+
+proof: $(TOOLS)/.ready  ## each guarantee of the README and a check of it, as a table; PROOF=short|usual|long
+	$(TOOLS)/bin/python tests/proof.py $(PROOF_ARGS)
 
 lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	cargo fmt --check

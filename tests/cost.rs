@@ -50,9 +50,9 @@ fn a_million_decisions_on_known_keys_allocate_nothing() {
     for key in &keys {
         limiter.try_acquire(key.as_bytes(), 1).unwrap();
     }
+    let rounds = size::of(1_000, 10_000);
     let before = asked();
     let mut allowed = 0;
-    let rounds = size::of(1_000, 10_000);
     for _ in 0..rounds {
         for key in &keys {
             allowed += u32::from(limiter.try_acquire(key.as_bytes(), 1).unwrap());
