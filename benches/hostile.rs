@@ -33,7 +33,7 @@ fn key(words: [u64; 2]) -> Key {
     key
 }
 
-/// SplitMix64's numbers.
+/// `SplitMix64`'s numbers.
 fn mixed(at: u64) -> u64 {
     let mixed = at.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -50,7 +50,7 @@ fn fx(words: [u64; 2]) -> u64 {
 
 /// The second word undoes what the first has done: all of these have one `FxHash`.
 fn alike_under_fx() -> Vec<Key> {
-    let chosen = |first: u64| [first, first.wrapping_mul(FX).rotate_left(5) ^ 42];
+    let chosen = |first: u64| [first, first.wrapping_mul(FX).rotate_left(5) ^ 0x2a];
     let words: Vec<[u64; 2]> = (0..KEYS as u64).map(|at| chosen(mixed(at))).collect();
     assert!(words.iter().all(|&words| fx(words) == fx(chosen(0))));
     words.into_iter().map(key).collect()
@@ -92,7 +92,7 @@ fn holds(what: &str, ratio: f64, most: f64) -> bool {
 
 /// Rounds of which the medians are taken.
 fn rounds() -> u64 {
-    size::of(5, 30).max(5)
+    size::of(5, 15).max(5)
 }
 
 fn collide() -> bool {
@@ -120,15 +120,15 @@ fn beside(others: &Limiter, names: &[Key], charged: &Limiter, hot: &Key) -> (f64
     let mut took = Duration::ZERO;
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut charges = 0;
+            let mut made = 0;
             while !stop.load(Ordering::SeqCst) {
                 for _ in 0..64 {
                     black_box(charged.try_acquire(black_box(hot), 1).expect("a key"));
                 }
-                charges += 64;
+                made += 64;
                 ready.store(true, Ordering::SeqCst);
             }
-            count.store(charges, Ordering::SeqCst);
+            count.store(made, Ordering::SeqCst);
         });
         while !ready.load(Ordering::SeqCst) {
             thread::yield_now();

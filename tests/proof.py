@@ -29,6 +29,7 @@ SIZE = os.environ.get("PROOF") or "usual"
 # A check that hangs has failed.
 PATIENCE = {"short": 600, "usual": 1800, "long": 6 * 3600}
 LOOM = {"RUSTFLAGS": "--cfg loom", "CARGO_TARGET_DIR": str(ROOT / "target/loom")}
+SHUTTLE = {"RUSTFLAGS": "--cfg loom --cfg shuttle", "CARGO_TARGET_DIR": str(ROOT / "target/shuttle")}
 
 DID = re.compile(r"\bproof: (\d+) (.+)")
 RATIO = re.compile(r"\bratio: (.+)")
@@ -103,6 +104,10 @@ def rust(*which: str, **environment: str) -> Result:
 
 def loom() -> Result:
     return rust("--release", "--lib", "modelled", **LOOM)
+
+
+def shuttle() -> Result:
+    return rust("--release", "--lib", "shuffled", **SHUTTLE)
 
 
 def python(*files: str) -> Result:
@@ -187,6 +192,7 @@ def rows() -> list[Row]:
     inside("the same by the real clock, replayed", "src/table/replayed.rs", "table::replayed")
     add("the same in all interleavings", "src/table/modelled.rs", loom)
     by_rust("several limits", "composite_oracle", "composite_threads")
+    add("several limits, in random schedules", "src/limiter/shuffled.rs", shuttle)
     by_python("a cancel never mints", "test_reservations.py")
     by_rust("turns come in order", "waiting")
     by_python("turns come in order", "test_waiting.py")
@@ -218,6 +224,7 @@ def build() -> bool:
     commands: list[tuple[list[str | Path], dict[str, str]]] = [
         (["cargo", "test", "--quiet", "--no-run", "--lib", "--tests"], {}),
         (["cargo", "test", "--quiet", "--no-run", "--release", "--lib"], LOOM),
+        (["cargo", "test", "--quiet", "--no-run", "--release", "--lib"], SHUTTLE),
     ]
     for command, environment in commands:
         if subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode:

@@ -262,7 +262,7 @@ impl Table {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, loom, not(shuttle)))]
 mod modelled;
 #[cfg(all(test, not(loom)))]
 mod replayed;

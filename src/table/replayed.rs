@@ -81,7 +81,7 @@ impl Bench {
             0 => self.burst / 2,
             small => 1 + small % 3,
         };
-        (key, n, mixed >> 40 & 7 == 0)
+        (key, n, (mixed >> 40).is_multiple_of(8))
     }
 
     fn ask(&self, key: usize, n: u64, by_handle: bool) -> Answer {
