@@ -6,7 +6,7 @@ CARGO_C := .venv/cargo-c
 PREFIX ?= /usr/local
 RELEASE := build.rs $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: help demo demo-client test lint bench bench-guard packaging install-c clean
+.PHONY: help demo demo-client test proof lint bench bench-guard packaging install-c clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -20,6 +20,9 @@ demo-client: $(DEMO)/.ready  ## clients of an exchange that limits them, beside 
 
 test:  ## everything: lints, Rust, packages, and the suite on every CPython that is here
 	$(PYTHON) tests/everywhere.py
+
+proof: $(TOOLS)/.ready  ## each guarantee of the README and a check of it, as a table; PROOF=short|usual|long
+	$(TOOLS)/bin/python tests/proof.py $(PROOF_ARGS)
 
 lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	cargo fmt --check

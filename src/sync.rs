@@ -1,14 +1,22 @@
-//! The seam for the model checker: every lock and atomic that accounts are built of comes from here.
+//! The seam for the model checkers: every lock and atomic that accounts are built of comes from here.
 //!
-//! A build with `--cfg loom` swaps them for loom's; no other file mentions the checker.
+//! A build with `--cfg loom` swaps them for loom's, which tries all interleavings of small scenarios; with `--cfg shuttle`
+//! beside it for shuttle's, which tries random ones of larger scenarios.
+
+#[cfg(all(loom, not(shuttle)))]
+use loom as checker;
+#[cfg(shuttle)]
+use shuttle as checker;
 
 #[cfg(not(loom))]
-pub(crate) use parking_lot::Mutex;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use checker::sync::MutexGuard;
+#[cfg(loom)]
+pub(crate) use checker::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use modelled::Mutex;
 
@@ -87,16 +95,16 @@ pub(crate) fn keyed_hash() -> ahash::RandomState {
 
 #[cfg(loom)]
 mod modelled {
-    //! loom's locks behind `parking_lot`'s interface, which has no poisoning.
-    use loom::sync::MutexGuard;
+    //! The checker's locks behind `parking_lot`'s interface, which has no poisoning.
+    use super::checker::sync;
 
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
+            Self(sync::Mutex::new(value))
         }
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> sync::MutexGuard<'_, T> {
             self.0.lock().expect("no thread panics with the lock held")
         }
     }

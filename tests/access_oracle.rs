@@ -1,13 +1,12 @@
 //! Accesses of clients, timeouts included, against an oracle that forgets nothing and counts everything.
 
 mod accesses;
+mod size;
 
 use std::collections::HashMap;
 
 use accesses::{Answer, Oracle, Rules, ask};
 use proptest::prelude::*;
-
-const CASES: u32 = 20_000;
 
 fn rules() -> impl Strategy<Value = Rules> {
     let jail = prop::option::weighted(0.7, (1_u64..5, 1_u64..30, 1_u64..40, 1_u32..4));
@@ -20,7 +19,7 @@ fn rules() -> impl Strategy<Value = Rules> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), ..ProptestConfig::default() })]
 
     /// Clients come and go, and the limiter forgets whom it can; nobody may notice.
     #[test]
@@ -30,6 +29,7 @@ proptest! {
         start in prop_oneof![Just(-100_i64), Just(0), Just(1_700_000_000_000_000_000)],
         steps in prop::collection::vec((prop_oneof![3 => 0_i64..4, 1 => 0_i64..120], 0_i64..40, 0_u8..6), 1..100),
     ) {
+        size::schedule();
         let access = rules.limiter().max_clients(places).unwrap();
         let mut oracles: HashMap<u8, Oracle> = HashMap::new();
         let (mut newest, mut given) = (start, i64::MIN);
@@ -61,6 +61,7 @@ proptest! {
         places in 1_usize..4,
         steps in prop::collection::vec((-150_i64..150, 0_u8..5), 1..100),
     ) {
+        size::schedule();
         let access = rules.limiter().max_clients(places).unwrap();
         let mut admitted: HashMap<u8, Vec<i64>> = HashMap::new();
         for (at, client) in steps {

@@ -2,13 +2,12 @@
 //! event and finds every time by trying.
 
 mod brute;
+mod size;
 
 use brute::Said;
 use brute::bench::{Act, Bench, KEYS};
 use proptest::prelude::*;
 use tollbar::limit::Edge;
-
-const CASES: u32 = 20_000;
 
 /// Times that often meet each other, and now and then just miss.
 fn time(most: u64) -> impl Strategy<Value = u64> {
@@ -58,10 +57,11 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_answer_is_that_of_the_oracle(policy in policy(), acts in prop::collection::vec(act(), 1..40)) {
+        size::schedule();
         let mut bench = Bench::new(&policy);
         for act in acts {
             bench.act(act);

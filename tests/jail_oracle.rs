@@ -1,9 +1,10 @@
 //! Timeouts against an oracle that keeps every denial; and a settled record against a fresh one.
 
+mod size;
+
 use proptest::prelude::*;
 use tollbar::limit::{Jail, Record};
 
-const CASES: u32 = 20_000;
 const START: u64 = 1_000;
 
 #[derive(Clone, Debug)]
@@ -73,7 +74,7 @@ impl Oracle {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), ..ProptestConfig::default() })]
 
     #[test]
     fn every_timeout_is_that_of_an_oracle_that_keeps_every_denial(
@@ -81,6 +82,7 @@ proptest! {
         lateness in 0_u64..30,
         steps in prop::collection::vec((prop_oneof![4 => 0_u64..6, 1 => 0_u64..300], 0_u64..30, 0_u8..12), 1..80),
     ) {
+        size::schedule();
         let (jail, mut record, mut oracle, mut newest) = (said.jail(), Record::default(), Oracle::default(), START);
         for (forward, back, release) in steps {
             newest += forward;
@@ -107,6 +109,7 @@ proptest! {
         before in prop::collection::vec(0_u64..60, 1..20),
         after in prop::collection::vec(0_u64..20, 1..20),
     ) {
+        size::schedule();
         let (jail, mut record, mut at) = (said.jail(), Record::default(), START);
         for pause in before {
             at += pause;

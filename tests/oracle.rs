@@ -1,5 +1,7 @@
 //! The rule and the limiter against an exact oracle in rational numbers.
 
+mod size;
+
 use std::sync::Arc;
 
 use num_bigint::BigInt;
@@ -9,8 +11,6 @@ use proptest::prelude::*;
 use tollbar::limit::{Migration, TokenBucket, Verdict};
 use tollbar::ticks::{PER_NANO, RANGE, SKEW};
 use tollbar::{Clock, Limiter, ManualClock, Policy, Rate};
-
-const CASES: u32 = 20_000;
 
 /// A bucket whose level is an exact fraction: level = min(B, level + elapsed / T).
 struct Exact {
@@ -72,10 +72,11 @@ fn pause(rule: &TokenBucket, share: u32) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), ..ProptestConfig::default() })]
 
     #[test]
     fn every_verdict_is_that_of_the_exact_bucket(rate in rates(), steps in steps(), start in 0_u64..1 << 60) {
+        size::schedule();
         let rule = rate.rule().unwrap();
         let (mut tat, mut now, mut exact) = (0, start, Exact::full(&rule, start));
         for (share, cost) in steps {
@@ -108,6 +109,7 @@ proptest! {
         between in 0_u64..50,
         wait in 0_u32..100_000,
     ) {
+        size::schedule();
         let rule = rate.rule().unwrap();
         let (n, between) = (1 + n % rule.burst(), between % (rule.burst() + 1));
         let start = 1 << 40;
@@ -134,6 +136,7 @@ proptest! {
     fn a_word_from_anywhere_locks_out_for_at_most_the_tolerance(
         rate in rates(), tat in 0_u64..RANGE, now in 0_u64..RANGE,
     ) {
+        size::schedule();
         let rule = rate.rule().unwrap();
         let clamped = rule.clamp(tat, now);
         prop_assert!(clamped <= now + rule.tolerance());
@@ -147,6 +150,7 @@ proptest! {
 
     #[test]
     fn migration_never_refills(from in rates(), to in rates(), owed in 0_u32..=1 << 16) {
+        size::schedule();
         let (from, to, now) = (from.rule().unwrap(), to.rule().unwrap(), 1 << 50);
         let tat = now + pause(&from, owed);
         for how in [Migration::AsIs, Migration::Proportional] {
@@ -166,6 +170,7 @@ proptest! {
 
     #[test]
     fn the_limiter_admits_no_more_than_the_bound_in_any_window(rate in rates(), steps in steps()) {
+        size::schedule();
         let rule = rate.rule().unwrap();
         let clock = Arc::new(ManualClock::new(0, 0));
         let policy = Policy::rate(rate).unwrap();

@@ -1,5 +1,7 @@
 //! Permits and the queue through random schedules, against an oracle that knows when each request was under way.
 
+mod size;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::Wake;
@@ -8,7 +10,6 @@ use proptest::prelude::*;
 use tollbar::pacing::{Joined, Look, Permit, Ticket};
 use tollbar::{Clock, ManualClock, Pacer};
 
-const CASES: u32 = 20_000;
 const WINDOW: u64 = 100;
 const KEY: &[u8] = b"key";
 
@@ -200,7 +201,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), ..ProptestConfig::default() })]
 
     /// Never one too many by what is certain; nobody who can go is left waiting; and in the end every permit is there.
     #[test]
@@ -208,6 +209,7 @@ proptest! {
         permits in 1_usize..5,
         steps in prop::collection::vec(step(), 1..120),
     ) {
+        size::schedule();
         let mut model = Model::new(permits);
         for step in &steps {
             model.take(step);
@@ -242,6 +244,7 @@ proptest! {
         leavers in prop::collection::vec(prop::bool::weighted(0.2), 1..40),
         trips in prop::collection::vec(1_u64..80, 40),
     ) {
+        size::schedule();
         let mut model = Model::new(permits);
         for _ in 0..permits {
             model.take(&Step::Try);

@@ -1,13 +1,19 @@
 //! Eight threads at full speed: exactly what the bound allows, never one more, and nothing lost.
 
+mod size;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
 use tollbar::{Bucket, Clock, Limiter, ManualClock, Policy, Rate, WhenFull};
 
 const THREADS: usize = 8;
-const TRIES: usize = 250_000;
 const SECOND: u64 = 1_000_000_000;
+
+/// How often each thread asks.
+fn tries() -> usize {
+    usize::try_from(size::of(250_000, 2_500_000)).unwrap()
+}
 
 fn limiter(max_keys: usize, when_full: WhenFull) -> (Arc<Limiter>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(0, 0));
@@ -38,17 +44,18 @@ fn exactly_the_burst_on_one_key_and_on_64_and_again_after_idling() {
     for keys in [1, 64] {
         let (limiter, clock) = limiter(1000, WhenFull::Deny);
         let names: Vec<String> = (0..keys).map(|key| format!("user{key}@example.org")).collect();
-        let tries = |thread: usize| {
+        let passing = |thread: usize| {
             let passes = |i: usize| limiter.try_acquire(names[(i + thread) % keys].as_bytes(), 1).unwrap();
-            (0..TRIES).filter(|&i| passes(i)).count() as u64
+            (0..tries()).filter(|&i| passes(i)).count() as u64
         };
-        // 2,000,000 tries against 10,000 tokens a key.
-        assert_eq!(together(tries), 10_000 * keys as u64);
+        // 2,000,000 tries or more against 10,000 tokens a key.
+        assert_eq!(together(passing), 10_000 * keys as u64);
         clock.advance_ns(10 * SECOND.cast_signed());
-        assert_eq!(together(tries), 10_000 * keys as u64);
+        assert_eq!(together(passing), 10_000 * keys as u64);
         let stats = limiter.stats();
         assert_eq!(stats.allowed, 20_000 * keys as u64);
-        assert_eq!(stats.allowed + stats.denied, (2 * THREADS * TRIES) as u64);
+        assert_eq!(stats.allowed + stats.denied, (2 * THREADS * tries()) as u64);
+        size::did(stats.allowed + stats.denied, "tries");
     }
 }
 
@@ -59,7 +66,7 @@ fn exactly_the_burst_while_the_clock_moves() {
     assert!(limiter.try_acquire(b"a", 1).unwrap());
     let admitted = together(|thread| {
         let mut admitted = u64::from(thread == 0);
-        for _ in 0..TRIES {
+        for _ in 0..tries() {
             if thread == 0 {
                 clock.advance_ns(1000);
             }
@@ -67,11 +74,14 @@ fn exactly_the_burst_while_the_clock_moves() {
         }
         admitted
     });
-    // 250,000 microseconds at a token a millisecond: 250 more than the burst at the very most, and
+    // A microsecond a try at a token a millisecond: so many more than the burst at the very most, and
     // whoever is still refused at the end was refused by an up-to-date reading.
-    assert!(admitted <= 10_250, "{admitted}");
+    let most = 10_000 + tries() as u64 / 1000;
+    assert!(admitted <= most, "{admitted}");
     let rest = (0..20_000).filter(|_| limiter.try_acquire(b"a", 1).unwrap()).count() as u64;
-    assert_eq!(admitted + rest, 10_250);
+    assert_eq!(admitted + rest, most);
+    let stats = limiter.stats();
+    size::did(stats.allowed + stats.denied, "tries");
 }
 
 #[test]
@@ -86,10 +96,12 @@ fn a_handle_and_the_table_charge_the_same_account() {
         let passes = |_: &usize| {
             if thread % 2 == 0 { bucket.try_acquire(1) } else { limiter.try_acquire(b"a", 1).unwrap() }
         };
-        (0..TRIES).filter(passes).count() as u64
+        (0..tries()).filter(passes).count() as u64
     });
     assert_eq!(admitted, 10_000);
-    assert_eq!(together(|_| (0..TRIES).filter(|_| own.try_acquire(1)).count() as u64), 10_000);
+    let stats = limiter.stats();
+    size::did(stats.allowed + stats.denied, "tries");
+    assert_eq!(together(|_| (0..tries()).filter(|_| own.try_acquire(1)).count() as u64), 10_000);
 }
 
 // HAZARD race-evict
@@ -102,7 +114,7 @@ fn threads_that_crowd_a_small_table_never_pass_more_than_an_account_may() {
             .collect();
         let admitted = together(|thread| {
             let mut admitted = 0;
-            for i in 0..TRIES / 5 {
+            for i in 0..tries() / 5 {
                 let stranger = format!("stranger{}", (i * 31 + thread * 7919) % 1000);
                 limiter.try_acquire(stranger.as_bytes(), 1).unwrap();
                 admitted += u64::from(limiter.try_acquire(format!("held{}", i % 8).as_bytes(), 1).unwrap());
@@ -115,6 +127,8 @@ fn threads_that_crowd_a_small_table_never_pass_more_than_an_account_may() {
         assert_eq!(admitted, 8 * 10_000, "{when_full:?}: held accounts are not forgiven");
         assert!(held.iter().all(|bucket| !bucket.try_acquire(1)));
         assert!(limiter.len() <= 100 + THREADS, "{}", limiter.len());
-        assert!(limiter.stats().most_looks <= tollbar::LOOKS_PER_INSERTION);
+        let stats = limiter.stats();
+        assert!(stats.most_looks <= tollbar::LOOKS_PER_INSERTION);
+        size::did(stats.allowed + stats.denied + stats.full, "tries");
     }
 }

@@ -1,5 +1,7 @@
 //! Several keys together or none: nothing half taken, nothing lost, nobody stuck, whatever others do meanwhile.
 
+mod size;
+
 use std::sync::Arc;
 
 use tollbar::{Clock, Limiter, ManualClock, Migration, NEVER, Policy, Rate, Reason, WhenFull};
@@ -91,8 +93,9 @@ fn a_full_table_answers_as_declared() {
 /// Every order of the keys, single charges and handles beside them: the tokens of each key go exactly once.
 #[test]
 fn eight_threads_in_all_orders_take_exactly_what_there_is() {
-    const TOKENS: u64 = 60_000;
-    let (limiter, _) = limiter(TOKENS);
+    let turns = size::of(20_000, 200_000);
+    let tokens = 3 * turns;
+    let (limiter, _) = limiter(tokens);
     let orders: [[&[u8]; 3]; 6] = [
         [b"x", b"y", b"z"],
         [b"x", b"z", b"y"],
@@ -108,17 +111,20 @@ fn eight_threads_in_all_orders_take_exactly_what_there_is() {
             .map(|at| {
                 let (limiter, order) = (limiter.clone(), orders[at]);
                 let passes = move || limiter.try_acquire_all(&order, 1).unwrap().decision.allowed;
-                scope.spawn(move || (0..20_000).filter(|_| passes()).count() as u64)
+                scope.spawn(move || (0..turns).filter(|_| passes()).count() as u64)
             })
             .collect();
         let single = limiter.clone();
-        let single = scope.spawn(move || (0..50_000).filter(|_| single.try_acquire(b"x", 1).unwrap()).count() as u64);
-        let handle = scope.spawn(|| (0..50_000).filter(|_| handle.try_acquire(1)).count() as u64);
+        let single =
+            scope.spawn(move || (0..turns * 5 / 2).filter(|_| single.try_acquire(b"x", 1).unwrap()).count() as u64);
+        let handle = scope.spawn(|| (0..turns * 5 / 2).filter(|_| handle.try_acquire(1)).count() as u64);
         all = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
         one = single.join().unwrap();
         held = handle.join().unwrap();
     });
     let left = [&b"x"[..], b"y", b"z"].map(|key| remaining(&limiter, key));
-    assert_eq!(left, [TOKENS - all - one, TOKENS - all - held, TOKENS - all]);
+    assert_eq!(left, [tokens - all - one, tokens - all - held, tokens - all]);
     assert!(left.contains(&0) && all > 0, "somebody was denied at last: {left:?}, {all} together");
+    let stats = limiter.stats();
+    size::did(stats.allowed + stats.denied, "requests");
 }

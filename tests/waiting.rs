@@ -1,5 +1,7 @@
 //! Waiting one's turn: in order, each as soon as its limits let it, nothing lost by those who leave, time moved by hand.
 
+mod size;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -213,10 +215,10 @@ fn changes_of_the_limits_reach_those_who_wait() {
 // HAZARD incident-herd
 #[test]
 fn many_waiters_are_served_in_order_and_woken_once_or_twice_each() {
-    const MANY: usize = 100_000;
+    let many = usize::try_from(size::of(100_000, 1_000_000)).unwrap();
     let (limiter, clock) = limiter(vec![Limit::rate(Rate::new(1_000, SECOND).burst(10)).unwrap()]);
     assert!(limiter.try_acquire(KEY, 10).unwrap());
-    let bells: Vec<Arc<Bell>> = (0..MANY).map(|_| Arc::default()).collect();
+    let bells: Vec<Arc<Bell>> = (0..many).map(|_| Arc::default()).collect();
     let one = Ask::new(1);
     let mut places: VecDeque<(usize, Place)> =
         bells.iter().map(|bell| waits(join(&limiter, one, bell)).0).enumerate().collect();
@@ -235,8 +237,9 @@ fn many_waiters_are_served_in_order_and_woken_once_or_twice_each() {
         }
         woken += bells[number].rung();
     }
-    assert_eq!(served, MANY);
-    assert!(woken <= 2 * MANY, "{woken} wakes");
+    assert_eq!(served, many);
+    assert!(woken <= 2 * many, "{woken} wakes");
+    size::did(served, "waiters");
 }
 
 #[derive(Clone, Debug)]
@@ -261,7 +264,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// However they come, look and leave: never over the limits, and in the end everybody who stayed was served.
     #[test]
@@ -270,6 +273,7 @@ proptest! {
         window in prop::option::of((4_u64..8, 3_u64..12)),
         acts in prop::collection::vec(act(), 1..60),
     ) {
+        size::schedule();
         let mut limits = vec![rate(burst)];
         limits.extend(window.map(|(limit, width)| Limit::window(limit, width * SECOND, Edge::HalfOpen).unwrap()));
         let (limiter, clock) = limiter(limits);

@@ -1,9 +1,9 @@
 //! Windows over a log against an oracle that keeps every event and counts.
 
+mod size;
+
 use proptest::prelude::*;
 use tollbar::limit::{Admission, Edge, Log, Window, admits};
-
-const CASES: u32 = 20_000;
 
 #[derive(Clone, Debug)]
 struct Said {
@@ -45,13 +45,14 @@ fn said() -> impl Strategy<Value = Said> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: size::schedules(), ..ProptestConfig::default() })]
 
     #[test]
     fn several_windows_over_one_log_decide_as_counting_does(
         said in prop::collection::vec(said(), 1..4),
         steps in prop::collection::vec((0_u64..12, 0_u64..4, any::<bool>()), 1..60),
     ) {
+        size::schedule();
         let windows: Vec<Window> = said.iter().map(Said::window).collect();
         let (mut log, mut events, mut now) = (Log::new(), Vec::new(), 50);
         for (pause, n, forget) in steps {
@@ -86,6 +87,7 @@ proptest! {
         said in said(),
         steps in prop::collection::vec((0_u64..150, 1_u64..4, 0_u8..8), 1..120),
     ) {
+        size::schedule();
         let (window, mut log, mut events, mut oldest) = (said.window(), Log::new(), Vec::new(), 0);
         for (stamp, n, forget) in steps {
             let stamp = stamp.max(oldest);
@@ -110,6 +112,7 @@ proptest! {
         said in said(),
         steps in prop::collection::vec((-9_i64..12, 1_u64..4), 1..60),
     ) {
+        size::schedule();
         let (window, mut log, mut events, mut now) = (said.window(), Log::new(), Vec::new(), 500_u64);
         for (step, n) in steps {
             now = now.saturating_add_signed(step);

@@ -373,3 +373,6 @@ fn check(key: &[u8]) -> Result<&[u8], Error> {
 fn too_long(key: &[u8]) -> Error {
     Error::KeyTooLong(key.len())
 }
+
+#[cfg(all(test, shuttle))]
+mod shuffled;

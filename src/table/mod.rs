@@ -262,7 +262,12 @@ impl Table {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, loom, not(shuttle)))]
 mod modelled;
+#[cfg(all(test, not(loom)))]
+mod replayed;
+#[cfg(test)]
+#[path = "../../tests/size/mod.rs"]
+mod size;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -9,11 +9,12 @@
 //! the standard library's `OnceLock` orders, which is not modelled.
 
 use std::sync::Arc as StdArc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Absent, Answer, NoPlace, Plan, Table, WhenFull};
+use super::{Absent, Answer, NoPlace, Plan, Table, WhenFull, size};
 use crate::account::Terms;
 use crate::classes::ClassId;
 use crate::clock::{Clock, ManualClock, Timeline};
@@ -56,7 +57,14 @@ const BOUND: usize = 5;
 fn explore(preemptions: usize, scenario: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
-    model.check(scenario);
+    // The standard library's, so that counting is no step of the scenario.
+    let count = StdArc::new(AtomicU64::new(0));
+    let counted = count.clone();
+    model.check(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        scenario();
+    });
+    size::did(count.load(Ordering::SeqCst), &format!("interleavings, at most {preemptions} preemptions"));
 }
 
 #[test]

@@ -88,6 +88,9 @@ mod block {
 
     pub(in crate::table) struct Block<T>(*mut T, usize);
 
+    // SAFETY: it owns the boxed slice, and hands out no more than a pointer.
+    unsafe impl<T: Send> Send for Block<T> {}
+
     impl<T: Zeroed> Block<T> {
         pub(in crate::table) fn new(count: usize, _in_large_pages: bool) -> Self {
             let things: Box<[T]> = (0..count).map(|_| T::zero()).collect();

@@ -10,7 +10,7 @@ use super::memory::Slab;
 use super::probe::Probe;
 use super::slot::{Lost, Whose};
 use crate::classes::{ClassId, Classes};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::ticks::Ticks;
 
 pub(super) struct Stripe {
@@ -126,16 +126,11 @@ impl Stripe {
     }
 }
 
-#[cfg(not(loom))]
-type Guard<'a> = parking_lot::MutexGuard<'a, Inner>;
-#[cfg(loom)]
-type Guard<'a> = loom::sync::MutexGuard<'a, Inner>;
-
 /// A stripe whose lock is held: the only way to change what is in it.
 pub(super) struct Locked<'a> {
     index: &'a Index,
     slab: &'a Slab,
-    inner: Guard<'a>,
+    inner: MutexGuard<'a, Inner>,
 }
 
 impl Locked<'_> {
