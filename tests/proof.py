@@ -36,6 +36,8 @@ RATIO = re.compile(r"\bratio: (.+)")
 SEEN = re.compile(r"\bseen: (.+)")
 RUST_PASSED = re.compile(r"^test result: ok\. (\d+) passed", re.MULTILINE)
 PYTHON_PASSED = re.compile(r"\b(\d+) passed\b")
+INPUTS = re.compile(r"^--- (\w+)$|number_of_executed_units: (\d+)", re.MULTILINE)
+GO_PASSED = re.compile(r"^passed .* go: (.+)$", re.MULTILINE)
 
 
 @dataclass
@@ -110,10 +112,58 @@ def shuttle() -> Result:
     return rust("--release", "--lib", "shuffled", **SHUTTLE)
 
 
-def python(*files: str) -> Result:
+def python(*files: str, **environment: str) -> Result:
     """Run files of the Python suite on the interpreter that runs this, into which the package was built."""
     tests = [f"tests/python/{file}" for file in files]
-    return judged(*told([sys.executable, "-m", "pytest", "-q", *tests]), PYTHON_PASSED)
+    return judged(*told([sys.executable, "-m", "pytest", "-q", *tests], **environment), PYTHON_PASSED)
+
+
+def of(usual: int) -> str:
+    """So much, or ten times less or more."""
+    return str({"short": usual // 10, "usual": usual, "long": usual * 10}[SIZE])
+
+
+def fuzzed() -> Result:
+    """Give each target arbitrary input for a while, from the corpus that is kept on."""
+    seconds = of(60)
+    code, output = told([sys.executable, "tests/fuzz.py", "--seconds", seconds])
+    result = judged(code, output, None)
+    found = INPUTS.findall(output)
+    targets = [target for target, _ in found if target]
+    counts = [int(count) for _, count in found if count]
+    result.amounts = [f"{count:,} inputs to {name}" for name, count in zip(targets, counts, strict=False)]
+    if not code:
+        result.failure = "" if targets and len(targets) == len(counts) else "not every target was tried"
+    return result
+
+
+def from_c() -> Result:
+    return judged(*told([sys.executable, "tests/c/run.py"]), PYTHON_PASSED)
+
+
+def from_go() -> Result:
+    missing = [tool for tool in ("go", "pkg-config") if shutil.which(tool) is None]
+    if missing:
+        return Result(skipped=True, failure=f"{missing[0]} is not here")
+    code, output = told([sys.executable, "tests/go/run.py"])
+    result = judged(code, output, None)
+    result.amounts = GO_PASSED.findall(output)
+    if not code:
+        result.failure = "" if result.amounts else "nothing was tried"
+    return result
+
+
+def proxy() -> Result:
+    """A real proxy under clients that misbehave, which ends with 1 where anything is off."""
+    with tempfile.TemporaryDirectory() as folder:
+        told_by = Path(folder) / "proxy.json"
+        code, output = told([sys.executable, "-m", "examples.proxy", "--seconds", of(60), "--json", told_by])
+        result = judged(code, output, None)
+        if not code:
+            run = json.loads(told_by.read_text(encoding="utf-8"))
+            result.failure = ""
+            result.amounts = [f"{run['accounts']:,} accounts, {run['admitted']:,} messages exact"]
+    return result
 
 
 @cache
@@ -214,6 +264,15 @@ def rows() -> list[Row]:
     add("a hot key is its own affair", "benches/hostile.rs hot", partial(ratio, "hot"))
     by_python("answers as the original", "test_original.py")
     by_python("bad input does nothing", "test_keys.py", "test_rate_limiter.py")
+    anything = partial(python, "test_arbitrary.py", TOLLBAR_EXAMPLES=of(5_000))
+    add("no panic crosses the boundary", "tests/python/test_arbitrary.py", anything)
+    add("no panic crosses the boundary", "fuzz/fuzz_targets", fuzzed)
+    add("nothing from C is a crash", "tests/c", from_c)
+    add("the same from Go", "go", from_go)
+    forks = partial(python, "test_processes.py", TOLLBAR_FORKS=of(500))
+    add("each process its own budget", "tests/python/test_processes.py", forks)
+    by_python("each process its own budget", "test_forks.py", "test_servers.py")
+    add("exact in a real proxy, nothing left open", "examples/proxy", proxy)
     by_rust("one answer in every language", "vectors")
     by_python("each known hazard has its test", "test_hazards.py")
     return rows
