@@ -71,6 +71,13 @@ struct Life {
 }
 
 impl Life {
+    /// The account's word; anything at all where a part was read of one life and the other of the next, which no swap and no
+    /// second look will confirm.
+    #[inline]
+    fn tat(&self) -> Ticks {
+        self.stored.saturating_sub(self.shift)
+    }
+
     /// The account's word after a yes.
     #[allow(clippy::inline_always)] // as `Slot::take`
     #[inline(always)]
@@ -212,7 +219,7 @@ impl Slot {
         n: u64,
     ) -> Result<Charged, Lost> {
         let life = self.life(whose)?;
-        let (tat, rule) = (life.stored - life.shift, classes.get(life.class).rule());
+        let (tat, rule) = (life.tat(), classes.get(life.class).rule());
         let verdict = rule.decide(tat, coarse, n);
         let is_plain =
             coarse > 0 && matches!(verdict, Verdict::Deny(wait) if wait > SKEW) && !rule.is_ahead(tat, coarse);
@@ -232,7 +239,7 @@ impl Slot {
         n: u64,
     ) -> Result<Charged, Lost> {
         loop {
-            let tat = life.stored - life.shift;
+            let tat = life.tat();
             let verdict = classes.get(life.class).rule().decide(tat, now, n);
             match verdict {
                 // Eighteen years are over: nothing passes until time starts again from 0.
@@ -256,7 +263,7 @@ impl Slot {
         loop {
             let life = self.life(whose)?;
             if self.still(&life) {
-                return Ok((life.stored - life.shift, life.class));
+                return Ok((life.tat(), life.class));
             }
         }
     }
@@ -303,7 +310,7 @@ impl Slot {
     pub(super) fn die(&self, seen: Option<Ticks>) -> Option<(Ticks, ClassId)> {
         loop {
             let life = self.life(Whose::Anybody).ok()?;
-            let tat = life.stored - life.shift;
+            let tat = life.tat();
             if seen.is_some_and(|seen| seen != tat) {
                 return None;
             }

@@ -42,3 +42,12 @@ fn a_slot_that_was_lifted_too_far_is_not_used_again() {
     assert_eq!(slot.be_born(&probe, class(), 0, false), Err(()));
     assert_eq!(slot.be_born(&probe, class(), 20, false), Ok(false));
 }
+
+#[test]
+fn a_reading_of_two_lives_at_once_breaks_no_sum() {
+    // The word of a life without a lift, and the lift of the next: a thread that is held up in between reads that.
+    let class = ClassId::from_bits(0);
+    let torn = Life { stored: 5, shift: 9, class };
+    assert_eq!(torn.tat(), 0);
+    assert_eq!(Life { stored: 9, shift: 5, class }.tat(), 4);
+}
