@@ -19,7 +19,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::inherited;
+use super::{inherited, leaving};
 
 /// Bit 0: a limiter was shared. The rest counts batches, so in steps of two.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -41,7 +41,7 @@ pub(super) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
         drop(leave);
         return work();
     }
-    py.detach(move || {
+    leaving::outside(py, move || {
         let _leave = leave;
         work()
     })
@@ -95,4 +95,5 @@ fn after_fork() {
 fn after_fork_in_child() {
     after_fork();
     inherited::forked();
+    leaving::forked();
 }

@@ -23,6 +23,7 @@ mod granted;
 mod inherited;
 mod install;
 mod interpreter;
+mod leaving;
 mod limiter;
 mod limits;
 mod pacing;
@@ -60,6 +61,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     interpreter::refuse_subinterpreters()?;
     fork::register(module)?;
+    leaving::register(module)?;
     module.add_class::<access::ClientAccess>()?;
     module.add_class::<clock::ManualClock>()?;
     module.add_class::<decision::Decision>()?;

@@ -14,6 +14,7 @@ use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyString, PyType};
 
 use super::convert;
 use super::inherited::Home;
+use super::leaving;
 use super::parked::{CHUNK_NS, Call};
 use crate::pacing::{Joined, Look, Pacer, Permit, Ticket};
 use crate::parker::Parker;
@@ -243,7 +244,7 @@ impl Turn {
         let parker = Arc::new(Parker::new());
         if !self.start(py, || parker.clone().into())? {
             while let Some(nanos) = self.check(py)? {
-                py.detach(|| parker.park(Some(nanos.min(CHUNK_NS))));
+                leaving::outside(py, || parker.park(Some(nanos.min(CHUNK_NS))));
                 py.check_signals().inspect_err(|_| self.finish(false))?;
             }
         }

@@ -5,6 +5,8 @@ use std::task::Wake;
 
 use pyo3::prelude::*;
 
+use super::leaving;
+
 /// A parked thread looks for signals at least so often.
 pub(super) const CHUNK_NS: u64 = 100_000_000;
 
@@ -18,7 +20,7 @@ impl Wake for Call {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // Where the interpreter is ending, nobody waits.
-        Python::try_attach(|py| {
+        leaving::call(|py| {
             if let Err(error) = self.0.call0(py) {
                 error.write_unraisable(py, None);
             }

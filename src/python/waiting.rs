@@ -12,6 +12,7 @@ use pyo3::types::PyString;
 
 use super::convert;
 use super::inherited::Made;
+use super::leaving;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
@@ -142,7 +143,7 @@ impl Waiting {
                 Turn::TooLate(wait) => return Err(too_late(py, &self.key, wait)),
                 Turn::Gone => core.join(key, self.ask, class, parker.clone().into())?,
                 Turn::Wait(place, nanos) => {
-                    py.detach(|| parker.park(Some(nanos.unwrap_or(u64::MAX).min(CHUNK_NS))));
+                    leaving::outside(py, || parker.park(Some(nanos.unwrap_or(u64::MAX).min(CHUNK_NS))));
                     py.check_signals().inspect_err(|_| drop(core.leave(key, place)))?;
                     core.look(key, self.ask, place)?
                 }

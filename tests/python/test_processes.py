@@ -146,6 +146,23 @@ def test_a_debug_build_says_so():
 
 
 @pytest.mark.hazard("python-waiters")
+def test_an_exit_hook_may_wait():
+    done = run("""
+        import atexit
+        atexit.register(lambda: print(limiter.acquire_blocking("a"), asyncio.run(task())))
+        import asyncio
+        from tollbar import Limiter, Rate
+
+        limiter = Limiter(Rate(100, per=1, burst=1))
+        limiter.try_acquire("a")
+
+        async def task():
+            return await asyncio.gather(*(limiter.acquire("a") for _ in range(3)))
+    """)
+    assert (done.returncode, done.stdout) == (0, "True [True, True, True]\n"), done.stderr
+
+
+@pytest.mark.hazard("python-waiters")
 def test_a_process_ends_while_threads_and_tasks_wait():
     done = run("""
         import asyncio, threading
@@ -153,13 +170,13 @@ def test_a_process_ends_while_threads_and_tasks_wait():
 
         limiter = Limiter(Rate(1, per=10**6))
         limiter.try_acquire("a")
-        parked = threading.Barrier(3)
+        parked = threading.Barrier(21)
 
         def wait():
             parked.wait()
             limiter.acquire_blocking("a")
 
-        threads = [threading.Thread(target=wait, daemon=True) for _ in range(2)]
+        threads = [threading.Thread(target=wait, daemon=True) for _ in range(20)]
         for thread in threads:
             thread.start()
         parked.wait()
