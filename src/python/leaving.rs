@@ -1,8 +1,8 @@
 //! The interpreter's exit: nobody comes back into one that is ending, nor calls what is Python's.
 //!
-//! Up to CPython 3.13, a daemon thread that asks an ending interpreter for its lock is unwound by force, which no frame of
+//! Up to Python 3.13, a daemon thread that asks an ending interpreter for its lock is unwound by force, which no frame of
 //! Rust below it survives: the process aborts. So once the exit has begun, whoever has worked outside stays outside, as
-//! CPython 3.14 has it, and nobody is woken any more; and the exit waits for those who are on their way.
+//! Python 3.14 has it, and nobody is woken any more; and the exit waits for those who are on their way.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
