@@ -115,6 +115,15 @@ static void *waits(void *with) {
     return NULL;
 }
 
+/* Whoever joins behind somebody has no time to look again at: then the thread above waits. */
+static void until_somebody_waits(tollbar_limiter by) {
+    tollbar_turn turn;
+    do {
+        SAME(tollbar_join(by, KEY("waited for"), NULL, 0, wakeups, 2, &turn, sizeof turn), TOLLBAR_WAITING);
+        SAME(tollbar_leave(turn.place), 1);
+    } while (turn.look_after_ns != TOLLBAR_NEVER);
+}
+
 static void *listens(void *with) {
     uint64_t token;
     while (tollbar_wakeups_next(*(tollbar_wakeups *)with, TOLLBAR_NEVER, &token, 1) >= 0) {
@@ -149,6 +158,7 @@ int main(void) {
     SAME(totals_of(limiter).keys, 2);
 
     threads[THREADS] = begin(waits, &patient);
+    until_somebody_waits(patient);
     threads[THREADS + 1] = begin(listens, &wakeups);
     for (int at = 0; at < THREADS; at++) {
         names[at] = at;
