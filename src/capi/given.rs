@@ -103,19 +103,16 @@ pub(super) fn wanted<T>(argument: &'static str, place: *mut T) -> Result<*mut T,
     if place.is_null() { Err(Fault::Null(argument)) } else { Ok(place) }
 }
 
-/// A structure that may grow: as much of it as the caller knows is written, and what he knows beyond it is made 0.
-unsafe fn put_sized<T>(which: &'static str, place: *mut T, size: usize, first: usize, value: &T) -> Result<(), Fault> {
-    if place.is_null() {
-        return Ok(());
-    }
-    if size < first || size > types::LARGEST {
-        return Err(Fault::Size(which));
-    }
-    let known = size.min(size_of::<T>());
-    // SAFETY: not NULL, and room for `size` bytes by the conventions; `known` is not beyond either end.
-    unsafe {
-        ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place.cast(), known);
-        place.cast::<u8>().add(known).write_bytes(0, size - known);
+/// A structure that may grow: it is written, and what a newer caller knows beyond it is made 0.
+unsafe fn put_sized<T>(which: &'static str, place: *mut T, size: usize, value: &T) -> Result<(), Fault> {
+    can_put(which, place, size)?;
+    if !place.is_null() {
+        let known = size_of::<T>();
+        // SAFETY: not NULL, and room for `size` bytes by the conventions, which are at least as many as are known.
+        unsafe {
+            ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place.cast(), known);
+            place.cast::<u8>().add(known).write_bytes(0, size - known);
+        }
     }
     Ok(())
 }
@@ -144,7 +141,7 @@ pub(super) unsafe fn put_decision(place: *mut Decision, size: usize, told: &deci
         copy_text(name, &mut decision.limit);
     }
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized("tollbar_decision", place, size, size_of::<Decision>(), &decision) }
+    unsafe { put_sized("tollbar_decision", place, size, &decision) }
 }
 
 const fn reason(reason: decision::Reason) -> i32 {
@@ -174,13 +171,13 @@ pub(super) fn reason_word(number: i32) -> &'static CStr {
 /// Writes what a waiter found.
 pub(super) unsafe fn put_turn(place: *mut Turn, size: usize, turn: &Turn) -> Result<(), Fault> {
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized("tollbar_turn", place, size, size_of::<Turn>(), turn) }
+    unsafe { put_sized("tollbar_turn", place, size, turn) }
 }
 
 /// Writes totals.
 pub(super) unsafe fn put_totals(place: *mut Totals, size: usize, totals: &Totals) -> Result<(), Fault> {
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized("tollbar_totals", place, size, size_of::<Totals>(), totals) }
+    unsafe { put_sized("tollbar_totals", place, size, totals) }
 }
 
 /// What is asked for by a waiter; NULL is the usual.

@@ -72,12 +72,7 @@ impl fmt::Display for Fault {
 #[inline]
 pub(super) fn guard(work: impl FnOnce(&Inside) -> Result<i32, Fault>) -> i32 {
     let inside = Inside::enter();
-    // Whoever panics in here leaves nothing half done that a later call would see: the facade's own promise.
-    match catch_unwind(AssertUnwindSafe(|| work(&inside))) {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(fault)) => fault.status(),
-        Err(_) => types::TOLLBAR_ERROR_PANIC,
-    }
+    waiting(|| work(&inside))
 }
 
 /// The same, for calls that tell what was wrong in the caller's buffer.
@@ -93,7 +88,9 @@ pub(super) fn telling(told: super::given::Told, work: impl FnOnce(&Inside) -> Re
 }
 
 /// The same outside of the lane: for calls that wait.
+#[inline]
 pub(super) fn waiting(work: impl FnOnce() -> Result<i32, Fault>) -> i32 {
+    // Whoever panics in here leaves nothing half done that a later call would see: the facade's own promise.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(answer)) => answer,
         Ok(Err(fault)) => fault.status(),

@@ -106,7 +106,7 @@ impl Inside {
         if turn & 1 == 1 {
             return Self { lane, how: How::Again, here: PhantomData };
         }
-        // ORDERING: Relaxed, and a barrier for the compiler alone: the barrier for the processor is made by `others_left`
+        // ORDERING: Relaxed, and a barrier for the compiler alone: the barrier for the processor is made by `Crowd::now`
         // in the name of all threads, or here by `slowly`.
         lane.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);

@@ -22,10 +22,10 @@ pub(super) static LIMITERS: Handles<Held> = Handles::new(1);
 pub(super) static BUCKETS: Handles<Bucket> = Handles::new(2);
 pub(super) static POLICIES: Shelf<Mutex<Draft>> = Shelf::new(3);
 pub(super) static OPTIONS: Shelf<Mutex<Options>> = Shelf::new(4);
-pub(super) static CLOCKS: Shelf<Arc<ManualClock>> = Shelf::new(5);
+pub(super) static CLOCKS: Shelf<ManualClock> = Shelf::new(5);
 pub(super) static RESERVATIONS: Shelf<Reservation> = Shelf::new(6);
 pub(super) static PLACES: Shelf<Waiter> = Shelf::new(7);
-pub(super) static WAKEUPS: Shelf<Arc<Wakeups>> = Shelf::new(8);
+pub(super) static WAKEUPS: Shelf<Wakeups> = Shelf::new(8);
 
 /// A limiter by one of its handles.
 #[derive(Clone)]

@@ -1,7 +1,5 @@
 //! Chapter: a clock for tests, which stands still until it is moved.
 
-use std::sync::Arc;
-
 use crate::capi::given;
 use crate::capi::guard::guard;
 use crate::capi::objects::CLOCKS;
@@ -13,7 +11,7 @@ use crate::clock::ManualClock;
 pub unsafe extern "C" fn tollbar_clock_new(start_ns: u64, clock: *mut ClockHandle) -> i32 {
     guard(|_| {
         let place = given::wanted("clock", clock)?;
-        let id = CLOCKS.put(Arc::new(ManualClock::new(start_ns, 0)))?;
+        let id = CLOCKS.put(ManualClock::new(start_ns, 0))?;
         // SAFETY: the conventions.
         unsafe { given::put(place, ClockHandle { id }) };
         Ok(TOLLBAR_OK)

@@ -47,7 +47,7 @@ pub unsafe extern "C" fn tollbar_options_set(
 pub extern "C" fn tollbar_options_set_clock(options: OptionsHandle, clock: ClockHandle) -> i32 {
     guard(|_| {
         let clock = CLOCKS.get(clock.id)?;
-        OPTIONS.get(options.id)?.lock().clock = Clock::Manual(Arc::clone(&clock));
+        OPTIONS.get(options.id)?.lock().clock = Clock::Manual(clock);
         Ok(TOLLBAR_OK)
     })
 }

@@ -58,7 +58,7 @@ pub unsafe extern "C" fn tollbar_join(
         // SAFETY: the conventions.
         let (key, ask) = unsafe { (given::key(key, key_len)?, given::ask(ask, ask_size)?) };
         given::can_put("tollbar_turn", given::wanted("turn", turn)?, turn_size)?;
-        let bell = Bell { wakeups: WAKEUPS.get(wakeups.id)?.as_ref().clone(), token };
+        let bell = Bell { wakeups: WAKEUPS.get(wakeups.id)?, token };
         let waiter = Arc::new(Waiter::new(by(limiter)?, key, asked(ask)?, Arc::new(bell).into()));
         let found = waiter.join()?;
         let place = if matches!(found, Found::Wait(_)) { Some(PLACES.put_shared(waiter)?) } else { None };
@@ -95,7 +95,7 @@ pub extern "C" fn tollbar_leave(place: PlaceHandle) -> i32 {
 pub unsafe extern "C" fn tollbar_wakeups_new(wakeups: *mut WakeupsHandle) -> i32 {
     guard(|_| {
         let place = given::wanted("wakeups", wakeups)?;
-        let id = WAKEUPS.put(Arc::new(Wakeups::default()))?;
+        let id = WAKEUPS.put(Wakeups::default())?;
         // SAFETY: the conventions.
         unsafe { given::put(place, WakeupsHandle { id }) };
         Ok(TOLLBAR_OK)
@@ -153,7 +153,7 @@ fn by(limiter: LimiterHandle) -> Result<Held, Fault> {
 
 fn heard(wakeups: WakeupsHandle) -> Result<Arc<Wakeups>, Fault> {
     let _inside = Inside::enter();
-    Ok(WAKEUPS.get(wakeups.id)?.as_ref().clone())
+    WAKEUPS.get(wakeups.id)
 }
 
 fn asked(ask: Ask) -> Result<limiter::Ask, Fault> {
