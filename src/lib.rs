@@ -23,7 +23,7 @@
 //! Rooms call only downwards; a test reads the `use` lines.
 //!
 //! # Unsafe code
-//! Denied throughout, but for `clock::system` (one system call), the table's `pages` (memory that was never touched, and
+//! Denied throughout, but for the table's `pages` (memory that was never touched, and
 //! advice about it), `memory` and `index` (pointers into it, which is freed with the table and not before; and one
 //! prefetch, which reads nothing), `capi` (a C program's pointers), `extension` (a capsule around a static) and files of the
 //! Python face that say so: `interpreter`, calls that pyo3 has no safe form of; `entry`, the raw entries of the hot

@@ -10,25 +10,21 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod source {
+    use rustix::time::{ClockId, clock_gettime};
+
     use crate::ticks::PER_NANO;
 
-    /// What the kernel's clock `id` shows: seconds, and nanoseconds.
+    /// What a clock of the kernel's shows: seconds, and nanoseconds.
     #[inline]
-    fn parts(id: libc::clockid_t) -> (u64, u64) {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is a valid place for the result. The call fails only for a clock that does not exist,
-        // and Linux has had both since 2.6.32; `time` then stays 0, which can only make a limit stricter.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::clock_gettime(id, &raw mut time);
-        }
+    fn parts(id: ClockId) -> (u64, u64) {
+        let time = clock_gettime(id);
         // Since boot: not negative, whatever the width of the fields, and 2^64 ns are 584 years.
         #[allow(clippy::cast_sign_loss, clippy::cast_lossless)]
         return (time.tv_sec as u64, time.tv_nsec as u64);
     }
 
     #[inline]
-    fn read(id: libc::clockid_t) -> u64 {
+    fn read(id: ClockId) -> u64 {
         let (seconds, nanos) = parts(id);
         seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos)
     }
@@ -36,25 +32,25 @@ mod source {
     /// Spelled so that as little as may be is left to do once the clock has answered: a decision waits for this.
     #[inline]
     pub(in crate::clock) fn coarse_ticks_since(start_ns: u64) -> u64 {
-        let (seconds, nanos) = parts(libc::CLOCK_MONOTONIC_COARSE);
+        let (seconds, nanos) = parts(ClockId::MonotonicCoarse);
         let rest = nanos.wrapping_sub(start_ns).wrapping_mul(PER_NANO);
         seconds.wrapping_mul(1_000_000_000 * PER_NANO).wrapping_add(rest)
     }
 
     #[inline]
     pub(in crate::clock) fn precise_ns() -> u64 {
-        read(libc::CLOCK_MONOTONIC)
+        read(ClockId::Monotonic)
     }
 
     #[inline]
     pub(in crate::clock) fn coarse_ns() -> u64 {
-        read(libc::CLOCK_MONOTONIC_COARSE)
+        read(ClockId::MonotonicCoarse)
     }
 
     /// The wall clock as of the last tick: nanoseconds since 1970, and 0 before it.
     #[inline]
     pub(in crate::clock) fn coarse_unix_ns() -> u64 {
-        let nanos = read(libc::CLOCK_REALTIME_COARSE);
+        let nanos = read(ClockId::RealtimeCoarse);
         if i64::try_from(nanos).is_ok() { nanos } else { 0 }
     }
 }

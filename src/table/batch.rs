@@ -61,7 +61,7 @@ impl Table {
         let sought = self.sought(key, hash);
         let likely = self.likely(&sought);
         let take = |number| {
-            let (slot, whose) = (self.slab.slot(number), Whose::Key(&sought.probe));
+            let (slot, whose) = (self.slab.slot(number), Whose::Key(sought.probe));
             if ALONE {
                 slot.take_alone(whose, &self.classes, || now, n)
             } else {

@@ -13,7 +13,7 @@ impl Table {
     pub(crate) fn peek(&self, key: &[u8], n: u64, class: ClassId) -> Answer {
         let sought @ Sought { probe, home } = self.seek(key);
         for slot in self.stripes[home].index.candidates(&self.slab.segments, probe.hash) {
-            if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(&probe))
+            if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(probe))
                 && !self.is_cold(class)
             {
                 return self.judge(tat, self.time.now(), class, n);

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::{self, AtomicPtr};
 use std::sync::{Mutex, PoisonError};
 
 use super::STRIPES;
@@ -20,9 +20,11 @@ const SINGLE: usize = 4;
 
 /// Up to `capacity` things, `SIZE` in each chunk. A new one is all zeros, and its memory is untouched until then.
 pub(super) struct Chunks<T, const SIZE: usize> {
-    /// The first of `made` while it is the only one: where a thing of a small table lies follows from its number alone. Null
-    /// in a larger one, so that a processor foresees which way a search goes, whatever the number.
-    only: AtomicPtr<[T; SIZE]>,
+    /// `SIZE` while there is only the first chunk: where a thing of a small table lies follows from its number alone. 0
+    /// before, and in a larger one, so that a processor foresees which way a search goes, whatever the number.
+    few: atomic::AtomicUsize,
+    /// The first chunk, once `few` was anything but 0.
+    first: AtomicPtr<[T; SIZE]>,
     /// Null before they are made; then they lie in `blocks`.
     made: Box<[AtomicPtr<[T; SIZE]>]>,
     blocks: Mutex<Vec<Block<[T; SIZE]>>>,
@@ -36,8 +38,8 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
     /// For things that [`Chunks::add`] numbers.
     pub(super) fn new(capacity: usize) -> Self {
         let made = (0..capacity.div_ceil(SIZE)).map(|_| AtomicPtr::default()).collect();
-        let (only, blocks, used) = (AtomicPtr::default(), Mutex::default(), AtomicUsize::new(0));
-        Self { only, made, blocks, used, capacity, dense: true }
+        let (few, first) = (atomic::AtomicUsize::new(0), AtomicPtr::default());
+        Self { few, first, made, blocks: Mutex::default(), used: AtomicUsize::new(0), capacity, dense: true }
     }
 
     /// For things that are kept beside others, wherever those are, and only some of them.
@@ -48,7 +50,10 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
     /// The thing of a number that [`Chunks::add`] gave.
     #[inline]
     pub(super) fn get(&self, number: u32) -> &T {
-        let Some(thing) = self.made(number) else { not_given_out() };
+        if self.is_among_few(number) {
+            return self.one_of_few(number);
+        }
+        let Some(thing) = self.one_of_many(number) else { not_given_out() };
         thing
     }
 
@@ -63,13 +68,28 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
     /// The thing of any number, if it or one of its neighbours was ever asked for.
     #[inline]
     pub(super) fn made(&self, number: u32) -> Option<&T> {
-        let number = number as usize;
+        if self.is_among_few(number) { Some(self.one_of_few(number)) } else { self.one_of_many(number) }
+    }
+
+    #[inline]
+    fn is_among_few(&self, number: u32) -> bool {
         // ORDERING: Acquire, here and below, pairs with the Release stores in `make`: the chunk is there, and it is zeros.
-        let only = self.only.load(Ordering::Acquire);
-        if !only.is_null() && number < SIZE {
-            // SAFETY: a chunk in a block that is kept for as long as `self` is, and nobody ever has it mutably.
-            return unsafe { only.as_ref() }.map(|only| &only[number]);
-        }
+        (number as usize) < self.few.load(Ordering::Acquire)
+    }
+
+    /// Of a number of which `is_among_few` said yes.
+    #[inline]
+    fn one_of_few(&self, number: u32) -> &T {
+        // ORDERING: Relaxed; written before `few`, and never again.
+        let first = self.first.load(Ordering::Relaxed);
+        // SAFETY: `few` is `SIZE` at most, and was stored after `first`: a chunk in a block that is kept for as long as `self`
+        // is, and nobody ever has it mutably.
+        unsafe { &*first.cast::<T>().add(number as usize) }
+    }
+
+    #[inline]
+    fn one_of_many(&self, number: u32) -> Option<&T> {
+        let number = number as usize;
         let chunk = self.made.get(number / SIZE)?.load(Ordering::Acquire);
         // SAFETY: null, or a chunk as above.
         unsafe { chunk.as_ref() }.map(|chunk| &chunk[number % SIZE])
@@ -91,8 +111,11 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
             // ORDERING: Release, here and below, pairs with the Acquire loads in `made`.
             place.store(block.first().wrapping_add(offset), Ordering::Release);
         }
-        let only = if from == 0 && blocks.is_empty() { block.first() } else { std::ptr::null_mut() };
-        self.only.store(only, Ordering::Release);
+        let is_only = from == 0 && blocks.is_empty();
+        if is_only {
+            self.first.store(block.first(), Ordering::Release);
+        }
+        self.few.store(if is_only { SIZE } else { 0 }, Ordering::Release);
         blocks.push(block);
     }
 

@@ -174,7 +174,7 @@ impl Table {
     /// `None`: this is not the slot, or what is in it is decided about under the lock.
     #[inline]
     fn charge_slot(&self, sought: &Sought<'_>, number: u32, coarse: Ticks, n: u64) -> Option<Charge> {
-        let (slot, whose) = (self.slab.slot(number), Whose::Key(&sought.probe));
+        let (slot, whose) = (self.slab.slot(number), Whose::Key(sought.probe));
         let charged = slot.charge_by(whose, &self.classes, coarse, || self.time.now(), n).ok()?;
         let charge = Charge::of(charged, None);
         match charge.verdict {

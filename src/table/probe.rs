@@ -1,54 +1,126 @@
-//! A key on its way to a slot: its hash, and how its bytes are compared.
+//! A key on its way to a slot: its hash, and how its bytes are kept and compared.
 //!
-//! RUNS PER DECISION: [`Probe::new`], a few operations; and [`Probe::is_in`] for a slot with the same hash.
+//! RUNS PER DECISION: [`Probe::is_in`], for a slot with the same hash and a key of the same length.
+//!
+//! **How a key is kept.** Of more than 16 bytes: its first two words, its last two, which may overlap them, and the third
+//! where these leave a gap. Of 8 to 16: its first word and its last. Of fewer: one word with zeros behind. So a key of any
+//! usual length is compared by four loads of each side, without a loop and without looking at single bytes.
 
-use super::slot::{CLASS_AT, INLINE, KEY_WORDS, KIND_AT};
+use super::slot::{INLINE, KEY_WORDS};
 use crate::sync::{AtomicU64, Ordering};
 
-/// What no slot's `meta` is beside the class: a class's bit.
-const NO_SLOT: u64 = 1 << CLASS_AT;
+const WORD: usize = size_of::<u64>();
+/// Two words, those in front or those at the end.
+const TWO: usize = 2 * WORD;
 
 /// A key and its hash, ready to be compared.
 #[derive(Clone, Copy)]
 pub(super) struct Probe<'a> {
     pub(super) key: &'a [u8],
     pub(super) hash: u32,
-    /// What `meta` holds beside the class if the key is in the slot without a shift.
-    pub(super) plain: u64,
 }
 
 impl<'a> Probe<'a> {
     #[inline]
     pub(super) fn new(key: &'a [u8], hash: u32) -> Self {
-        let plain = if key.len() <= INLINE { u64::from(hash) | (key.len() as u64) << KIND_AT } else { NO_SLOT };
-        Self { key, hash, plain }
+        Self { key, hash }
     }
 
-    /// Whether these words keep the key, given that they keep one of its length.
+    /// Whether these words keep the key, given that they keep one of its length. No words keep one that is too long.
     #[inline]
     pub(super) fn is_in(&self, kept: &[AtomicU64; KEY_WORDS]) -> bool {
-        let (words, rest) = self.key.as_chunks::<8>();
         // ORDERING: Relaxed; the caller proves afterwards that what it read belongs together (`Slot::life`).
-        let same = |(own, word): (&AtomicU64, &[u8; 8])| own.load(Ordering::Relaxed) == u64::from_le_bytes(*word);
-        kept.iter().zip(words).all(same)
-            && (rest.is_empty() || kept[words.len()].load(Ordering::Relaxed) == last_word(self.key, rest))
+        let is = |at: usize, word: u64| kept[at].load(Ordering::Relaxed) == word;
+        let (key, len) = (self.key, self.key.len());
+        if len > TWO {
+            return is(0, word_at(key, 0))
+                && is(1, word_at(key, WORD))
+                && is(2, word_at(key, len - TWO))
+                && is(3, word_at(key, len - WORD))
+                && (len <= 2 * TWO || len <= INLINE && is(4, word_at(key, TWO)));
+        }
+        if len >= WORD {
+            return is(0, word_at(key, 0)) && is(1, word_at(key, len - WORD));
+        }
+        is(0, only_word(key))
     }
 
     /// The words that a slot keeps this key in.
     pub(super) fn words(&self) -> [u64; KEY_WORDS] {
-        let mut bytes = [0; INLINE];
-        let len = self.key.len().min(INLINE);
-        bytes[..len].copy_from_slice(&self.key[..len]);
-        std::array::from_fn(|at| u64::from_le_bytes(bytes[8 * at..8 * at + 8].try_into().expect("eight bytes")))
+        let mut words = [0; KEY_WORDS];
+        match self.key.len() {
+            0..WORD => words[0] = only_word(self.key),
+            len @ WORD..=TWO => (words[0], words[1]) = (word_at(self.key, 0), word_at(self.key, len - WORD)),
+            len => {
+                let third = if len > 2 * TWO { TWO } else { 0 };
+                words = [0, WORD, len - TWO, len - WORD, third].map(|at| word_at(self.key, at));
+                words[4] = if len > 2 * TWO { words[4] } else { 0 };
+            }
+        }
+        words
     }
 }
 
-/// The last 1 to 7 bytes of a key, as a slot's word holds them: with zeros behind. Read without a copy, of which the
-/// processor would have to wait for the end.
-#[inline]
-fn last_word(key: &[u8], rest: &[u8]) -> u64 {
-    if let Some(last) = key.last_chunk::<8>() {
-        return u64::from_le_bytes(*last) >> (64 - 8 * rest.len());
+/// The key of this length that these words keep.
+pub(super) fn kept_key(words: [u64; KEY_WORDS], len: usize) -> Vec<u8> {
+    let [first, second, before_last, last, third] = words.map(u64::to_le_bytes);
+    let mut key = match len {
+        0..WORD => first.to_vec(),
+        WORD..=TWO => [first, [0; WORD]].concat(),
+        _ => [first, second, third, [0; WORD], [0; WORD]].concat(),
+    };
+    key.truncate(len);
+    match len {
+        0..WORD => {}
+        WORD..=TWO => key[len - WORD..].copy_from_slice(&second),
+        _ => key[len - TWO..].copy_from_slice(&[before_last, last].concat()),
     }
-    rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+    key
+}
+
+#[inline]
+fn word_at(key: &[u8], at: usize) -> u64 {
+    key[at..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
+}
+
+/// Up to 7 bytes, with zeros behind. Read without a copy, of which the processor would have to wait for the end.
+#[inline]
+fn only_word(key: &[u8]) -> u64 {
+    key.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn kept(key: &[u8]) -> [AtomicU64; KEY_WORDS] {
+        Probe::new(key, 0).words().map(AtomicU64::new)
+    }
+
+    #[test]
+    fn a_key_of_any_length_comes_back_and_a_change_of_any_byte_shows() {
+        for len in 0..=INLINE {
+            let key: Vec<u8> = (1..).take(len).collect();
+            let kept = kept(&key);
+            assert_eq!(kept_key(Probe::new(&key, 0).words(), len), key);
+            assert!(Probe::new(&key, 0).is_in(&kept), "{len}");
+            for at in 0..len {
+                let mut other = key.clone();
+                other[at] ^= 0x80;
+                assert!(!Probe::new(&other, 0).is_in(&kept), "{at} of {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_keys_up_to_32_bytes_leave_room_for_a_shift() {
+        assert!((0..=32).all(|len| Probe::new(&vec![b'x'; len], 0).words()[KEY_WORDS - 1] == 0));
+        assert_ne!(Probe::new(&[b'x'; 33], 0).words()[KEY_WORDS - 1], 0);
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_slot_is_in_none() {
+        let long = [b'x'; INLINE + 1];
+        assert!(!Probe::new(&long, 0).is_in(&kept(&long[..INLINE])));
+    }
 }

@@ -25,7 +25,7 @@
 //! that lets one thread in at a time keeps it.
 
 use super::memory::prefetch;
-use super::probe::Probe;
+use super::probe::{Probe, kept_key};
 use crate::classes::{ClassId, Classes};
 use crate::limit::Verdict;
 use crate::sync::{AtomicU64, Ordering, fence, pause};
@@ -47,7 +47,6 @@ const INLINE_SHIFTED: usize = INLINE - 8;
 /// that a charge goes to the lock, where the waiters are. All others pay nothing for that.
 pub(super) const CLASS_AT: u32 = 32;
 pub(super) const KIND_AT: u32 = 56;
-const CLASS_MASK: u64 = 0xff_ffff << CLASS_AT;
 const SHIFTED: u64 = 0x40;
 /// The key is not in the slot (its shift is, even where it is 0): the stripe keeps it, and its account is found under
 /// the stripe's lock alone.
@@ -57,7 +56,7 @@ const LONG: u64 = SHIFTED | 0x3f;
 #[derive(Clone, Copy)]
 pub(super) enum Whose<'a> {
     /// The one of this key.
-    Key(&'a Probe<'a>),
+    Key(Probe<'a>),
     /// Whoever is there: the caller holds a pin, or the stripe's lock.
     Anybody,
 }
@@ -117,6 +116,7 @@ pub(super) struct Slot {
 impl Slot {
     /// Loads the word and what belongs to it. Only a swap of the word, or loading it again, proves that it does.
     #[inline]
+    #[allow(clippy::cast_possible_truncation)]
     fn life(&self, whose: Whose<'_>) -> Result<Life, Lost> {
         // ORDERING: Acquire pairs with the Release store in `be_born`: key, class and shift of this life, or of a
         // later one, are seen below. Those loads are Relaxed; see the head of the file, 2 and 3.
@@ -128,14 +128,13 @@ impl Slot {
         let meta = self.meta.load(Ordering::Relaxed);
         if let Whose::Key(probe) = whose {
             // The same hash, the same length, a shift or none; then the same bytes.
-            let differ = (meta & !CLASS_MASK) ^ probe.plain;
-            if differ & !(SHIFTED << KIND_AT) != 0 || !probe.is_in(&self.key) {
+            let len = meta >> KIND_AT & !SHIFTED;
+            if meta as u32 != probe.hash || len != probe.key.len() as u64 || !probe.is_in(&self.key) {
                 return Err(Lost::Other);
             }
         }
         // ORDERING: Relaxed, as the other loads here.
         let shift = if meta >> KIND_AT & SHIFTED != 0 { self.key[KEY_WORDS - 1].load(Ordering::Relaxed) } else { 0 };
-        #[allow(clippy::cast_possible_truncation)]
         let class = ClassId::from_bits((meta >> CLASS_AT) as u32 & 0xff_ffff);
         Ok(Life { stored, shift, class })
     }
@@ -182,9 +181,24 @@ impl Slot {
     }
 
     /// Another charge came first.
+    #[allow(clippy::inline_always)] // whatever is handed on by its address would be stored by those who come first, too
+    #[inline(always)]
+    fn take_again(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
+        match whose {
+            Whose::Key(probe) => self.take_again_as(probe.key, probe.hash, classes, now, n),
+            Whose::Anybody => self.take_until(whose, classes, now, n),
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    fn take_again(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
+    fn take_again_as(&self, key: &[u8], hash: u32, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
+        self.take_until(Whose::Key(Probe::new(key, hash)), classes, now, n)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_until(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Option<Charged> {
         loop {
             pause();
             let life = self.life(whose).ok()?;
@@ -295,14 +309,11 @@ impl Slot {
     pub(super) fn key(&self) -> Option<Vec<u8>> {
         // ORDERING: Relaxed; written under the lock that the caller holds.
         let kind = self.meta.load(Ordering::Relaxed) >> KIND_AT;
-        let word = |word: &AtomicU64| word.load(Ordering::Relaxed).to_le_bytes();
         if kind == LONG {
             return None;
         }
-        let len = usize::try_from(kind & !SHIFTED).expect("a short length");
-        let mut bytes: Vec<u8> = self.key.iter().flat_map(word).collect();
-        bytes.truncate(len);
-        Some(bytes)
+        let words = std::array::from_fn(|at| self.key[at].load(Ordering::Relaxed));
+        Some(kept_key(words, usize::try_from(kind & !SHIFTED).expect("a short length")))
     }
 
     /// Ends a life: no charge succeeds any more. Returns the account's word and class; `None` if somebody charged

@@ -22,10 +22,10 @@ fn a_slot_tells_keys_apart_and_words_only_rise() {
         stored = raw;
         assert_eq!(slot.look(Whose::Anybody), Ok((1000, class())));
         for (other, key) in keys.iter().enumerate() {
-            let found = slot.look(Whose::Key(&Probe::new(key, 5))).is_ok();
+            let found = slot.look(Whose::Key(Probe::new(key, 5))).is_ok();
             assert_eq!(found, other == life && life != 4, "{other} in life {life}");
         }
-        assert_eq!(slot.look(Whose::Key(&Probe::new(keys[life], 6))), Err(Lost::Other));
+        assert_eq!(slot.look(Whose::Key(Probe::new(keys[life], 6))), Err(Lost::Other));
         assert_eq!(slot.key().as_deref(), (life != 4).then_some(keys[life]));
         assert_eq!(slot.die(Some(999)), None);
         assert_eq!(slot.die(Some(1000)), Some((1000, class())));

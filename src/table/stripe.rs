@@ -137,7 +137,7 @@ impl Locked<'_> {
     /// The slot of a key. With the lock held, a miss is one.
     pub(super) fn find(&self, probe: &Probe<'_>) -> Option<u32> {
         self.index.candidates(&self.slab.segments, probe.hash).find(|&slot| {
-            match self.slab.slot(slot).look(Whose::Key(probe)) {
+            match self.slab.slot(slot).look(Whose::Key(*probe)) {
                 Ok(_) => true,
                 Err(Lost::Dead) => false,
                 Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),

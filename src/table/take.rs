@@ -28,7 +28,7 @@ impl Table {
         let likely = self.likely(&sought);
         let Some(number) = likely else { return Err(Trace { hash, likely, now: 0 }) };
         let slot = self.slab.slot(number);
-        let (whose, mut now) = (Whose::Key(&sought.probe), 0);
+        let (whose, mut now) = (Whose::Key(sought.probe), 0);
         let mut read = || {
             now = self.time.coarse();
             now

@@ -1,4 +1,5 @@
-//! Decisions on known keys: single ones, those of a held handle, and those of a batch.
+//! Decisions on known keys: single ones, those of a held handle, and those of a batch; and their parts alone, which
+//! say how much of a row is left to win.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use tollbar::Limiter;
 
 use crate::Extent;
 use crate::keys::{Order, shuffled_keys};
-use crate::sampling::{Row, sample, walk};
+use crate::parts::Parts;
+use crate::sampling::{Row, Samples, sample, walk};
 use crate::sides::{self, Governor};
 
 /// Keys of a batch.
@@ -83,6 +85,33 @@ fn handle(extent: &Extent, cores: &[CoreId], known: &Known) -> Value {
     Row { what: "held handle", keys: 1, order: Order::Uniform.name(), threads: cores.len() }.with(&samples)
 }
 
+/// What no decision can do without, with a search that costs nothing; and without a key, for a handle.
+fn parts(extent: &Extent, cores: &[CoreId], known: &Known) -> Vec<Value> {
+    let Known { keys, theirs, .. } = known;
+    let count = u32::try_from(keys.len()).expect("few keys");
+    let decisions = extent.decisions[usize::from(count >= MANY)];
+    let (parts, order) = (Parts::new(keys), Order::Uniform.visits(count, decisions, 1));
+    let (parts, order) = (&parts, &order);
+    let row = |what, samples: &Samples| {
+        Row { what, keys: count, order: Order::Uniform.name(), threads: cores.len() }.with(samples)
+    };
+    let against = |ours: &(dyn Fn(usize) + Sync)| {
+        let theirs = |_: usize| walk(keys, order, |key| sides::theirs(theirs, key));
+        sample(extent.repeats, cores, decisions, ours, theirs, |_| walk(keys, order, |key| pass_by(key)))
+    };
+    let whole = |_: usize| {
+        for &number in order {
+            black_box(parts.decide(number, black_box(&keys[number as usize])));
+        }
+    };
+    let held = |_: usize| walk(keys, order, |_| parts.decide_held());
+    let mut rows = vec![row("the parts of a decision alone", &against(&whole))];
+    if count == 1 {
+        rows.push(row("the parts of a handle's alone", &against(&held)));
+    }
+    rows
+}
+
 /// governor has no batches either: it decides on one key after the other.
 fn batch(extent: &Extent, cores: &[CoreId], known: &Known) -> Value {
     let Known { keys, ours, theirs } = known;
@@ -129,6 +158,7 @@ pub(crate) fn measure(extent: &Extent, cores: &[CoreId]) -> Vec<Value> {
                 rows.push(handle(extent, team, &known));
             }
         }
+        rows.extend(parts(extent, &cores[..1], &known));
         if extent.batches.contains(&count) {
             rows.push(batch(extent, &cores[..1], &known));
         }

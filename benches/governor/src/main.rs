@@ -10,6 +10,7 @@ mod decisions;
 mod first_sights;
 mod keys;
 mod numbers;
+mod parts;
 mod sampling;
 mod sides;
 
