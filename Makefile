@@ -3,10 +3,11 @@ PYTHON ?= python3
 TOOLS  := .venv/tools
 DEMO   := .venv/demo
 CARGO_C := .venv/cargo-c
+MUTANTS := .venv/cargo-mutants
 PREFIX ?= /usr/local
 RELEASE := build.rs $(wildcard src/*.rs src/*/*.rs) Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: help demo demo-client test proof lint bench bench-guard packaging install-c clean
+.PHONY: help demo demo-client test proof breaks mutants lint bench bench-guard packaging install-c clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -23,6 +24,12 @@ test:  ## everything: lints, Rust, packages, and the suite on every CPython that
 
 proof: $(TOOLS)/.ready  ## each guarantee of the README and a check of it, as a table; PROOF=short|usual|long
 	$(TOOLS)/bin/python tests/proof.py $(PROOF_ARGS)
+
+breaks:  ## break each guarantee on purpose and expect its check to fail; takes a while
+	$(PYTHON) tests/breaks.py $(BREAKS_ARGS)
+
+mutants: $(MUTANTS)/bin/cargo-mutants  ## break the core in every small way and list what no test notices; takes hours
+	$(PYTHON) tests/mutants.py $(MUTANTS_ARGS)
 
 lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	cargo fmt --check
@@ -72,6 +79,9 @@ $(TOOLS)/.ready: $(RELEASE) python/tollbar/_tollbar.pyi $(wildcard python/tollba
 	$(TOOLS)/bin/python -m pip install --quiet --group lint --group test maturin aiohttp aiosmtpd aiosmtplib matplotlib rich
 	VIRTUAL_ENV=$(abspath $(TOOLS)) $(TOOLS)/bin/maturin develop --quiet --profile quick
 	@touch $@
+
+$(MUTANTS)/bin/cargo-mutants:
+	cargo install --quiet --locked --root $(MUTANTS) cargo-mutants@27.1.0
 
 # The last cargo-c that Rust 1.95 builds. It only drives a build, so it need not be fast itself.
 $(CARGO_C)/bin/cargo-cinstall:

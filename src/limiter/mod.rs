@@ -151,9 +151,9 @@ impl Limiter {
         let (mut answers, mut allowances) = (Vec::with_capacity(keys.len()), 0);
         let (now, absent) = (self.table.time().now(), Absent::Charge(class));
         self.table.charge_each::<ALONE>(keys.iter().map(AsRef::as_ref), cost, absent, now, |answer| {
-            let passes = answer.is_allowance();
+            let passes = answer.as_ref().is_none_or(Answer::is_allowance);
             allowances += u64::from(passes);
-            answers.push(passes || self.outcome(&answer).passes());
+            answers.push(passes || answer.is_some_and(|answer| self.outcome(&answer).passes()));
         });
         self.counters.add(Event::Allowed, allowances);
         Ok(answers)

@@ -104,6 +104,13 @@ unsafe fn key<'a>(object: Object) -> Option<&'a [u8]> {
     }
 }
 
+/// The same of an object in hand.
+#[inline]
+pub(super) fn key_of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    // SAFETY: a live object, as long as it is borrowed, which the bytes belong to.
+    unsafe { key(object.as_ptr()) }
+}
+
 /// A cost, if it is exactly an `int` of at least 0 that fits 63 bits; 1 if there is none.
 #[inline]
 unsafe fn cost(object: Option<&Object>) -> Option<u64> {

@@ -14,7 +14,7 @@ use super::inherited::{Home, Made};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
-use super::{fork, limits};
+use super::{entry, fork, limits};
 use crate::classes::ClassId;
 use crate::decision::Plan;
 use crate::error::Error;
@@ -77,8 +77,9 @@ impl Limiter {
     }
 }
 
+#[inline]
 fn bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    convert::key(key.cast::<PyString>()?)
+    entry::key_of(key).map_or_else(|| convert::key(key.cast::<PyString>()?), Ok)
 }
 
 /// The part of the face that is Python: how tasks are parked.
@@ -222,11 +223,15 @@ impl Limiter {
             && list.len() < DETACH_FROM
         {
             let keys = list.to_tuple();
-            let bytes = keys.as_slice().iter().map(bytes).collect::<PyResult<Vec<_>>>()?;
+            // Room for all at once, which a collection of results would not ask for.
+            let mut each = Vec::with_capacity(keys.len());
+            for key in keys.as_slice() {
+                each.push(bytes(key)?);
+            }
             return Ok(if fork::is_alone() {
-                self.core.try_acquire_many_alone(&bytes, cost.0)
+                self.core.try_acquire_many_alone(&each, cost.0)
             } else {
-                self.core.try_acquire_many(&bytes, cost.0)
+                self.core.try_acquire_many(&each, cost.0)
             }?);
         }
         let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;

@@ -6,7 +6,7 @@
 
 use super::memory::prefetch;
 use super::slot::Whose;
-use super::{Absent, Answer, Charge, Sought, Table, Trace};
+use super::{Absent, Answer, Sought, Table, Trace};
 use crate::ticks::Ticks;
 
 /// As many as a processor can wait for at once, and some more.
@@ -15,20 +15,21 @@ const GROUP: usize = 32;
 const PREFETCH_FROM: usize = 1 << 13;
 
 impl Table {
-    /// Takes `n` tokens of each key in turn, as [`Table::take`] and [`Table::charge`] would. Only a denial reads
-    /// the clock again. `ALONE` as there.
+    /// Takes `n` tokens of each key in turn, as [`Table::take`] and [`Table::charge`] would; `each` is told nothing of
+    /// the usual yes, for that would be to write down an answer only to read that it is one. Only a denial reads the clock
+    /// again. `ALONE` as there.
     pub(crate) fn charge_each<'k, const ALONE: bool>(
         &self,
         mut keys: impl Iterator<Item = &'k [u8]>,
         n: u64,
         absent: Absent,
         now: Ticks,
-        mut each: impl FnMut(Answer),
+        mut each: impl FnMut(Option<Answer>),
     ) {
         if self.len() < PREFETCH_FROM {
             for key in keys {
                 let hash = self.hash(key);
-                each(self.charge_at::<ALONE>(key, hash, n, absent, now));
+                self.charge_at::<ALONE>(key, hash, n, absent, now, &mut each);
             }
             return;
         }
@@ -48,7 +49,7 @@ impl Table {
                 prefetch(self.slab.slot(number));
             }
             for &(key, hash) in group {
-                each(self.charge_at::<ALONE>(key, hash, n, absent, now));
+                self.charge_at::<ALONE>(key, hash, n, absent, now, &mut each);
             }
             if count < GROUP {
                 return;
@@ -56,8 +57,17 @@ impl Table {
         }
     }
 
-    #[inline]
-    fn charge_at<const ALONE: bool>(&self, key: &[u8], hash: u64, n: u64, absent: Absent, now: Ticks) -> Answer {
+    #[allow(clippy::inline_always)] // as `take`
+    #[inline(always)]
+    fn charge_at<const ALONE: bool>(
+        &self,
+        key: &[u8],
+        hash: u64,
+        n: u64,
+        absent: Absent,
+        now: Ticks,
+        each: &mut impl FnMut(Option<Answer>),
+    ) {
         let sought = self.sought(key, hash);
         let likely = self.likely(&sought);
         let take = |number| {
@@ -69,8 +79,8 @@ impl Table {
             }
         };
         match likely.and_then(take) {
-            Some(taken) => Answer::Charged(Charge::of(taken, None)),
-            None => self.charge(key, Trace { hash, likely, now }, n, absent),
+            Some(_) => each(None),
+            None => each(Some(self.charge(key, Trace { hash, likely, now }, n, absent))),
         }
     }
 }

@@ -33,7 +33,7 @@ impl Bench {
         let mut answers = Vec::new();
         if let Some(now) = at {
             self.table
-                .charge_each::<false>([key.as_bytes()].into_iter(), n, absent, now, |answer| answers.push(answer));
+                .charge_each::<false>([key.as_bytes()].into_iter(), n, absent, now, |answer| answers.extend(answer));
             return answers[0];
         }
         let taken = self.table.take::<false>(key.as_bytes(), n).map(Answer::Charged);
