@@ -2,8 +2,8 @@
 
     python tests/breaks.py [--only TEXT] [--write]    (or: make breaks)
 
-Works on a copy of what git knows of this tree. With --write, the table in CONTRIBUTING.md is made of the breaks
-that were seen to be noticed, which must be all of them.
+Works on a copy of what git knows of this tree. With --write, the table in CONTRIBUTING.md is made of the
+breaks, all of which must have been noticed then.
 """
 
 from __future__ import annotations
@@ -280,8 +280,9 @@ BREAKS = [
 
 def copied() -> None:
     """Make the copy what the tree is now, and leave what did not change as old as it was."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
         old, new = COPY / name, ROOT / name
         if not old.exists() or old.read_bytes() != new.read_bytes():
             old.parent.mkdir(parents=True, exist_ok=True)
@@ -294,9 +295,10 @@ def installed(environment: Mapping[str, str]) -> bool:
     venv = PYTHON.parent.parent
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip"], check=True)
+        install = [PYTHON, "-m", "pip", "install", "--quiet"]
         extras = ["maturin", "aiosmtpd", "aiosmtplib", "matplotlib", "rich"]
-        subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "--group", "test", *extras], cwd=ROOT, check=True)
+        subprocess.run([*install, "--upgrade", "pip"], check=True)
+        subprocess.run([*install, "--group", "test", *extras], cwd=ROOT, check=True)
     build = [PYTHON, "-m", "maturin", "develop", "--quiet", "--profile", "quick"]
     known = {**environment, "VIRTUAL_ENV": str(venv)}
     return subprocess.run(build, cwd=COPY, env=known, check=False).returncode == 0
@@ -351,15 +353,15 @@ def table() -> str:
     """Write the breaks down as a Markdown table."""
     lines = ["| guarantee | in | the line | becomes | what fails |", "| --- | --- | --- | --- | --- |"]
     for one in BREAKS:
-        cells = (f"`{one.file}`", f"`{one.line}`", f"`{one.becomes}`", f"`{one.check.name}`")
-        lines.append(" | ".join(("|", one.guarantee, *(cell.replace("|", "\\|") for cell in cells), "|")).strip())
-    return "\n".join(lines).replace("| | ", "| ")
+        code = (f"`{cell}`".replace("|", "\\|") for cell in (one.file, one.line, one.becomes, one.check.name))
+        lines.append(f"| {' | '.join((one.guarantee, *code))} |")
+    return "\n".join(lines)
 
 
 def main() -> int:
     """Make the breaks one after the other."""
-    parser = argparse.ArgumentParser(description="breaks each guarantee on purpose and expects its check to fail")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only breaks of guarantees that contain this")
+    parser = argparse.ArgumentParser(description="breaks each guarantee and expects its check to fail")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only guarantees that contain this")
     parser.add_argument("--write", action="store_true", help="make the table in CONTRIBUTING.md of them")
     options = parser.parse_args()
     chosen = [one for one in BREAKS if options.only in one.guarantee]

@@ -2,16 +2,16 @@
 
     python tests/mutants.py [--minutes N] [--only PART] [--jobs N]    (or: make mutants)
 
-All of it takes hours, so what was found is kept in tests/mutants.json, file by file and with its date; only files
-that have changed since are tried again, those that were never tried first. Each break is tried by the unit tests,
-and one that they miss by all tests in Rust. Breaks that change nothing that anybody could see are listed, with the
-reason, in tests/mutants.txt.
+All of it takes hours, so what was found is kept in tests/mutants.json, file by file and with its date. Only
+files that have changed since are tried again, those that were never tried first. Each break is tried by the
+unit tests, and one that they miss by all tests in Rust. Breaks that change nothing that anybody could see are
+listed, with the reason, in tests/mutants.txt.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import hashlib
 import json
 import os
@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ REASONS = ROOT / "tests" / "mutants.txt"
 TOOL = ROOT / ".venv" / "cargo-mutants" / "bin" / "cargo-mutants"
 ROOMS = ["limit", "account", "table", "policy", "limiter"]
 # What is compiled for tests and model checkers alone is not what is proved.
-NOT_TRIED = ["**/tests.rs", "**/*_tests.rs", "**/modelled.rs", "**/replayed.rs", "**/shuffled.rs", "**/alone.rs"]
+NOT_TRIED = [f"**/{name}.rs" for name in ("tests", "*_tests", "modelled", "replayed", "shuffled", "alone")]
 ENOUGH = 0.95
 CAUGHT, TIMEOUT, UNVIABLE, MISSED = "CaughtMutant", "Timeout", "Unviable", "MissedMutant"
 
@@ -92,7 +93,9 @@ def listed(files: list[str]) -> dict[str, list[dict]]:
     return by_file
 
 
-def tried(arguments: list[str], tests: list[str], jobs: int, deadline: float | None) -> list[tuple[dict, str]]:
+def tried(
+    arguments: list[str], tests: list[str], jobs: int, deadline: float | None
+) -> list[tuple[dict, str]]:
     """Try breaks until all are, or the time is over; give each with what became of it."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--jobs", str(jobs), "--no-shuffle", "--profile", "mutants", "--output", folder]
@@ -101,7 +104,7 @@ def tried(arguments: list[str], tests: list[str], jobs: int, deadline: float | N
         command = [TOOL, "mutants", *options, *(f"--cargo-arg={which}" for which in tests), *arguments]
         with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as running:
             try:
-                left = None if deadline is None else max(1.0, deadline - datetime.datetime.now().timestamp())
+                left = None if deadline is None else max(1.0, deadline - time.monotonic())
                 running.wait(left)
             except (subprocess.TimeoutExpired, KeyboardInterrupt):
                 running.terminate()
@@ -131,7 +134,7 @@ def try_files(files: list[str], jobs: int, deadline: float | None) -> dict[str, 
     whole = {file: done[file] for file in files if len(done.get(file, [])) == len(breaks.get(file, []))}
     missed = [mutant for found in whole.values() for mutant, summary in found if summary == MISSED]
     missed_by_all = by_all_tests(missed, jobs, None)
-    today = datetime.date.today().isoformat()
+    today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
     results = {}
     for file, found in whole.items():
         left = [mutant for mutant, summary in found if summary == MISSED and mutant["name"] in missed_by_all]
@@ -175,11 +178,10 @@ def main() -> int:
     if not TOOL.exists() or shutil.which("cargo") is None:
         print("cargo-mutants is not here: `make mutants` installs it", file=sys.stderr)
         return 2
-    now = datetime.datetime.now().timestamp()
-    deadline = None if options.minutes is None else now + 60 * options.minutes
-    files = [str(file.relative_to(ROOT)) for room in ROOMS for file in sorted((ROOT / "src" / room).glob("*.rs"))]
-    breaks = listed(files)
-    files = [file for file in files if file in breaks and options.only in file]
+    deadline = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+    there = [file for room in ROOMS for file in sorted((ROOT / "src" / room).glob("*.rs"))]
+    breaks = listed([str(file.relative_to(ROOT)) for file in there])
+    files = [file for file in breaks if options.only in file]
     kept = load()
     stale = [file for file in files if file not in kept or kept[file].source != digest(file)]
     stale.sort(key=lambda file: file in kept)

@@ -141,6 +141,10 @@ def from_c() -> Result:
     return judged(*told([sys.executable, "tests/c/run.py"]), PYTHON_PASSED)
 
 
+def sanitized() -> Result:
+    return judged(*told([sys.executable, "tests/sanitized.py"]), None)
+
+
 def from_go() -> Result:
     missing = [tool for tool in ("go", "pkg-config") if shutil.which(tool) is None]
     if missing:
@@ -267,6 +271,7 @@ def rows() -> list[Row]:
     anything = partial(python, "test_arbitrary.py", TOLLBAR_EXAMPLES=of(5_000))
     add("no panic crosses the boundary", "tests/python/test_arbitrary.py", anything)
     add("no panic crosses the boundary", "fuzz/fuzz_targets", fuzzed)
+    add("no memory is misused or lost", "tests/sanitized.py", sanitized)
     add("nothing from C is a crash", "tests/c", from_c)
     add("the same from Go", "go", from_go)
     forks = partial(python, "test_processes.py", TOLLBAR_FORKS=of(500))
