@@ -187,7 +187,8 @@ def main() -> int:
     stale.sort(key=lambda file: file in kept)
     if stale and not options.report:
         print(f"{sum(len(breaks[file]) for file in stale):,} breaks in {len(stale)} files", flush=True)
-        kept.update(try_files(stale, options.jobs, deadline))
+        found = try_files(stale, options.jobs, deadline)
+        kept = {**load(), **found}  # somebody may have tried other files meanwhile
         save(kept)
     return 1 if report(kept, files) else 0
 

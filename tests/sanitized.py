@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {"RUSTC_BOOTSTRAP": "1"}
 HOST = re.compile(r"^host: (.+)$", re.MULTILINE)
 PASSED = re.compile(r"^test result: ok\. (\d+) passed", re.MULTILINE)
-# Its own allocator counts what is asked for; the sanitizer's would be asked instead.
-NOT_TRIED = {"cost"}
+# They watch memory, of which the sanitizer's own allocator keeps what is freed for a while.
+NOT_TRIED = {"cost", "flood"}
 # Threads that share a limiter.
 THREADED = ["threads", "composite_threads", "together", "waiting"]
 
