@@ -110,15 +110,15 @@ BREAKS = [
     Break(
         "no token is lost",
         "src/table/slot.rs",
-        "Verdict::Deny(wait) if wait > SKEW",
-        "Verdict::Deny(wait) if wait > 0",
+        "self.word.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()",
+        "self.word.swap(next, Ordering::AcqRel) == seen || true",
         REPLAY,
     ),
     Break(
         "several limits",
         "src/limit/window.rs",
-        "is_none_or(|other| stamp - other > self.reach)",
-        "is_none_or(|other| stamp - other >= self.reach)",
+        "stamp.saturating_add(self.reach).saturating_add(1)",
+        "stamp.saturating_add(self.reach)",
         rust("composite_oracle"),
     ),
     Break(
@@ -173,8 +173,8 @@ BREAKS = [
     Break(
         "the same, by the second",
         "src/limit/runs.rs",
-        "partition_point(|run| run.second < second)",
-        "partition_point(|run| run.second <= second)",
+        "self.kept[place - 1].second > second",
+        "self.kept[place - 1].second >= second",
         rust("windows_oracle"),
     ),
     Break(
@@ -201,8 +201,8 @@ BREAKS = [
     Break(
         "bounded work and memory",
         "src/table/room.rs",
-        "stripe.sweep(now, &self.classes, AWAY_LOOKS)",
-        "stripe.sweep(now, &self.classes, 2 * AWAY_LOOKS)",
+        "let away = (0..AWAY_STRIPES.min(others))",
+        "let away = (0..others)",
         rust("flood"),
     ),
     Break(

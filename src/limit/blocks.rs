@@ -75,7 +75,8 @@ impl Blocks {
 
     fn add_block(&mut self) {
         let count = self.rings.len();
-        if count == self.rings.capacity() || count == self.heads.capacity() {
+        // The list of heads is as long, and always has the same room.
+        if count == self.rings.capacity() {
             // By an eighth, not by doubling: the list is part of what a stamp costs.
             let more = (count / 8).max(STEP);
             self.rings.reserve_exact(more);
@@ -104,5 +105,37 @@ impl Blocks {
     pub(super) fn bytes(&self) -> usize {
         let list = self.rings.capacity() * size_of::<Box<[u64; BLOCK]>>() + self.heads.capacity();
         size_of::<Self>() + list + self.rings.len() * size_of::<[u64; BLOCK]>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_grows_by_an_eighth_and_is_given_back_in_steps() {
+        let mut blocks = Blocks::default();
+        let mut room = 0;
+        let is = |blocks: &Blocks, room: usize| {
+            assert_eq!((blocks.rings.capacity(), blocks.heads.capacity()), (room, room), "{}", blocks.len());
+            let list = room * (size_of::<usize>() + size_of::<u8>());
+            assert_eq!(blocks.bytes(), size_of::<Blocks>() + list + blocks.rings.len() * 8 * BLOCK);
+        };
+        for count in 0..100 {
+            if count == room {
+                room += (count / 8).max(4);
+            }
+            (0..BLOCK).for_each(|_| blocks.insert(blocks.len(), 7));
+            is(&blocks, room);
+        }
+        for count in (0..100).rev() {
+            blocks.drop_first(BLOCK - 1);
+            is(&blocks, room);
+            blocks.drop_first(1);
+            if room > count + count / 4 + 4 {
+                room = count + count / 8;
+            }
+            is(&blocks, room);
+        }
     }
 }

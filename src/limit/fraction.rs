@@ -15,12 +15,11 @@ pub fn simplest_fraction(value: f64) -> Option<(u128, u128)> {
         return None;
     }
     let bits = value.to_bits();
-    let exponent = i32::try_from(bits >> 52).ok()? - 1075;
-    let mantissa = u128::from(bits & ((1 << 52) - 1) | 1 << 52);
+    // Up to 2^40, a float is a whole number of 53 bits over a power of two.
+    let shift = 1075 - (bits >> 52);
+    let mantissa = u128::from(bits & ((1 << 52) - 1)) + (1 << 52);
     // Half-way to the neighbours, as fractions over a common denominator.
-    let (scale, shift) = (exponent.max(0), (-exponent).max(0));
-    let below = (2 * mantissa - 1) << scale;
-    let above = (2 * mantissa + 1) << scale;
+    let (below, above) = (2 * mantissa - 1, 2 * mantissa + 1);
     Some(simplest_between((below, 2 << shift), (above, 2 << shift)))
 }
 

@@ -155,6 +155,42 @@ mod tests {
     }
 
     #[test]
+    fn the_twentieth_round_trip_says_which_is_the_shortest() {
+        assert_eq!(after(19, [300, 300]).0.shortest(), 0);
+        assert_eq!(after(20, [300, 300]).0.shortest(), 300 * MS);
+    }
+
+    #[test]
+    fn it_comes_down_by_all_the_time_that_passes_however_it_is_cut() {
+        let mut headroom = Headroom::new(LEAST + 10, 0);
+        (0..20).for_each(|_| headroom.learn(0, 0));
+        // A third of a nanosecond each.
+        (1..3).for_each(|second| headroom.relax(second * SECOND));
+        assert_eq!(headroom.get(), LEAST + 10);
+        headroom.relax(3 * SECOND);
+        assert_eq!(headroom.get(), LEAST + 9);
+    }
+
+    #[test]
+    fn it_comes_down_from_when_there_was_something_to_come_down() {
+        let mut headroom = Headroom::new(50 * MS, 0);
+        (1..20).for_each(|second| headroom.learn(0, second * SECOND));
+        headroom.learn(0, 19 * SECOND);
+        headroom.relax(22 * SECOND);
+        assert_eq!(headroom.get(), 50 * MS - 45 * MS / 10, "a tenth of the time, a tenth of the way");
+    }
+
+    #[test]
+    fn a_refusal_at_the_most_does_not_put_off_the_coming_down() {
+        let mut headroom = Headroom::new(50 * MS, 0);
+        (0..10).for_each(|_| headroom.refused(0));
+        assert_eq!(headroom.get(), MOST);
+        headroom.refused(1);
+        headroom.relax(4);
+        assert_eq!(headroom.get(), MOST - 1, "four nanoseconds of thirty seconds, of ten seconds");
+    }
+
+    #[test]
     fn a_longer_or_shorter_round_trip_raises_it_at_once() {
         for trip in [80, 320] {
             let (mut headroom, at) = after(60_000, [200, 200]);

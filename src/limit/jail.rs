@@ -217,6 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_told_in_seconds() {
+        let jail = Jail::new(3, 1_000_000_000, 2_500_000_000).unwrap();
+        assert_eq!(jail.denials(), 3);
+        let told = |refused: Result<Jail, Error>| refused.unwrap_err().to_string();
+        let shorter = told(jail.escalating(2.0, Some(2_499_999_999)));
+        assert_eq!(shorter, "longest must be at least the duration, not 2.499999999");
+        assert!(jail.escalating(2.0, Some(2_500_000_000)).is_ok(), "as long is long enough");
+        assert_eq!(told(jail.in_unit(2, 4_999_999_999)), "duration must be at most 4.5 years, not 2.5");
+        assert!(jail.in_unit(2, 5_000_000_000).is_ok());
+    }
+
+    #[test]
     fn one_denial_may_be_enough() {
         let mut record = Record::default();
         assert!(jail(1).denied(&mut record, 7, 9, 0));
