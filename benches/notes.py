@@ -97,6 +97,15 @@ def _about_calls(extent: Extent) -> str:
     )
 
 
+def _about_parts() -> str:
+    return (
+        "The parts alone are what no decision in Rust can do without, in the place of a limiter: the hash of "
+        "the key, a look at an account whose place is known, a comparison of keys, a coarse reading of the "
+        "clock, and a swap of the account's word. Searching and counting come on top. A precise reading of "
+        "the clock, which governor takes, costs more on some machines than on others, so the ratios differ."
+    )
+
+
 def conditions(extent: Extent, arguments: Sequence[str], left_out: Sequence[type[Adapter]]) -> str:
     """Say where and how it was measured."""
     said = (
@@ -104,5 +113,6 @@ def conditions(extent: Extent, arguments: Sequence[str], left_out: Sequence[type
         _about_keys(extent, left_out),
         _about_cases(),
         _about_calls(extent),
+        _about_parts(),
     )
     return "\n\n".join(said)

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ahash::RandomState;
-use nix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_gettime};
 
 /// An account in a cache line: its word, its hash, and its key.
 #[repr(align(64))]
@@ -54,8 +54,8 @@ impl Account {
     #[inline]
     fn charge(&self) -> bool {
         let mut tat = self.word.load(Ordering::Acquire);
-        let Ok(now) = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE) else { return false };
-        let now = now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned();
+        let now = clock_gettime(ClockId::MonotonicCoarse);
+        let now = now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned();
         loop {
             let new = tat.max(now) + 1;
             if new - now > 1 << 40 {
