@@ -1,42 +1,10 @@
 //! What logged times cost, by what the allocator is asked for; and that a denial asks for nothing.
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod held;
 
+use held::{asked, held};
 use tollbar::limit::Log;
 use tollbar::{ClientAccess, Clock};
-
-/// The system's allocator, counting what each thread holds and how often it asked.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static ASKED: Cell<u64> = const { Cell::new(0) };
-}
-
-fn held() -> isize {
-    HELD.with(Cell::get)
-}
-
-// SAFETY: hands everything on to the system's allocator; counting touches numbers of this thread's own.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.with(|held| held.set(held.get() + layout.size().cast_signed()));
-        ASKED.with(|asked| asked.set(asked.get() + 1));
-        // SAFETY: as promised by the caller.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        HELD.with(|held| held.set(held.get() - layout.size().cast_signed()));
-        // SAFETY: as promised by the caller.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -87,7 +55,7 @@ fn a_large_limit_costs_nothing_and_a_denial_asks_for_nothing() {
     let large = ClientAccess::new(u64::from(u32::MAX), 1_000_000_000_000, Clock::Monotonic).unwrap();
     assert_eq!(held() - made, made - empty);
     assert!(ask(&large, 1) && (1..4).all(|second| ask(&access, second)));
-    let asked = ASKED.with(Cell::get);
+    let before = asked();
     assert!((4..1_000).all(|second| !ask(&access, second)));
-    assert_eq!(ASKED.with(Cell::get), asked);
+    assert_eq!(asked(), before);
 }

@@ -1,34 +1,11 @@
 //! What keys with several limits cost, by what the allocator is asked for: logs that grow with what was sent, and shrink.
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod held;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
 
+use held::held;
 use tollbar::{Clock, Edge, Limit, Limiter, ManualClock, Policy};
-
-/// The system's allocator, counting what is held. One test in this file, so nobody else asks.
-struct Counting;
-
-static HELD: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size().cast_signed(), Ordering::SeqCst);
-        // SAFETY: as promised by the caller.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size().cast_signed(), Ordering::SeqCst);
-        // SAFETY: as promised by the caller.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 86_400 * SECOND;
@@ -42,7 +19,6 @@ fn a_log_costs_what_was_sent_and_idle_ones_shrink() {
     // Few keys: one stripe, so that everybody is looked after by everybody's requests.
     let limiter = Limiter::builder(policy).max_keys(64).clock(Clock::Manual(clock.clone())).build().unwrap();
     assert!(limiter.try_acquire(b"warm-up", 1).unwrap());
-    let held = || HELD.load(Ordering::SeqCst);
 
     let empty = held();
     assert!(limiter.try_acquire(b"a", 1).unwrap());

@@ -1,41 +1,12 @@
 //! A known key's decision allocates nothing: counted over a million of them, of every kind.
-#![allow(unsafe_code)]
 
+mod held;
 mod size;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
+use held::asked;
 use tollbar::{Clock, Limiter, ManualClock, Policy, Rate, WhenFull};
-
-/// The system's allocator, counting what each thread asks of it.
-struct Counting;
-
-thread_local! {
-    static ASKED: Cell<u64> = const { Cell::new(0) };
-}
-
-fn asked() -> u64 {
-    ASKED.with(Cell::get)
-}
-
-// SAFETY: hands everything on to the system's allocator; counting touches a number of this thread's own.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.with(|asked| asked.set(asked.get() + 1));
-        // SAFETY: as promised by the caller.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as promised by the caller.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const HOUR: u64 = 3_600_000_000_000;
 
