@@ -127,14 +127,14 @@ def tried(
     return [(scenario["Mutant"], summary) for scenario, summary in found if scenario != "Baseline"]
 
 
-def by_all_tests(missed: list[dict], jobs: int, deadline: float | None) -> set[str]:
-    """Try what the unit tests missed by all tests in Rust; give the exact names of what these miss, too."""
+def by_all_tests(missed: list[dict], jobs: int) -> set[str]:
+    """Try what a room's tests missed by all tests in Rust; give the exact names of what these miss, too."""
     names = {mutant["name"] for mutant in missed}
     if not names:
         return set()
     exactly = [argument for name in sorted(names) for argument in ("--re", f"^{re.escape(name)}$")]
     files = sorted({mutant["file"] for mutant in missed})
-    done = tried([*selection(files), *exactly], ["--tests"], jobs, deadline)
+    done = tried([*selection(files), *exactly], ["--tests"], jobs, None)
     return names - {mutant["name"] for mutant, summary in done if summary != MISSED}
 
 
@@ -146,7 +146,7 @@ def try_files(room: str, files: list[str], jobs: int, deadline: float | None) ->
         done.setdefault(mutant["file"], []).append((mutant, summary))
     whole = {file: done[file] for file in files if len(done.get(file, [])) == len(breaks.get(file, []))}
     missed = [mutant for found in whole.values() for mutant, summary in found if summary == MISSED]
-    missed_by_all = by_all_tests(missed, jobs, None)
+    missed_by_all = by_all_tests(missed, jobs)
     today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
     results = {}
     for file, found in whole.items():

@@ -12,29 +12,23 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from proof import ROOT, RUST_PASSED, told
+
 # Flags that a stable compiler takes only when it is told that it may.
 ALLOWED = {"RUSTC_BOOTSTRAP": "1"}
 HOST = re.compile(r"^host: (.+)$", re.MULTILINE)
-PASSED = re.compile(r"^test result: ok\. (\d+) passed", re.MULTILINE)
 # They watch memory, of which the sanitizer's own allocator keeps what is freed for a while.
 NOT_TRIED = {"cost", "flood"}
 # Threads that share a limiter.
 THREADED = ["threads", "composite_threads", "together", "waiting"]
 
 
-def told(command: list[str]) -> str:
-    """What a command prints."""
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
 def host() -> str:
     """The target that the compiler builds for by itself; naming it keeps build scripts free of the flags."""
-    found = HOST.search(told(["rustc", "--version", "--verbose"]))
+    found = HOST.search(told(["rustc", "--version", "--verbose"])[1])
     if found is None:
         raise RuntimeError("rustc does not say what it builds for")
     return found.group(1)
@@ -49,7 +43,6 @@ def integration_tests() -> list[str]:
 def run(sanitizer: str, *what: str, flags: str = "") -> int:
     """Build tests with a sanitizer and run them; say how many passed, or give their return code."""
     environment = {
-        **os.environ,
         **ALLOWED,
         "PROOF": os.environ.get("PROOF") or "short",
         "RUSTFLAGS": f"-Zsanitizer={sanitizer}",
@@ -57,27 +50,18 @@ def run(sanitizer: str, *what: str, flags: str = "") -> int:
         "ASAN_OPTIONS": "detect_leaks=1",
     }
     command = ["cargo", "test", "--quiet", "--features", "capi", "--target", host(), *flags.split(), *what]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    passed = sum(map(int, PASSED.findall(done.stdout)))
-    if done.returncode or not passed:
-        print(done.stdout[-20_000:])
-        return done.returncode or 1
+    code, output = told(command, **environment)
+    passed = sum(map(int, RUST_PASSED.findall(output)))
+    if code or not passed:
+        print(output[-20_000:])
+        return code or 1
     print(f"proof: {passed} tests under {sanitizer.capitalize()}Sanitizer")
     return 0
 
 
 def has_sources() -> bool:
     """Whether the standard library can be built anew."""
-    sysroot = Path(told(["rustc", "--print", "sysroot"]).strip())
+    sysroot = Path(told(["rustc", "--print", "sysroot"])[1].strip())
     return (sysroot / "lib/rustlib/src/rust/library/std").is_dir()
 
 

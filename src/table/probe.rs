@@ -47,35 +47,28 @@ impl<'a> Probe<'a> {
 
     /// The words that a slot keeps this key in.
     pub(super) fn words(&self) -> [u64; KEY_WORDS] {
-        let mut words = [0; KEY_WORDS];
+        let at = |at| word_at(self.key, at);
         match self.key.len() {
-            0..WORD => words[0] = only_word(self.key),
-            len @ WORD..=TWO => (words[0], words[1]) = (word_at(self.key, 0), word_at(self.key, len - WORD)),
+            0..WORD => [only_word(self.key), 0, 0, 0, 0],
+            len @ WORD..=TWO => [at(0), at(len - WORD), 0, 0, 0],
             len => {
-                let third = if len > 2 * TWO { TWO } else { 0 };
-                words = [0, WORD, len - TWO, len - WORD, third].map(|at| word_at(self.key, at));
-                words[4] = if len > 2 * TWO { words[4] } else { 0 };
+                let third = if len > 2 * TWO { at(TWO) } else { 0 };
+                [at(0), at(WORD), at(len - TWO), at(len - WORD), third]
             }
         }
-        words
     }
 }
 
 /// The key of this length that these words keep.
 pub(super) fn kept_key(words: [u64; KEY_WORDS], len: usize) -> Vec<u8> {
     let [first, second, before_last, last, third] = words.map(u64::to_le_bytes);
-    let mut key = match len {
-        0..WORD => first.to_vec(),
-        WORD..=TWO => [first, [0; WORD]].concat(),
-        _ => [first, second, third, [0; WORD], [0; WORD]].concat(),
+    let (front, end) = match len {
+        0..WORD => (first.to_vec(), vec![]),
+        WORD..=TWO => (first.to_vec(), second.to_vec()),
+        _ => ([first, second, third].concat(), [before_last, last].concat()),
     };
-    key.truncate(len);
-    match len {
-        0..WORD => {}
-        WORD..=TWO => key[len - WORD..].copy_from_slice(&second),
-        _ => key[len - TWO..].copy_from_slice(&[before_last, last].concat()),
-    }
-    key
+    // The end may begin before the front is over.
+    [&front[..front.len().min(len - end.len())], &end].concat()
 }
 
 #[inline]
