@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from copies import ROOT, refresh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).resolve().parent.parent
 COPY = ROOT / "target" / "broken"
 BUILT = ROOT / "target" / "broken-builds"
 PYTHON = ROOT / ".venv" / "broken" / "bin" / "python"
@@ -201,8 +200,8 @@ BREAKS = [
     Break(
         "bounded work and memory",
         "src/table/room.rs",
-        "let away = (0..AWAY_STRIPES.min(others))",
-        "let away = (0..others)",
+        "for i in 0..AWAY_STRIPES.min(others)",
+        "for i in 0..others",
         rust("flood"),
     ),
     Break(
@@ -276,18 +275,6 @@ BREAKS = [
         Check("examples/proxy", (str(PYTHON), "-m", "examples.proxy", "--seconds", "8"), install=True),
     ),
 ]
-
-
-def copied() -> None:
-    """Make the copy what the tree is now, and leave what did not change as old as it was."""
-    command = ["git", "ls-files", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        old, new = COPY / name, ROOT / name
-        if not old.exists() or old.read_bytes() != new.read_bytes():
-            old.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(new, old)
-            shutil.copymode(new, old)
 
 
 def installed(environment: Mapping[str, str]) -> bool:
@@ -367,7 +354,7 @@ def main() -> int:
     chosen = [one for one in BREAKS if options.only in one.guarantee]
     failed = 0
     for number, one in enumerate(chosen, 1):
-        copied()
+        refresh(COPY)
         print(f"[{number}/{len(chosen)}] {one.guarantee}: {one.file} ...", end=" ", flush=True)
         start = time.monotonic()
         wrong = noticed(one)

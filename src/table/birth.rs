@@ -55,21 +55,25 @@ impl Table {
         class: ClassId,
         mut now: Ticks,
     ) -> Result<(Locked<'a>, u32, Ticks), Option<Ticks>> {
-        let mut seat = self.free_seat();
+        let mut free = self.free_seat();
         loop {
-            if seat.is_none() {
-                // Somebody must go, perhaps from another stripe, and two are never locked at once. So the search is
-                // made again afterwards.
-                drop(stripe);
-                seat = Some(self.find_seat(sought)?);
-                stripe = self.stripes[sought.home].lock(&self.slab);
-                now = self.time.now();
-                if let Some(slot) = stripe.find(&sought.probe) {
-                    stripe.clamp(slot, now, &self.classes);
-                    return Ok((stripe, slot, now));
+            let seat = match free.take().map_or_else(|| self.seat_at_home(&mut stripe, sought, now), Ok) {
+                Ok(seat) => seat,
+                Err(seen) => {
+                    // Somebody of another stripe must go, and two are never locked at once. So the key is sought again
+                    // afterwards.
+                    drop(stripe);
+                    let seat = self.find_seat(sought, seen)?;
+                    stripe = self.stripes[sought.home].lock(&self.slab);
+                    now = self.time.now();
+                    if let Some(slot) = stripe.find(&sought.probe) {
+                        stripe.clamp(slot, now, &self.classes);
+                        return Ok((stripe, slot, now));
+                    }
+                    seat
                 }
-            }
-            match self.move_in(&mut stripe, sought, class, now, seat.take().expect("found above")) {
+            };
+            match self.move_in(&mut stripe, sought, class, now, seat) {
                 Ok(slot) => return Ok((stripe, slot, now)),
                 Err(NotIn::SlotIsSpent) => {}
                 Err(NotIn::NoRoom) => return Err(None),

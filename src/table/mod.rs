@@ -106,6 +106,8 @@ pub(crate) struct Table {
     plan: Plan,
     seats: AtomicUsize,
     rotor: AtomicUsize,
+    /// Searches in a row, of those under a newcomer's own lock, that met nobody who has refilled.
+    barren: AtomicU32,
     evicted: AtomicU64,
     forgiven: AtomicU64,
     most_looks: AtomicU32,
@@ -127,6 +129,7 @@ impl Table {
             plan,
             seats: AtomicUsize::new(0),
             rotor: AtomicUsize::new(0),
+            barren: AtomicU32::new(0),
             evicted: AtomicU64::new(0),
             forgiven: AtomicU64::new(0),
             most_looks: AtomicU32::new(0),

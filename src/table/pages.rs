@@ -6,7 +6,10 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(loom))]
 pub(super) use block::Block;
+#[cfg(loom)]
+pub(super) use modelled::Block;
 
 /// A large page.
 #[cfg(not(loom))]
@@ -82,7 +85,7 @@ mod block {
 }
 
 #[cfg(loom)]
-mod block {
+mod modelled {
     //! The checker's atomics are more than zeros.
     use crate::sync::Zeroed;
 

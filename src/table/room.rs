@@ -1,9 +1,10 @@
 //! Room for one more account: the bound on their number, and who goes when it is reached.
 //!
 //! An account that has refilled equals one never seen, so dropping it forgives nobody; such go first.
-//! The search looks at a fixed number of accounts at most, whatever the size of the table.
+//! The search looks at a fixed number of accounts at most, whatever the size of the table: at some in the newcomer's own
+//! stripe, whose lock is held anyhow, and, where none of those will do, at some in two others.
 
-use super::stripe::Locked;
+use super::stripe::{Locked, Sweep};
 use super::{Sought, Table};
 use crate::sync::Ordering;
 use crate::ticks::Ticks;
@@ -24,6 +25,10 @@ pub enum WhenFull {
 const HOME_LOOKS: usize = 16;
 const AWAY_LOOKS: usize = 8;
 const AWAY_STRIPES: usize = 2;
+/// Where so many searches in a row met nobody who has refilled, hardly anybody has; and one who would be forgiven for the
+/// newcomer is at hand. Then one search in so many goes on to other stripes.
+const BARREN: u32 = 16;
+const FAR_AMONG_BARREN: u32 = 8;
 
 /// No insertion looks at more accounts than this: a round for its own place, and one that works off what the table
 /// holds above its bound.
@@ -68,14 +73,51 @@ impl Table {
         self.seat_with(None).ok()
     }
 
-    /// A seat for one more account, by eviction if need be. No lock is held on return. `Err` if no
-    /// account could go: how far the nearest is from refilled.
-    pub(super) fn find_seat(&self, sought: &Sought<'_>) -> Result<Seat<'_>, Option<Ticks>> {
+    /// The seat of an account of the newcomer's own stripe, whose lock the caller holds. `Err`, with what was seen, if
+    /// others must be asked.
+    pub(super) fn seat_at_home(
+        &self,
+        stripe: &mut Locked<'_>,
+        sought: &Sought<'_>,
+        now: Ticks,
+    ) -> Result<Seat<'_>, Option<Sweep>> {
+        // What the table holds above its bound is worked off elsewhere.
+        if self.len() > self.plan.max_keys {
+            return Err(None);
+        }
+        let seen = stripe.sweep_for(sought.probe.hash, now, &self.classes, HOME_LOOKS);
+        let (slot, tat) = match (seen.refilled, seen.least) {
+            (Some((slot, tat)), _) => (slot, Some(tat)),
+            (None, Some((slot, _))) if self.plan.when_full == WhenFull::EvictLeast && self.is_barren() => (slot, None),
+            _ => return Err(Some(seen)),
+        };
+        self.count_looks(seen.looks);
+        match self.hand_over(stripe, slot, tat, now) {
+            Some(Ok(seat)) => Ok(seat),
+            _ => Err(Some(seen)),
+        }
+    }
+
+    /// Whether a search at home was one of many in a row that met nobody who has refilled, and is the last for its newcomer.
+    fn is_barren(&self) -> bool {
+        // ORDERING: Relaxed, wherever it is counted: nothing else follows from it.
+        let before = self.barren.load(Ordering::Relaxed);
+        self.barren.store(before.wrapping_add(1), Ordering::Relaxed);
+        before >= BARREN && !before.is_multiple_of(FAR_AMONG_BARREN)
+    }
+
+    /// A seat for one more account, by eviction if need be, after what was seen in its own stripe. No lock is held on
+    /// return. `Err` if no account could go: how far the nearest is from refilled.
+    pub(super) fn find_seat(&self, sought: &Sought<'_>, seen: Option<Sweep>) -> Result<Seat<'_>, Option<Ticks>> {
         if let Some(seat) = self.free_seat() {
             return Ok(seat);
         }
         let mut looks = 0;
-        let found = self.evict(sought, &mut looks).or_else(|nearest| {
+        let found = match seen {
+            Some(seen) => self.evict_away(sought, &seen, &mut looks),
+            None => self.evict(sought, &mut looks),
+        };
+        let found = found.or_else(|nearest| {
             if self.plan.when_full != WhenFull::EvictLeast {
                 return Err(nearest);
             }
@@ -87,8 +129,14 @@ impl Table {
             // Dropping the seat gives it back.
             drop(self.evict(sought, &mut looks));
         }
-        self.most_looks.fetch_max(looks, Ordering::SeqCst);
+        self.count_looks(looks);
         found
+    }
+
+    fn count_looks(&self, looks: u32) {
+        if looks > self.most_looks.load(Ordering::SeqCst) {
+            self.most_looks.fetch_max(looks, Ordering::SeqCst);
+        }
     }
 
     /// The seat that the caller has counted, with this slot or another. `Err` if there is none, which takes twice as
@@ -105,23 +153,34 @@ impl Table {
         self.seats.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Drops a refilled account and hands on its seat; under [`WhenFull::EvictLeast`], where none was met, the one that
-    /// owes least of those in the key's own stripe. `Err` if none could go: how far the nearest is from refilled.
+    /// Drops a refilled account of the key's own stripe, or of others as [`Table::evict_away`] does, and hands on its seat.
     fn evict(&self, sought: &Sought<'_>, looks: &mut u32) -> Result<Seat<'_>, Option<Ticks>> {
-        let home = sought.home;
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        let now = self.time.coarse();
+        let seen = stripe.sweep_for(sought.probe.hash, now, &self.classes, HOME_LOOKS);
+        if let Some((slot, tat)) = seen.refilled
+            && let Some(seat) = self.hand_over(&mut stripe, slot, Some(tat), now)
+        {
+            *looks += seen.looks;
+            return seat;
+        }
+        drop(stripe);
+        self.evict_away(sought, &seen, looks)
+    }
+
+    /// Drops a refilled account of another stripe and hands on its seat; under [`WhenFull::EvictLeast`], where none was met,
+    /// the one that owes least of those `seen` in the key's own. `Err` if none could go: how far the nearest is from refilled.
+    fn evict_away(&self, sought: &Sought<'_>, seen: &Sweep, looks: &mut u32) -> Result<Seat<'_>, Option<Ticks>> {
+        *looks += seen.looks;
+        let mut least = seen.least.map(|(slot, _)| (sought.home, slot));
+        let mut nearest = seen.least.map(|(_, owed)| owed);
         let turn = self.rotor.fetch_add(1, Ordering::SeqCst);
         let others = self.stripes.len() - 1;
-        let away = (0..AWAY_STRIPES.min(others)).map(|i| (home + 1 + (turn + i) % others) % self.stripes.len());
-        let mut least: Option<(usize, u32)> = None;
-        let mut nearest: Option<Ticks> = None;
-        for at in std::iter::once(home).chain(away) {
+        for i in 0..AWAY_STRIPES.min(others) {
+            let at = (sought.home + 1 + (turn + i) % others) % self.stripes.len();
             let mut stripe = self.stripes[at].lock(&self.slab);
             let now = self.time.coarse();
-            let seen = if at == home {
-                stripe.sweep_for(sought.probe.hash, now, &self.classes, HOME_LOOKS)
-            } else {
-                stripe.sweep(now, &self.classes, AWAY_LOOKS)
-            };
+            let seen = stripe.sweep(now, &self.classes, AWAY_LOOKS);
             *looks += seen.looks;
             // Charged since it was seen: then it has not refilled, and the search goes on.
             if let Some((slot, tat)) = seen.refilled
@@ -141,14 +200,13 @@ impl Table {
             if stripe.may_go(slot)
                 && let Some(seat) = self.hand_over(&mut stripe, slot, None, self.time.coarse())
             {
-                self.forgiven.fetch_add(1, Ordering::SeqCst);
                 return seat;
             }
         }
         Err(nearest)
     }
 
-    /// Evicts one account and hands on its seat and its slot.
+    /// Evicts one account, refilled as its word was `seen` or else forgiven, and hands on its seat and its slot.
     fn hand_over(
         &self,
         stripe: &mut Locked<'_>,
@@ -158,6 +216,11 @@ impl Table {
     ) -> Option<Result<Seat<'_>, Option<Ticks>>> {
         let slot = stripe.evict(slot, seen, now).ok()?;
         self.evicted.fetch_add(1, Ordering::SeqCst);
+        if seen.is_some() {
+            self.barren.store(0, Ordering::Relaxed);
+        } else {
+            self.forgiven.fetch_add(1, Ordering::SeqCst);
+        }
         Some(self.seat_with(slot))
     }
 

@@ -7,6 +7,9 @@ use crate::clock::{Clock, ManualClock};
 use crate::limit::{Migration, Rate};
 use crate::ticks::SKEW;
 
+#[path = "room_tests.rs"]
+mod room;
+
 const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3600 * SECOND;
 
@@ -221,33 +224,6 @@ fn where_time_wraps_nothing_breaks_and_nobody_is_locked_out_for_long() {
     }
 }
 
-#[test]
-fn while_half_have_refilled_a_newcomer_finds_one_who_has() {
-    // All that are looked at owing something would be a chance of 2^-32, if it is a sample and not a neighbourhood.
-    for max_keys in [1_000, 20_000] {
-        let bench = bench(max_keys, WhenFull::Deny, Rate::new(10, 10 * SECOND));
-        (0..max_keys).for_each(|i| assert!(bench.passes(&format!("resident {i}"))));
-        bench.advance(10 * SECOND);
-        (0..max_keys / 2).for_each(|i| assert!(bench.passes(&format!("newcomer {i}")), "{i} of {max_keys}"));
-        assert_eq!(bench.table.len(), max_keys);
-    }
-}
-
-#[test]
-fn a_sweep_gets_past_a_desert() {
-    // A stripe that has grown large and lost nearly everybody: whoever is left is found in the end.
-    let bench = bench(100_000, WhenFull::Deny, Rate::new(10, 10 * SECOND));
-    (0..100_000).for_each(|i| assert!(bench.passes(&i.to_string())));
-    let mut stripe = bench.table.stripes[0].lock(&bench.table.slab);
-    let slots: Vec<u32> = stripe.slots().collect();
-    for &slot in &slots[..slots.len() - 1] {
-        let freed = stripe.evict(slot, None, 0).unwrap().unwrap();
-        bench.table.slab.give_back_place((freed, false));
-    }
-    let found = (0..1000).any(|_| stripe.sweep(1 << 60, &bench.table.classes, 16).refilled.is_some());
-    assert!(found);
-}
-
 // HAZARD clock-skew, HAZARD race-frozen-thread
 #[test]
 fn a_thread_whose_reading_is_late_mints_nothing() {
@@ -262,19 +238,6 @@ fn a_thread_whose_reading_is_late_mints_nothing() {
     assert!(!bench.passes("a"), "and the late reading lowered nothing");
     bench.advance(1_000_000);
     assert_eq!(bench.exhaust("a"), 1);
-}
-
-#[test]
-fn no_insertion_looks_farther_than_it_may() {
-    for when_full in [WhenFull::Deny, WhenFull::Allow, WhenFull::EvictLeast] {
-        let bench = bench(10_000, when_full, Rate::new(10, 10 * SECOND));
-        for i in 0..30_000 {
-            bench.ask(&i.to_string(), 1);
-        }
-        let (_, _, looks) = bench.table.evictions();
-        assert!(looks > 0 && looks <= LOOKS_PER_INSERTION, "{when_full:?}: {looks}");
-        assert_eq!(bench.table.len(), 10_000);
-    }
 }
 
 #[test]

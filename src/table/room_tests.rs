@@ -1,0 +1,92 @@
+//! Room for one more: who goes, and how far is looked for them.
+
+use super::*;
+use crate::sync::Ordering;
+
+#[test]
+fn while_half_have_refilled_a_newcomer_finds_one_who_has() {
+    // All that are looked at owing something would be a chance of 2^-32, if it is a sample and not a neighbourhood.
+    for max_keys in [1_000, 20_000] {
+        let bench = bench(max_keys, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+        (0..max_keys).for_each(|i| assert!(bench.passes(&format!("resident {i}"))));
+        bench.advance(10 * SECOND);
+        (0..max_keys / 2).for_each(|i| assert!(bench.passes(&format!("newcomer {i}")), "{i} of {max_keys}"));
+        assert_eq!(bench.table.len(), max_keys);
+    }
+}
+
+#[test]
+fn a_sweep_gets_past_a_desert() {
+    // A stripe that has grown large and lost nearly everybody: whoever is left is found in the end.
+    let bench = bench(100_000, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    (0..100_000).for_each(|i| assert!(bench.passes(&i.to_string())));
+    let mut stripe = bench.table.stripes[0].lock(&bench.table.slab);
+    let slots: Vec<u32> = stripe.slots().collect();
+    for &slot in &slots[..slots.len() - 1] {
+        let freed = stripe.evict(slot, None, 0).unwrap().unwrap();
+        bench.table.slab.give_back_place((freed, false));
+    }
+    let found = (0..1000).any(|_| stripe.sweep(1 << 60, &bench.table.classes, 16).refilled.is_some());
+    assert!(found);
+}
+
+#[test]
+fn no_insertion_looks_farther_than_it_may() {
+    for when_full in [WhenFull::Deny, WhenFull::Allow, WhenFull::EvictLeast] {
+        let bench = bench(10_000, when_full, Rate::new(10, 10 * SECOND));
+        for i in 0..30_000 {
+            bench.ask(&i.to_string(), 1);
+        }
+        let (_, _, looks) = bench.table.evictions();
+        assert!(looks > 0 && looks <= LOOKS_PER_INSERTION, "{when_full:?}: {looks}");
+        assert_eq!(bench.table.len(), 10_000);
+    }
+}
+
+#[test]
+fn where_hardly_anybody_has_refilled_few_newcomers_ask_other_stripes() {
+    let bench = bench(10_000, WhenFull::EvictLeast, Rate::new(10, HOUR));
+    let far = || bench.table.rotor.load(Ordering::SeqCst);
+    (0..10_000).for_each(|i| assert!(bench.passes(&format!("resident {i}"))));
+    assert_eq!(far(), 0);
+    (0..16).for_each(|i| assert!(bench.passes(&format!("first {i}"))));
+    assert_eq!(far(), 16, "nobody knows yet that hardly anybody has");
+    (0..800).for_each(|i| assert!(bench.passes(&format!("newcomer {i}"))));
+    assert_eq!(far(), 16 + 800 / 8, "one in eight goes on asking");
+    let (evicted, forgiven, looks) = bench.table.evictions();
+    assert_eq!((evicted, forgiven), (816, 816));
+    assert!((17..=32).contains(&looks), "{looks} at home and elsewhere");
+    bench.advance(HOUR);
+    assert!(bench.passes("somebody"));
+    assert_eq!(bench.table.evictions().1, 816, "all have refilled, so nobody is forgiven");
+    assert_eq!(bench.table.barren.load(Ordering::SeqCst), 0);
+    assert_eq!(bench.table.len(), 10_000);
+}
+
+#[test]
+fn nobody_is_refused_before_other_stripes_were_asked() {
+    for when_full in [WhenFull::Deny, WhenFull::Allow] {
+        let bench = bench(10_000, when_full, Rate::new(10, HOUR));
+        (0..10_000).for_each(|i| assert!(bench.passes(&format!("resident {i}"))));
+        (0..100).for_each(|i| assert!(matches!(bench.ask(&format!("newcomer {i}"), 1), Answer::Full(Some(_)))));
+        assert_eq!(bench.table.rotor.load(Ordering::SeqCst), 100, "{when_full:?}");
+        let (evicted, _, looks) = bench.table.evictions();
+        assert!(evicted == 0 && (17..=32).contains(&looks), "{looks} at home and elsewhere");
+    }
+}
+
+#[test]
+fn the_few_who_have_refilled_elsewhere_are_found_in_the_end() {
+    // One in a thousand has refilled. Whoever finds one forgives nobody, and all are found before long.
+    let bench = bench(10_000, WhenFull::EvictLeast, Rate::new(10, 10 * HOUR));
+    (0..10_000).for_each(|i| assert!(bench.passes(&format!("resident {i}"))));
+    (0..10_000).filter(|i| i % 1000 != 0).for_each(|i| {
+        bench.ask(&format!("resident {i}"), 9);
+    });
+    bench.advance(HOUR);
+    (0..20_000).for_each(|i| {
+        bench.ask(&format!("newcomer {i}"), 10);
+    });
+    let (evicted, forgiven, _) = bench.table.evictions();
+    assert_eq!((evicted, evicted - forgiven), (20_000, 10));
+}
