@@ -1,9 +1,10 @@
 """Breaks the core in every small way that cargo-mutants knows, and lists the breaks that no test notices.
 
-    python tests/mutants.py [--minutes N] [--only PART] [--jobs N]    (or: make mutants)
+    python tests/mutants.py [--minutes N] [--only PART] [--jobs N] [--again]    (or: make mutants)
 
 All of it takes hours, so what was found is kept in tests/mutants.json, file by file and with its date. Only
-files that have changed since are tried again, those that were never tried first. Each break is tried by the
+files whose code has changed since are tried again, those that were never tried first; with --again the breaks
+that were missed are, by the tests that there are now. Each break is tried by the
 quick tests inside the library, one that they miss by the tests that are about its room, and one that these
 miss by all tests in Rust. Breaks that change nothing that anybody could see are listed, with the reason, in
 tests/mutants.txt.
@@ -37,9 +38,9 @@ TOOL = ROOT / ".venv" / "cargo-mutants" / "bin" / "cargo-mutants"
 ROOMS = {
     "limit": ["oracle", "windows_oracle", "jail_oracle", "pacing_oracle", "vectors"],
     "account": ["composite_oracle", "composite_memory", "waiting"],
-    "table": ["composite_oracle", "together", "waiting"],
     "policy": ["composite_oracle", "vectors"],
     "limiter": ["composite_oracle", "together", "vectors", "waiting"],
+    "table": ["composite_oracle", "together", "waiting"],
 }
 # Tests inside the library that take as long as all others together: they are left for the last.
 SLOW = "table::replayed"
@@ -64,8 +65,10 @@ class Tried:
 
 
 def digest(file: str, tree: Path = ROOT) -> str:
-    """Tell one state of a file from another."""
-    return hashlib.sha256((tree / file).read_bytes()).hexdigest()[:16]
+    """Tell one state of a file's code from another; the tests at its end do not count."""
+    text = (tree / file).read_text(encoding="utf-8")
+    code = re.split(r"^#\[cfg\((?:all\()?test", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def load() -> dict[str, Tried]:
@@ -176,15 +179,13 @@ def try_files(room: str, files: list[str], jobs: int, deadline: float | None) ->
     for worker in range(jobs):
         refresh(COPIES / f"{worker}")  # what is tried is what there is now, whatever is changed meanwhile
     breaks, sources = listed(files), {file: digest(file, COPIES / "0") for file in files}
-    first, *others = stages(room)
+    first, second, _ = stages(room)
     done: dict[str, list[tuple[dict, str]]] = {}
     for mutant, summary in tried(selection(files), first, jobs, deadline):
         done.setdefault(mutant["file"], []).append((mutant, summary))
     whole = {file: done[file] for file in files if len(done.get(file, [])) == len(breaks.get(file, []))}
     missed = [mutant for found in whole.values() for mutant, summary in found if summary == MISSED]
-    for tests in others:
-        missed = again(missed, tests, jobs)
-    left_over = {mutant["name"] for mutant in missed}
+    left_over = {mutant["name"] for mutant in again(missed, second, jobs)}
     today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
     results = {}
     for file, found in whole.items():
@@ -192,6 +193,29 @@ def try_files(room: str, files: list[str], jobs: int, deadline: float | None) ->
         outcomes = Counter(CAUGHT if summary == MISSED else summary for _, summary in found)
         outcomes[CAUGHT] -= len(left)
         results[file] = Tried(today, sources[file], dict(outcomes), sorted(map(name_of, left)))
+    return results
+
+
+def try_again(kept: dict[str, Tried], files: list[str], jobs: int, stage: int) -> dict[str, Tried]:
+    """Try what was missed by the tests that there are now, those of this stage and after."""
+    for worker in range(jobs):
+        refresh(COPIES / f"{worker}")
+    known, results = reasons(), {}
+    for room in ROOMS:
+        here = [file for file in files if file.startswith(f"src/{room}/") and kept[file].missed]
+        if not here:
+            continue
+        breaks = listed(here)
+        wanted = {name for file in here for name in kept[file].missed if name not in known}
+        missed = [mutant for file in here for mutant in breaks[file] if name_of(mutant) in wanted]
+        for tests in stages(room)[stage:]:
+            missed = again(missed, tests, jobs)
+        for file in here:
+            old = kept[file]
+            names = [name_of(mutant) for mutant in missed if mutant["file"] == file]
+            names = sorted(names + [name for name in old.missed if name in known])
+            caught = old.outcomes.get(CAUGHT, 0) + len(old.missed) - len(names)
+            results[file] = Tried(old.date, old.source, {**old.outcomes, CAUGHT: caught}, names)
     return results
 
 
@@ -218,12 +242,18 @@ def report(kept: dict[str, Tried], files: list[str]) -> int:
     return len(unexplained) + (share < ENOUGH)
 
 
+def over(deadline: float | None) -> bool:
+    """Whether the time is over."""
+    return deadline is not None and time.monotonic() > deadline
+
+
 def main() -> int:
     """Try what was not tried since it changed, and report on all."""
     parser = argparse.ArgumentParser(description="tries whether the tests notice small breaks of the core")
     parser.add_argument("--minutes", type=float, help="begin no further break after this long")
     parser.add_argument("--only", default="", metavar="PART", help="files whose path contains this")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="breaks at a time")
+    parser.add_argument("--again", action="store_true", help="try what was missed, and nothing else")
     parser.add_argument("--report", action="store_true", help="try nothing, say what is known")
     options = parser.parse_args()
     if not TOOL.exists() or shutil.which("cargo") is None:
@@ -236,14 +266,18 @@ def main() -> int:
     kept = load()
     stale = [file for file in files if file not in kept or kept[file].source != digest(file)]
     stale.sort(key=lambda file: file in kept)
-    if stale and not options.report:
+    if stale and not options.report and not options.again:
         print(f"{sum(len(breaks[file]) for file in stale):,} breaks in {len(stale)} files", flush=True)
         for room in ROOMS:
             chosen = [file for file in stale if file.startswith(f"src/{room}/")]
-            if chosen and (deadline is None or time.monotonic() < deadline):
+            if chosen and not over(deadline):
                 found = try_files(room, chosen, options.jobs, deadline)
                 kept = {**load(), **found}  # somebody may have tried other files meanwhile
                 save(kept)
+    if not options.report and not over(deadline):
+        fresh = [file for file in files if file in kept and kept[file].source == digest(file)]
+        kept.update(try_again(kept, fresh, options.jobs, stage=0 if options.again else 2))
+        save(kept)
     return 1 if report(kept, files) else 0
 
 

@@ -206,6 +206,13 @@ mod tests {
     }
 
     #[test]
+    fn it_is_what_it_was_made_of() {
+        let jail = Jail::new(3, 10, 100).unwrap().escalating(2.5, Some(700)).unwrap();
+        assert_eq!((jail.denials(), jail.within(), jail.duration(), jail.longest()), (3, 10, 100, Some(700)));
+        assert!((jail.factor() - 2.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
     fn enough_denials_in_a_while_start_a_timeout() {
         let (jail, mut record) = (jail(3), Record::default());
         assert!(!jail.denied(&mut record, 1000, 1000, 0));

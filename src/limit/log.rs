@@ -235,10 +235,14 @@ mod tests {
             let (mut log, mut list) = (Log::new(), Vec::new());
             let (longest, mut newest) = (1 << (round % 12), 0);
             for _ in 0..2_000 {
-                match random(8) {
-                    0 => {
+                match random(9) {
+                    which @ (0 | 8) => {
                         let old = newest - random(newest + 1);
-                        log.insert(old);
+                        if which == 0 {
+                            log.insert(old)
+                        } else {
+                            log.push(old)
+                        }
                         list.insert(list.partition_point(|&other| other <= old), old);
                     }
                     1..=6 if list.len() < longest => {
@@ -252,7 +256,7 @@ mod tests {
                         list.retain(|&stamp| stamp >= cut);
                     }
                 }
-                assert_eq!(log.len(), list.len());
+                assert_eq!((log.len(), log.is_empty()), (list.len(), list.is_empty()));
                 assert_eq!((log.first(), log.last()), (list.first().copied(), list.last().copied()));
             }
             assert_eq!(all(&log), list);
@@ -317,12 +321,30 @@ mod tests {
         let empty = log.bytes();
         assert!(empty <= 32, "{empty}");
         (0..5).for_each(|n| log.push(n));
-        assert!(log.bytes() <= empty + 64, "{}", log.bytes());
+        assert_eq!(log.bytes(), empty + 64, "room for 2, 4, 8");
+        log.drop_before(2);
+        assert_eq!((log.len(), log.bytes()), (3, empty + 64), "three of eight are not few");
+        log.drop_before(3);
+        assert_eq!((log.len(), log.bytes()), (2, empty + 32), "two are");
         (5..10_000).for_each(|n| log.push(n));
         log.drop_before(9_995);
         assert_eq!(all(&log), [9_995, 9_996, 9_997, 9_998, 9_999]);
         assert!(log.bytes() <= empty + 64, "{}", log.bytes());
         log.drop_before(10_000);
         assert_eq!((log.len(), log.bytes()), (0, empty));
+    }
+
+    #[test]
+    fn it_is_in_one_piece_up_to_a_block_and_again_from_half_a_block_on() {
+        let mut log = Log::new();
+        let is_short = |log: &Log| matches!(log.0, Form::Few(_));
+        (0..BLOCK as u64).for_each(|n| log.push(n));
+        assert!(is_short(&log));
+        log.push(BLOCK as u64);
+        assert!(!is_short(&log));
+        log.keep_newest(SHORT + 1);
+        assert!(!is_short(&log));
+        log.keep_newest(SHORT);
+        assert!(is_short(&log) && log.len() == BLOCK / 2);
     }
 }

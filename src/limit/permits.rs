@@ -292,4 +292,57 @@ mod tests {
         permits.end(flight, 90);
         assert_eq!(not_before(&permits, 2), 191);
     }
+
+    #[test]
+    fn a_pace_is_what_it_was_made_of() {
+        let pace = pace(10);
+        assert_eq!((pace.permits(), pace.hold(), pace.with_margin(7).hold()), (10, 101, 107));
+        assert_eq!(pace.with_margin(0).hold(), 101, "more than a window");
+        assert_eq!([1, 4, 5, 9, 10].map(|permits| Pace::new(permits, 100, 1).unwrap().bets()), [1, 1, 1, 1, 2]);
+    }
+
+    #[test]
+    fn flights_are_counted_and_all_end_when_all_is_lost() {
+        let (pace, headroom, mut permits) = (pace(3), Headroom::new(5, 0), Permits::default());
+        let numbers = [0, 7].map(|now| {
+            let slot = permits.take(&pace, &headroom, now).unwrap();
+            permits.send(slot, now)
+        });
+        assert_eq!(numbers.map(|number| permits.sent(number)), [Some(0), Some(7)]);
+        assert_eq!((permits.in_flight(), permits.in_use()), (2, 2));
+        permits.end_all(20);
+        assert_eq!((permits.in_flight(), permits.in_use(), permits.sent(numbers[0])), (0, 2, None));
+        permits.settle(&pace, 120);
+        assert_eq!(permits.in_use(), 2);
+        permits.settle(&pace, 121);
+        assert_eq!(permits.in_use(), 0, "a hold after the end");
+    }
+
+    #[test]
+    fn a_request_that_is_under_way_for_too_long_belies_the_headroom() {
+        let (pace, headroom) = (pace(2), Headroom::new(5, 0));
+        let mut permits = after(&pace, &headroom, &[50]);
+        let late = permits.take(&pace, &headroom, 100).unwrap();
+        let late = permits.send(late, 100);
+        let longest = headroom.shortest() + headroom.get();
+        assert_eq!(longest, 5);
+        assert_eq!(permits.ready_at(&pace, &headroom, 100), Some(151), "sent at 100, it would be 6 under way at 106");
+        permits.end(late, 103);
+        assert_eq!(permits.ready_at(&pace, &headroom, 103), Some(106));
+        let (just, mut permits) = (101, after(&pace, &headroom, &[50]));
+        let slot = permits.take(&pace, &headroom, just).unwrap();
+        permits.send(slot, just);
+        assert_eq!(permits.ready_at(&pace, &headroom, just), Some(106), "5 are explained");
+    }
+
+    #[test]
+    fn a_bet_that_has_ended_is_none_any_more() {
+        let (pace, headroom) = (pace(5), Headroom::new(5, 0));
+        let mut permits = after(&pace, &headroom, &[50; 5]);
+        let bet = permits.take(&pace, &headroom, 106).unwrap();
+        assert!(permits.take(&pace, &headroom, 106).is_none(), "one of five");
+        let bet = permits.send(bet, 106);
+        assert!(permits.end(bet, 110));
+        assert!(permits.take(&pace, &headroom, 111).is_some());
+    }
 }

@@ -183,13 +183,22 @@ mod tests {
     #[test]
     fn float_rates_that_are_none_are_refused() {
         for bad in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, 5e-324, 1e300] {
-            assert!(Rate::per_second(bad, 5).is_err(), "{bad}");
+            let refused = Rate::per_second(bad, 5).unwrap_err().to_string();
+            let is_a_rate = bad.is_finite() && bad > 0.0;
+            assert_eq!(!is_a_rate, refused.starts_with("refill_rate must be a finite number above 0"), "{refused}");
         }
         for (bad, burst) in [(1e9, 5), (1.1e7, 5), (1e-9, 1), (1e-10, 1)] {
             assert!(Rate::per_second(bad, burst).and_then(|rate| rate.rule()).is_err(), "{bad}");
         }
         let hour = Rate::per_second(10_000.0 / 3600.0, 10_000).unwrap();
         assert_eq!(hour.rule(), Rate::new(10_000, HOUR).rule());
+    }
+
+    #[test]
+    fn what_flows_back_in_a_second_is_the_limit_over_the_period() {
+        let refill = |limit, period| Rate::new(limit, period).refill_per_second();
+        assert!((refill(10_000, HOUR) - 10_000.0 / 3600.0).abs() < f64::EPSILON);
+        assert!((refill(3, SECOND * 3 / 2) - 2.0).abs() < 1e-12);
     }
 
     #[test]

@@ -258,6 +258,27 @@ mod tests {
     }
 
     #[test]
+    fn a_late_send_of_a_second_that_is_there_takes_no_run_of_its_own() {
+        let mut runs = Runs::<1>::of(vec![1, 2, 3]);
+        runs.log(2);
+        assert_eq!((runs.kept.len(), runs.seconds().collect::<Vec<_>>()), (3, vec![1, 2, 2, 3]));
+    }
+
+    #[test]
+    fn memory_is_given_back_where_less_than_a_quarter_of_it_is_used() {
+        let mut runs = Runs::<1>::of((0..1024).collect());
+        let room = runs.kept.capacity();
+        assert_eq!(room, 1024);
+        runs.drop_through(1023 - 256);
+        assert_eq!((runs.len(), runs.kept.capacity()), (256, room), "a quarter is not too little");
+        runs.drop_through(1024 - 256);
+        assert_eq!((runs.len(), runs.kept.capacity()), (255, 510), "room for as much again");
+        let mut few = Runs::<1>::of((0..FEW as i64).collect());
+        few.drop_through(FEW as i64 - 2);
+        assert_eq!((few.len(), few.kept.capacity()), (1, FEW), "and not where it is little in all");
+    }
+
+    #[test]
     fn the_ends_of_time_are_no_edge() {
         let mut runs = Runs::<1>::of(vec![i64::MAX, i64::MIN, 0, 0]);
         assert_eq!(runs.count_after(-1, 0), 3);

@@ -157,5 +157,8 @@ mod tests {
         tally.push(7, u64::MAX / 2);
         assert_eq!(tally.runs().collect::<Vec<_>>(), [(10, 3 + u64::MAX / 2)]);
         assert!(tally.bytes() < 128, "{}", tally.bytes());
+        (0..1000).for_each(|n| tally.push(10 + n, 1));
+        assert_eq!(tally.bytes(), size_of::<Tally>() + 16 * tally.runs.capacity());
+        assert!(tally.runs.capacity() >= 1000);
     }
 }

@@ -306,7 +306,10 @@ mod tests {
         assert!(RULE.is_ahead(far, 50));
         assert!(!RULE.is_ahead(1050 + SKEW, 50));
         assert_eq!(RULE.decide(far, 50, 3), Verdict::Deny(300), "the wait is that of an empty bucket");
-        assert_eq!(RULE.with_advance(70).clamp(far, 50), 1120);
+        let advanced = RULE.with_advance(70);
+        assert_eq!(advanced.clamp(far, 50), 1120);
+        assert_eq!(advanced.decide(far, 50, 3), Verdict::Deny(370));
+        assert!(advanced.is_ahead(1121 + SKEW, 50) && !advanced.is_ahead(1120 + SKEW, 50));
     }
 
     // The case that a plain `tat - n*T` gets wrong: reserve at 0, charge at 2, cancel, charge again at 2.
@@ -325,6 +328,7 @@ mod tests {
     fn a_refund_is_exact_where_nothing_was_charged_since() {
         let Verdict::Allow(receipt) = RULE.decide(0, 5000, 4) else { panic!("denied") };
         assert_eq!(RULE.refund(receipt, 5000, 4, receipt), 5000);
+        assert_eq!(RULE.refund(receipt, 5000, 1, receipt), 5300, "a part of it");
         assert_eq!(RULE.refund(receipt, 5100, 4, receipt), 5100, "only what has not flowed back");
         assert_eq!(RULE.refund(receipt, 9000, 4, receipt), receipt);
     }
@@ -336,6 +340,7 @@ mod tests {
         assert_eq!(RULE.reserve(tat, 0, 3, 299), Reserved::TooLong(300));
         assert_eq!(RULE.reserve(tat, 0, 3, 300), Reserved::Granted { tat: 1300, wait: 300 });
         assert_eq!(RULE.reserve(0, 0, 3, 0), Reserved::Granted { tat: 300, wait: 0 });
+        assert_eq!(RULE.reserve(6000, 5000, 3, 299), Reserved::TooLong(300), "whatever the time is");
         assert_eq!(RULE.reserve(0, 0, 11, u64::MAX), Reserved::Never);
     }
 
@@ -361,6 +366,9 @@ mod tests {
         assert_eq!(RULE.migrate(&wide, 4000, 5000, Migration::AsIs), 5000);
         // 40 owed of 40, into 10: no more than empty.
         assert_eq!(wide.migrate(&RULE, 7000, 5000, Migration::AsIs), 5000 + 1000);
+        // 45 owed of 40, where so much may be owed: no more than the other rule lets anybody owe.
+        let (from, to) = (wide.with_advance(1000), RULE.with_advance(300));
+        assert_eq!(from.migrate(&to, 5000 + 45 * 50, 5000, Migration::AsIs), 5000 + 1300);
     }
 
     #[test]

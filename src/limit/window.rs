@@ -222,6 +222,17 @@ mod tests {
         assert_eq!(admits(&[three], &two, 105, 4), Admission::Never);
         assert_eq!(admits(&[three], &two, 105, 0), Admission::Allow);
         assert!(three.fits(&two, 102, 0) && three.fits(&two, 102, 1) && !three.fits(&two, 102, 4));
+        let more = log(&[100, 101, 102, 103]);
+        assert!(three.fits(&more, 104, 0), "whoever asks for nothing is not counted, however many there are");
+        assert_eq!(admits(&[three], &more, 104, 0), Admission::Allow);
+    }
+
+    #[test]
+    fn what_shares_no_window_any_more_is_forgotten() {
+        let (window, mut stamps) = (Window::new(3, 10, Edge::Closed).unwrap(), log(&[100, 104, 109]));
+        assert_eq!([5, 10, 114].map(|now| window.horizon(now)), [0, 0, 104]);
+        window.forget(&mut stamps, 114);
+        assert_eq!(stamps.stamps().collect::<Vec<_>>(), [104, 109]);
     }
 
     #[test]
@@ -252,7 +263,7 @@ mod tests {
         assert_eq!(stepped.free_at(stepped.stamped(50)), 160, "at most one step later than 150");
         let steps = |steps| Window::in_steps(5, 100, Edge::Closed, steps);
         assert_eq!(steps(1).unwrap().stamped(0), 100);
-        assert!(steps(0).is_err() && steps(65_537).is_err());
+        assert!(steps(0).is_err() && steps(65_536).is_ok() && steps(65_537).is_err());
     }
 
     // HAZARD construction-values
