@@ -139,7 +139,7 @@ impl Own {
             Verdict::Never => (Reason::Never, NEVER),
         };
         let (policy, shadow) = (Some(&self.policy), self.policy.is_shadow());
-        Outcome::Denied(Denial { reason, retry_after_ns, policy, by: 0, tell: None, shadow })
+        Outcome::Denied(Denial { reason, retry_after_ns, policy, class: None, by: 0, tell: None, shadow })
     }
 
     fn peek(&self, cost: u64) -> Decision {

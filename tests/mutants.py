@@ -144,6 +144,14 @@ def end(process: subprocess.Popen[bytes], deadline: float | None) -> None:
         process.wait()
 
 
+def check(outcomes: list[dict], folder: Path) -> None:
+    """Refuse results of a build that is broken itself: what does not compile is never linked."""
+    for outcome in outcomes:
+        log = (folder / outcome["log_path"]).read_text(encoding="utf-8", errors="replace")
+        if outcome["summary"] == UNVIABLE and "error: linking" in log:
+            raise RuntimeError(f"the build is broken: remove {COPIES.relative_to(ROOT)} and begin again")
+
+
 def tried(
     arguments: list[str], tests: list[str], jobs: int, deadline: float | None
 ) -> list[tuple[dict, str]]:
@@ -158,6 +166,7 @@ def tried(
             told = folder / "mutants.out" / "outcomes.json"
             if told.exists():
                 outcomes += json.loads(told.read_text(encoding="utf-8"))["outcomes"]
+                check(outcomes, told.parent)
     found = ((outcome["scenario"], outcome["summary"]) for outcome in outcomes)
     return [(scenario["Mutant"], summary) for scenario, summary in found if scenario != "Baseline"]
 

@@ -1,6 +1,7 @@
 //! What the facade answers with: short for the hot path, full on request, and totals.
 
 use crate::account::{Ruling, Wait};
+use crate::classes::ClassId;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::limit::Verdict;
 use crate::policy::{Limit, Policy};
@@ -27,6 +28,8 @@ pub struct Denial<'a> {
     pub retry_after_ns: u64,
     /// The policy that denied, or `None` if the table was full.
     pub policy: Option<&'a Policy>,
+    /// The policy's number, where it is one of a limiter's.
+    pub(crate) class: Option<ClassId>,
     /// The number of the limit, among those of the policy, that has to wait longest.
     pub by: u8,
     /// This denial is the one to log in its interval; so many before it were not logged.

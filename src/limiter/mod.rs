@@ -211,6 +211,12 @@ impl Limiter {
         self.table.intern(policy)
     }
 
+    /// The policy of a class that [`Limiter::class`] gave.
+    #[cfg(feature = "python")]
+    pub(crate) fn policy(&self, class: ClassId) -> &Policy {
+        self.table.policy(class)
+    }
+
     /// The class of accounts that nothing else was said about.
     #[must_use]
     pub fn default_class(&self) -> ClassId {

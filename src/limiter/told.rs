@@ -48,7 +48,8 @@ impl Limiter {
             self.count_shadowed(policy, 1);
         }
         self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
-        Outcome::Denied(Denial { reason, retry_after_ns, policy: Some(policy), by: 0, tell: charge.notice, shadow })
+        let (policy, class, tell) = (Some(policy), Some(charge.class), charge.notice);
+        Outcome::Denied(Denial { reason, retry_after_ns, policy, class, by: 0, tell, shadow })
     }
 
     #[cold]
@@ -65,6 +66,7 @@ impl Limiter {
             reason: limit.map_or(Reason::Never, Limit::reason),
             retry_after_ns: wait_ns(ruling.wait),
             policy: Some(policy),
+            class: Some(class),
             by: ruling.by.unwrap_or(0),
             tell,
             shadow,
@@ -83,7 +85,7 @@ impl Limiter {
         let retry_after_ns = nearest.map_or(NEVER, to_nanos_up);
         let shadow = self.table.policy(self.default).is_shadow();
         self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
-        Outcome::Denied(Denial { reason: Reason::Full, retry_after_ns, policy: None, by: 0, tell, shadow })
+        Outcome::Denied(Denial { reason: Reason::Full, retry_after_ns, policy: None, class: None, by: 0, tell, shadow })
     }
 
     /// Each shadow limit of these bits would have denied: counted by its name.

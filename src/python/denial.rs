@@ -1,7 +1,5 @@
 //! A denial as Python sees it: the exception that `acquire` raises, and the line in the log.
 
-use std::sync::Arc;
-
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -10,9 +8,12 @@ use pyo3::types::{PyString, PyType};
 use super::convert::seconds_up;
 use super::exceeded::RateLimitExceeded;
 use super::interpreter;
+use super::rate_limiter::RateLimiter;
 use super::refused::Told;
+use crate::classes::ClassId;
 use crate::decision::Reason;
 use crate::limiter::Denial;
+use crate::policy::Limit;
 
 /// The class to raise, checked when the limiter is made; `None` is our own.
 pub(super) fn exception_class(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Py<PyType>>> {
@@ -26,55 +27,49 @@ pub(super) fn exception_class(given: Option<&Bound<'_, PyAny>>) -> PyResult<Opti
 
 /// Everything needed to raise a denial later. Cheap to make: it is put into words only when somebody reads them.
 pub(super) struct Refused {
-    /// `None`: our own class.
-    class: Option<Py<PyType>>,
+    /// Who denied; it knows the limit by its number, and the class to raise.
+    by: Py<RateLimiter>,
     pub(super) account_email: Py<PyString>,
     pub(super) retry_after_ns: u64,
     tokens: u64,
     reason: Reason,
-    limit: Option<Arc<str>>,
-    /// The account may send something, if not this.
-    is_open: bool,
+    limit: Option<(ClassId, u8)>,
 }
 
 impl Refused {
     #[inline]
     pub(super) fn new(
-        class: Option<&Py<PyType>>,
+        by: &Bound<'_, RateLimiter>,
         account_email: &Bound<'_, PyString>,
         tokens: u64,
         denial: &Denial<'_>,
     ) -> Self {
         Self {
-            class: class.map(|class| class.clone_ref(account_email.py())),
+            by: by.clone().unbind(),
             account_email: account_email.clone().unbind(),
             retry_after_ns: denial.retry_after_ns,
             tokens,
             reason: denial.reason,
-            limit: denial.limit().map(|limit| limit.name.clone()),
-            is_open: denial.reason == Reason::Never && denial.policy.is_some_and(|policy| policy.capacity() > 0),
+            limit: denial.class.map(|class| (class, denial.by)),
         }
     }
 
     /// There is no bucket to give out: the table is full.
-    pub(super) fn table_full(class: Option<&Py<PyType>>, account_email: &Bound<'_, PyString>) -> Self {
-        let (reason, retry_after_ns) = (Reason::Full, crate::NEVER);
-        let denial = Denial { reason, retry_after_ns, policy: None, by: 0, tell: None, shadow: false };
-        Self::new(class, account_email, 0, &denial)
+    pub(super) fn table_full(by: &Bound<'_, RateLimiter>, account_email: &Bound<'_, PyString>) -> Self {
+        let (by, account_email) = (by.clone().unbind(), account_email.clone().unbind());
+        Self { by, account_email, retry_after_ns: crate::NEVER, tokens: 0, reason: Reason::Full, limit: None }
     }
 
     /// Gives its references back here and now. Dropped outside of pyo3's own calls, they would wait for the next of them.
     pub(super) fn release(self, _py: Python<'_>) {
         interpreter::give_back(self.account_email.into_any());
-        if let Some(class) = self.class {
-            interpreter::give_back(class.into_any());
-        }
+        interpreter::give_back(self.by.into_any());
     }
 
     /// Raises the exception, made anew; one of our own class keeps what holds this, instead of a copy.
     #[inline]
     pub(super) fn raise(&self, py: Python<'_>, told: impl FnOnce() -> Told) {
-        let Some(class) = &self.class else {
+        let Some(class) = self.by.get().exception() else {
             match Py::new(py, RateLimitExceeded::of(told())) {
                 Ok(exception) => interpreter::raise_now(exception.into_bound(py).into_any()),
                 Err(error) => error.restore(py),
@@ -100,15 +95,30 @@ impl Refused {
 
     /// "Rate limit exceeded for a@example.org (100 per 3600 s): retry in 36.0 s"
     pub(super) fn message(&self, py: Python<'_>) -> String {
-        let limit = self.limit.as_deref().unwrap_or("table full");
-        let when = match self.reason {
-            Reason::Never if self.is_open => format!("{} tokens are more than a full bucket holds", self.tokens),
-            Reason::Never => "this account may not send".into(),
-            _ if self.retry_after_ns == crate::NEVER => "no account can make room".into(),
-            _ => format!("retry in {:.1} s", (seconds_up(self.retry_after_ns) * 10.0).ceil() / 10.0),
-        };
-        format!("Rate limit exceeded for {} ({limit}): {when}", self.account_email.bind(py).to_string_lossy())
+        let policy = self.limit.map(|(class, by)| (self.by.get().core().policy(class), by));
+        let limit = policy.and_then(|(policy, by)| policy.limits().get(usize::from(by)));
+        let is_open = policy.is_some_and(|(policy, _)| policy.capacity() > 0);
+        let email = self.account_email.bind(py);
+        message(email, self.tokens, limit, is_open, (self.reason, self.retry_after_ns))
     }
+}
+
+/// A denial in words; `is_open`: the account may send something.
+fn message(
+    account_email: &Bound<'_, PyString>,
+    tokens: u64,
+    limit: Option<&Limit>,
+    is_open: bool,
+    (reason, retry_after_ns): (Reason, u64),
+) -> String {
+    let limit = limit.map_or("table full", Limit::name);
+    let when = match reason {
+        Reason::Never if is_open => format!("{tokens} tokens are more than a full bucket holds"),
+        Reason::Never => "this account may not send".into(),
+        _ if retry_after_ns == crate::NEVER => "no account can make room".into(),
+        _ => format!("retry in {:.1} s", (seconds_up(retry_after_ns) * 10.0).ceil() / 10.0),
+    };
+    format!("Rate limit exceeded for {} ({limit}): {when}", account_email.to_string_lossy())
 }
 
 /// Writes a line for the one denial in its interval that is to be told.
@@ -117,7 +127,9 @@ impl Refused {
 /// errors that nobody can catch, and does not change the decision.
 pub(super) fn log(account_email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) {
     let Some(untold) = denial.tell else { return };
-    let mut line = Refused::new(None, account_email, tokens, denial).message(account_email.py());
+    let is_open = denial.policy.is_some_and(|policy| policy.capacity() > 0);
+    let why = (denial.reason, denial.retry_after_ns);
+    let mut line = message(account_email, tokens, denial.limit(), is_open, why);
     if denial.shadow {
         line.insert_str(0, "Shadow limit, let through: ");
     }

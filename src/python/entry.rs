@@ -26,6 +26,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::access::ClientAccess;
+use super::denial::{self, Refused};
 use super::granted;
 use super::inherited::Made;
 use super::limiter::Limiter;
@@ -51,7 +52,7 @@ pub(super) trait Method {
     ///
     /// # Safety
     /// `args` holds borrowed references to live objects.
-    unsafe fn fast(py: Python<'_>, this: &Self::Class, args: &[Object], keywords: Object) -> Option<Object>;
+    unsafe fn fast(this: &Bound<'_, Self::Class>, args: &[Object], keywords: Object) -> Option<Object>;
 }
 
 pub(super) unsafe extern "C" fn entry<M: Method>(
@@ -70,7 +71,7 @@ pub(super) unsafe extern "C" fn entry<M: Method>(
             (this, args)
         };
         // SAFETY: as promised by the interpreter.
-        unsafe { M::fast(py, this.get(), args, keywords) }
+        unsafe { M::fast(&this, args, keywords) }
     };
     if let Ok(Some(answer)) = catch_unwind(AssertUnwindSafe(fast)) {
         return answer;
@@ -193,19 +194,19 @@ impl Method for AcquireAccount {
     }
 
     #[inline]
-    unsafe fn fast(py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
+    unsafe fn fast(this: &Bound<'_, RateLimiter>, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
         let (name, tokens) = unsafe { account_call(args, keywords, 2)? };
-        match this.charged(name, tokens, has_account(args, keywords, 1))? {
-            Outcome::Allowed => Some(granted::raw(py)),
+        match this.get().charged(name, tokens, has_account(args, keywords, 1))? {
+            Outcome::Allowed => Some(granted::raw(this.py())),
             Outcome::Unknown => None,
             Outcome::Denied(denial) => {
                 // SAFETY: exactly a str, as `key` has seen; borrowed for this call.
-                let email = unsafe { Borrowed::from_ptr(py, args[0]).cast_unchecked::<PyString>() };
+                let email = unsafe { Borrowed::from_ptr(this.py(), args[0]).cast_unchecked::<PyString>() };
                 Some(if denial.tell.is_none() && !denial.shadow {
-                    refused::raw(py, this.refusal(&email, tokens, &denial))
+                    refused::raw(this.py(), Refused::new(this, &email, tokens, &denial))
                 } else {
-                    Python::attach(|py| hand_back(py, this.denied(&email.to_owned(), tokens, &denial)))
+                    Python::attach(|py| hand_back(py, RateLimiter::denied(this, &email.to_owned(), tokens, &denial)))
                 })
             }
         }
@@ -225,17 +226,17 @@ impl Method for TryAcquireAccount {
     }
 
     #[inline]
-    unsafe fn fast(_py: Python<'_>, this: &RateLimiter, args: &[Object], keywords: Object) -> Option<Object> {
+    unsafe fn fast(this: &Bound<'_, RateLimiter>, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
         let (name, tokens) = unsafe { account_call(args, keywords, 1)? };
-        match this.charged(name, tokens, has_account(args, keywords, 2))? {
+        match this.get().charged(name, tokens, has_account(args, keywords, 2))? {
             Outcome::Allowed => Some(truth(true)),
             Outcome::Unknown => None,
             Outcome::Denied(denial) if denial.tell.is_none() => Some(truth(denial.shadow)),
             Outcome::Denied(denial) => Some(Python::attach(|py| {
                 // SAFETY: exactly a str, as `key` has seen; borrowed for this call.
                 let email = unsafe { Bound::from_borrowed_ptr(py, args[0]).cast_into_unchecked::<PyString>() };
-                this.tell(&email, tokens, &denial);
+                denial::log(&email, tokens, &denial);
                 truth(denial.shadow)
             })),
         }
@@ -255,13 +256,13 @@ impl Method for TryAcquireKey {
     }
 
     #[inline]
-    unsafe fn fast(_py: Python<'_>, this: &Limiter, args: &[Object], keywords: Object) -> Option<Object> {
+    unsafe fn fast(this: &Bound<'_, Limiter>, args: &[Object], keywords: Object) -> Option<Object> {
         if !keywords.is_null() || args.is_empty() || args.len() > 2 {
             return None;
         }
         // SAFETY: as promised by the caller.
         let (name, cost) = unsafe { (key(args[0])?, cost(args.get(1))?) };
-        this.charged(name, cost).map(truth)
+        this.get().charged(name, cost).map(truth)
     }
 }
 
@@ -278,14 +279,14 @@ impl Method for AcquireBucket {
     }
 
     #[inline]
-    unsafe fn fast(py: Python<'_>, this: &TokenBucket, args: &[Object], keywords: Object) -> Option<Object> {
+    unsafe fn fast(this: &Bound<'_, TokenBucket>, args: &[Object], keywords: Object) -> Option<Object> {
         if !keywords.is_null() || args.len() > 2 {
             return None;
         }
         // SAFETY: as promised by the caller.
         let tokens = unsafe { cost(args.first())? };
-        if this.charged(tokens) {
-            return Some(granted::raw(py));
+        if this.get().charged(tokens) {
+            return Some(granted::raw(this.py()));
         }
         Some(Python::attach(|py| hand_back(py, super::awaitable::Ready::no(py))))
     }
@@ -304,13 +305,13 @@ impl Method for TryAcquireBucket {
     }
 
     #[inline]
-    unsafe fn fast(_py: Python<'_>, this: &TokenBucket, args: &[Object], keywords: Object) -> Option<Object> {
+    unsafe fn fast(this: &Bound<'_, TokenBucket>, args: &[Object], keywords: Object) -> Option<Object> {
         if !keywords.is_null() || args.len() > 1 {
             return None;
         }
         // SAFETY: as promised by the caller.
         let tokens = unsafe { cost(args.first())? };
-        Some(truth(this.charged(tokens)))
+        Some(truth(this.get().charged(tokens)))
     }
 }
 
@@ -345,9 +346,9 @@ impl Method for IsAllowed {
     }
 
     #[inline]
-    unsafe fn fast(_py: Python<'_>, this: &ClientAccess, args: &[Object], keywords: Object) -> Option<Object> {
+    unsafe fn fast(this: &Bound<'_, ClientAccess>, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
-        unsafe { is_allowed(this, args, keywords) }
+        unsafe { is_allowed(this.get(), args, keywords) }
     }
 }
 
@@ -363,8 +364,8 @@ impl Method for IsAllowedInCamelCase {
     }
 
     #[inline]
-    unsafe fn fast(_py: Python<'_>, this: &ClientAccess, args: &[Object], keywords: Object) -> Option<Object> {
+    unsafe fn fast(this: &Bound<'_, ClientAccess>, args: &[Object], keywords: Object) -> Option<Object> {
         // SAFETY: as promised by the caller.
-        unsafe { is_allowed(this, args, keywords) }
+        unsafe { is_allowed(this.get(), args, keywords) }
     }
 }

@@ -100,24 +100,23 @@ impl RateLimiter {
         }
     }
 
-    /// Logs a denial that is to be told.
-    pub(super) fn tell(&self, email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) {
-        denial::log(email, tokens, denial);
-    }
-
-    /// What there is to say about a denial.
-    #[inline]
-    pub(super) fn refusal(&self, email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) -> Refused {
-        Refused::new(self.exception.as_ref(), email, tokens, denial)
+    /// The class to raise; `None` is our own.
+    pub(super) fn exception(&self) -> Option<&Py<PyType>> {
+        self.exception.as_ref()
     }
 
     /// What `acquire` answers to a denial.
-    pub(super) fn denied(&self, email: &Bound<'_, PyString>, tokens: u64, denial: &Denial<'_>) -> PyResult<Py<PyAny>> {
-        self.tell(email, tokens, denial);
+    pub(super) fn denied(
+        slf: &Bound<'_, Self>,
+        email: &Bound<'_, PyString>,
+        tokens: u64,
+        denial: &Denial<'_>,
+    ) -> PyResult<Py<PyAny>> {
+        denial::log(email, tokens, denial);
         if denial.shadow {
-            return Ready::yes(email.py());
+            return Ready::yes(slf.py());
         }
-        refused::refused(email.py(), self.refusal(email, tokens, denial))
+        refused::refused(slf.py(), Refused::new(slf, email, tokens, denial))
     }
 
     /// The account's bucket, made first if it is new; `None` if the table is full and `when_full` denies.
@@ -206,16 +205,15 @@ impl RateLimiter {
     #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
            text_signature = "($self, account_email, account=None, tokens=1)")]
     fn acquire(
-        &self,
+        slf: &Bound<'_, Self>,
         account_email: &Bound<'_, PyString>,
         account: Account<'_, '_>,
         tokens: Tokens,
     ) -> PyResult<Py<PyAny>> {
-        let py = account_email.py();
-        match self.charge(account_email, account, tokens.0) {
-            Ok(Outcome::Denied(denial)) => self.denied(account_email, tokens.0, &denial),
-            Ok(_) => Ready::yes(py),
-            Err(error) => Ready::failed(py, error),
+        match slf.get().charge(account_email, account, tokens.0) {
+            Ok(Outcome::Denied(denial)) => Self::denied(slf, account_email, tokens.0, &denial),
+            Ok(_) => Ready::yes(slf.py()),
+            Err(error) => Ready::failed(slf.py(), error),
         }
     }
 
@@ -229,7 +227,7 @@ impl RateLimiter {
     ) -> PyResult<bool> {
         let outcome = self.charge(account_email, account, tokens.0)?;
         if let Outcome::Denied(denial) = &outcome {
-            self.tell(account_email, tokens.0, denial);
+            denial::log(account_email, tokens.0, denial);
         }
         Ok(outcome.passes())
     }
@@ -252,14 +250,14 @@ impl RateLimiter {
 
     #[pyo3(signature = (account_email, account=None))]
     fn get_or_create_bucket(
-        &self,
+        slf: &Bound<'_, Self>,
         account_email: &Bound<'_, PyString>,
         account: Account<'_, '_>,
     ) -> PyResult<Py<PyAny>> {
-        let py = account_email.py();
-        match self.bucket(account_email, account) {
+        let py = slf.py();
+        match slf.get().bucket(account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket),
-            Ok(None) => refused::refused(py, Refused::table_full(self.exception.as_ref(), account_email)),
+            Ok(None) => refused::refused(py, Refused::table_full(slf, account_email)),
             Err(error) => Ready::failed(py, error),
         }
     }

@@ -76,6 +76,15 @@ pub(super) fn instance(place: &OnceLock<RawType>) -> *mut ffi::PyObject {
     unsafe { ffi::PyType_GenericAlloc(class, 0) }
 }
 
+/// A new instance whose part beyond the object's head is still to be written, which costs half as much; NULL with an
+/// exception set if there is no memory.
+#[inline]
+pub(super) fn unwritten(place: &OnceLock<RawType>) -> *mut ffi::PyObject {
+    let class = place.get().expect("made when the module is imported").0;
+    // SAFETY: the type is complete, and its instances are not tracked by the garbage collector.
+    unsafe { ffi::PyObject_New(class) }
+}
+
 unsafe extern "C" fn itself(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: see the head of the file.
     unsafe { ffi::Py_NewRef(this) }

@@ -44,7 +44,7 @@ pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
 /// A new awaitable, or NULL with an exception set.
 #[inline]
 pub(super) fn raw(py: Python<'_>, refused: Refused) -> *mut ffi::PyObject {
-    let made = raw_type::instance(&TYPE);
+    let made = raw_type::unwritten(&TYPE);
     if made.is_null() {
         refused.release(py);
         return made;

@@ -144,3 +144,20 @@ def test_nothing_is_kept_alive_by_a_denial_that_is_gone(clock):
     error = weakref.ref(Slower("gone"))
     gc.collect()
     assert error() is None
+
+
+def test_it_says_all_that_after_everybody_else_has_let_go_of_its_limiter(clock):
+    limiter = RateLimiter(1, clock=clock)
+    assert limiter.try_acquire("a@x")
+    assert not limiter.try_acquire("a@x")
+    gone = weakref.ref(limiter)
+    with pytest.raises(RateLimitExceeded) as caught:
+        now(limiter.acquire("a@x"))
+    error = caught.value.with_traceback(None)
+    del limiter, caught
+    gc.collect()
+    assert str(error) == MESSAGE
+    assert gone() is not None
+    del error
+    gc.collect()
+    assert gone() is None
