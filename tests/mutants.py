@@ -68,7 +68,7 @@ def digest(file: str, tree: Path = ROOT) -> str:
     """Tell one state of a file's code from another; the tests at its end do not count."""
     text = (tree / file).read_text(encoding="utf-8")
     code = re.split(r"^#\[cfg\((?:all\()?test", text, maxsplit=1, flags=re.MULTILINE)[0]
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
+    return hashlib.sha256(code.rstrip().encode()).hexdigest()[:16]
 
 
 def load() -> dict[str, Tried]:
@@ -147,8 +147,10 @@ def end(process: subprocess.Popen[bytes], deadline: float | None) -> None:
 def check(outcomes: list[dict], folder: Path) -> None:
     """Refuse results of a build that is broken itself: what does not compile is never linked."""
     for outcome in outcomes:
-        log = (folder / outcome["log_path"]).read_text(encoding="utf-8", errors="replace")
-        if outcome["summary"] == UNVIABLE and "error: linking" in log:
+        log = folder / outcome["log_path"]
+        if outcome["summary"] != UNVIABLE or not log.exists():
+            continue
+        if "error: linking" in log.read_text(encoding="utf-8", errors="replace"):
             raise RuntimeError(f"the build is broken: remove {COPIES.relative_to(ROOT)} and begin again")
 
 

@@ -342,3 +342,7 @@ impl Cold {
         self.parts.iter_mut().fold(false, release)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "cold_tests.rs"]
+mod tests;

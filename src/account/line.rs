@@ -277,3 +277,7 @@ impl Cold {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "line_tests.rs"]
+mod tests;

@@ -192,3 +192,7 @@ fn source(old: &[Limit], limit: &Limit) -> Option<usize> {
         kin.min_by_key(|(_, other)| wide(other).abs_diff(wide(limit))).map(|(at, _)| at)
     })
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "migrate_tests.rs"]
+mod tests;

@@ -29,6 +29,7 @@ pub struct Denial<'a> {
     /// The policy that denied, or `None` if the table was full.
     pub policy: Option<&'a Policy>,
     /// The policy's number, where it is one of a limiter's.
+    #[cfg_attr(not(feature = "python"), allow(dead_code))] // for who puts it into words when asked to
     pub(crate) class: Option<ClassId>,
     /// The number of the limit, among those of the policy, that has to wait longest.
     pub by: u8,
