@@ -126,6 +126,9 @@ fn what_was_forgotten_is_not_asked_about_again() {
         bench
     };
     for limits in [vec![window(2, 10)], vec![in_steps(2, 10)]] {
+        let mut once = bench(limits.clone());
+        assert!(once.charge(20, 1));
+        assert_eq!(once.wait(12, 1), Wait::Now, "nothing was forgotten");
         let mut charged = forgetful(limits.clone());
         assert!(charged.charge(20, 1));
         assert_eq!(charged.wait(12, 1), Wait::For(8 * SECOND));

@@ -197,9 +197,12 @@ mod tests {
         assert_eq!(refused(Limit::window(0, SECOND, Edge::Closed)), "limit must be at least 1, not 0");
         assert_eq!(refused(Limit::window(1, 0, Edge::Closed)), "per must be at least 1 ns, not 0");
         assert!(refused(Limit::window(1, u64::MAX, Edge::Closed)).starts_with("per must be at most 4.5 years"));
+        let long = refused(Limit::window(1, 10_000_000_000 * SECOND, Edge::Closed));
+        assert_eq!(long, "per must be at most 4.5 years, not 10000000000");
         assert!(refused(Limit::window_in_steps(1, SECOND, Edge::Closed, 0)).starts_with("steps must be at least 1"));
         assert_eq!(refused(Limit::in_flight(0)), "limit must be at least 1, not 0");
         assert!(refused(Limit::in_flight(1 << 32)).starts_with("limit must be at most"));
+        assert!(Limit::in_flight((1 << 32) - 1).is_ok());
         let long = Jail::new(1, u64::MAX, SECOND).unwrap();
         assert!(refused(Limit::jail(long)).starts_with("within must be at most 4.5 years"));
     }

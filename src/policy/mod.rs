@@ -228,7 +228,38 @@ mod tests {
         let refused = Policy::all([rate(), rate()]).unwrap_err().to_string();
         assert_eq!(refused, "limits must have different names, not 10 per 1 s");
         assert!(Policy::all([rate(), rate().named("other")]).is_ok());
-        let many = (0..17).map(|n| rate().named(&n.to_string()));
-        assert_eq!(Policy::all(many).unwrap_err().to_string(), "limits must be at most 16, not 17");
+        let many = |count: u64| (0..count).map(|n| rate().named(&n.to_string()));
+        assert!(Policy::all(many(16)).is_ok());
+        assert_eq!(Policy::all(many(17)).unwrap_err().to_string(), "limits must be at most 16, not 17");
+    }
+
+    #[test]
+    fn a_shadow_can_be_lifted_and_nothing_casts_none() {
+        let rate = Policy::rate(Rate::new(10, SECOND)).unwrap();
+        assert!(!rate.shadow(true).shadow(false).is_shadow());
+        assert!(!Policy::all([]).unwrap().shadow(true).is_shadow());
+    }
+
+    #[test]
+    fn denials_are_counted_where_there_is_a_jail() {
+        let window = Limit::window(5, SECOND, Edge::HalfOpen).unwrap();
+        let jail = Limit::jail(crate::limit::Jail::new(3, SECOND, SECOND).unwrap()).unwrap();
+        assert!(!Policy::all([window.clone()]).unwrap().has_jail());
+        assert!(Policy::all([window, jail]).unwrap().has_jail());
+    }
+
+    #[test]
+    fn different_policies_are_found_in_different_places() {
+        let window = |limit, per| Limit::window(limit, per * SECOND, Edge::HalfOpen).unwrap().named("w");
+        let limits = [window(1, 1), window(2, 1), window(1, 2), window(1, 1).named("v"), window(1, 1).shadow(true)];
+        let policies = limits.map(|limit| Policy::all([limit]).unwrap());
+        let hash = |policy: &Policy| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            policy.hash(&mut hasher);
+            hasher.finish()
+        };
+        let places: std::collections::HashSet<u64> = policies.iter().map(hash).collect();
+        assert_eq!(places.len(), policies.len());
+        assert_eq!(hash(&policies[0]), hash(&policies[0].clone()));
     }
 }
