@@ -39,7 +39,7 @@ ROOMS = {
     "limit": ["oracle", "windows_oracle", "jail_oracle", "pacing_oracle", "vectors"],
     "account": ["composite_oracle", "composite_memory", "waiting"],
     "policy": ["composite_oracle", "vectors"],
-    "limiter": ["composite_oracle", "together", "vectors", "waiting"],
+    "limiter": ["limiter", "composite_oracle", "together", "vectors", "waiting"],
     "table": ["composite_oracle", "together", "waiting"],
 }
 # Tests inside the library that take as long as all others together: they are left for the last.

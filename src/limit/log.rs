@@ -239,9 +239,9 @@ mod tests {
                     which @ (0 | 8) => {
                         let old = newest - random(newest + 1);
                         if which == 0 {
-                            log.insert(old)
+                            log.insert(old);
                         } else {
-                            log.push(old)
+                            log.push(old);
                         }
                         list.insert(list.partition_point(|&other| other <= old), old);
                     }

@@ -1,0 +1,314 @@
+//! The facade, verb by verb: what each answers, charges, makes and counts.
+
+use std::sync::Arc;
+
+use tollbar::{
+    Ask, Clock, DEFAULT_LEASE_NS, Decision, Edge, Error, Jail, Limit, Limiter, MAX_KEY_LEN, ManualClock, Migration,
+    NEVER, Outcome, Plan, Policy, Rate, Reason, WhenFull,
+};
+
+const SECOND: u64 = 1_000_000_000;
+const KEY: &[u8] = b"a";
+
+fn rate(burst: u64) -> Limit {
+    Limit::rate(Rate::new(1, SECOND).burst(burst)).unwrap()
+}
+
+fn window(limit: u64) -> Limit {
+    Limit::window(limit, 10 * SECOND, Edge::HalfOpen).unwrap()
+}
+
+fn of(limits: Vec<Limit>) -> Policy {
+    Policy::all(limits).unwrap()
+}
+
+/// A limiter of two keys at most that starts at 5 s, and on the wall clock at 7 s.
+fn limiter(policy: Policy, when_full: WhenFull) -> (Arc<Limiter>, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(5 * SECOND, 7 * SECOND));
+    let builder = Limiter::builder(policy).max_keys(2).when_full(when_full).track_created(true);
+    (Arc::new(builder.clock(Clock::Manual(clock.clone())).build().unwrap()), clock)
+}
+
+fn usual() -> Arc<Limiter> {
+    limiter(of(vec![rate(3)]), WhenFull::Deny).0
+}
+
+fn remaining(limiter: &Limiter) -> u64 {
+    limiter.peek(KEY, 1).unwrap().remaining
+}
+
+#[test]
+fn it_takes_what_there_is_and_says_what_is_left() {
+    let limiter = usual();
+    let wide = limiter.class(of(vec![rate(9)])).unwrap();
+    assert!(limiter.try_acquire(KEY, 2).unwrap() && !limiter.try_acquire(KEY, 2).unwrap());
+    assert!(limiter.try_acquire_as(b"b", 9, wide).unwrap() && !limiter.try_acquire_as(b"b", 1, wide).unwrap());
+    let peeked = limiter.peek(KEY, 2).unwrap();
+    assert_eq!((peeked.allowed, peeked.reason, peeked.retry_after_ns), (false, Some(Reason::Rate), SECOND));
+    assert_eq!((peeked.remaining, peeked.reset_after_ns, peeked.shadowed), (1, 2 * SECOND, false));
+    assert_eq!(peeked.limit.as_deref(), Some("1 per 1 s"));
+    assert_eq!(limiter.peek_as(b"unknown", 9, wide).unwrap().remaining, 9);
+    let decided = limiter.decide(KEY, 1).unwrap();
+    assert_eq!((decided.allowed, decided.reason, decided.retry_after_ns, decided.remaining), (true, None, 0, 0));
+    assert_eq!(decided.limit, None);
+    assert_eq!(limiter.decide_as(b"b", 10, wide).unwrap().reason, Some(Reason::Never));
+    assert_eq!(
+        [1, 3, 4].map(|cost| limiter.plan(KEY, cost).unwrap()),
+        [Plan::After(SECOND), Plan::After(3 * SECOND), Plan::Never]
+    );
+}
+
+#[test]
+fn many_are_answered_one_by_one_and_counted() {
+    let limiter = usual();
+    let wide = limiter.class(of(vec![rate(9)])).unwrap();
+    assert_eq!(limiter.try_acquire_many(&[KEY, KEY, b"b"], 2).unwrap(), [true, false, true]);
+    assert_eq!(limiter.try_acquire_many_as::<&[u8]>(&[b"c"], 5, wide).unwrap(), [false], "the table is full");
+    let stats = limiter.stats();
+    assert_eq!((stats.allowed, stats.denied, stats.full, stats.keys), (2, 2, 1, 2));
+    let roomy = Arc::new(Limiter::builder(of(vec![rate(1)])).build().unwrap());
+    let wide = roomy.class(of(vec![rate(9)])).unwrap();
+    assert_eq!(roomy.try_acquire_many_as(&[KEY, b"b"], 9, wide).unwrap(), [true, true]);
+    assert_eq!(roomy.stats().allowed, 2);
+    let shadow = limiter_of_shadow();
+    assert_eq!(shadow.try_acquire_many(&[KEY, KEY, KEY], 1).unwrap(), [true; 3]);
+    assert_eq!((shadow.stats().allowed, shadow.stats().shadow_denied, shadow.stats().denied), (3, 2, 0));
+}
+
+fn limiter_of_shadow() -> Arc<Limiter> {
+    limiter(of(vec![rate(1).shadow(true)]), WhenFull::Deny).0
+}
+
+#[test]
+fn a_shadow_limit_says_what_it_would_have_done() {
+    let limiter = limiter_of_shadow();
+    assert!(limiter.try_acquire(KEY, 1).unwrap());
+    let decided = limiter.decide(KEY, 1).unwrap();
+    assert_eq!((decided.allowed, decided.shadowed, decided.reason, decided.retry_after_ns), (true, true, None, 0));
+    let counted = limiter.shadow_denied().into_iter().map(|(name, n)| (name.to_string(), n)).collect::<Vec<_>>();
+    assert_eq!(counted, [("1 per 1 s".into(), 1)]);
+    let Outcome::Denied(denial) = limiter.charge_known(KEY, 1).unwrap() else { panic!("it says so") };
+    assert!(denial.shadow && Outcome::Denied(denial).passes());
+    let limits = vec![window(9).named("w"), window(1).named("x").shadow(true), window(1).named("y").shadow(true)];
+    let (limiter, _) = self::limiter(of(limits), WhenFull::Deny);
+    assert!(!limiter.decide(KEY, 1).unwrap().shadowed);
+    for _ in 0..2 {
+        let decided = limiter.decide(KEY, 1).unwrap();
+        assert_eq!((decided.allowed, decided.shadowed, decided.limit.as_deref()), (true, true, Some("x")));
+    }
+    let counts: Vec<(String, u64)> = limiter.shadow_denied().into_iter().map(|(n, c)| (n.to_string(), c)).collect();
+    assert_eq!(counts, [("x".into(), 2), ("y".into(), 2)]);
+}
+
+#[test]
+fn several_limits_are_one_answer() {
+    let (limiter, clock) = limiter(of(vec![window(2), rate(3)]), WhenFull::Deny);
+    assert!(limiter.decide(KEY, 2).unwrap().allowed);
+    let denied = limiter.decide(KEY, 1).unwrap();
+    assert_eq!((denied.allowed, denied.reason, denied.retry_after_ns), (false, Some(Reason::Window), 10 * SECOND));
+    assert_eq!((denied.limit.as_deref(), denied.remaining, denied.shadowed), (Some("2 in 10 s"), 0, false));
+    assert_eq!(limiter.decide(KEY, 3).unwrap().reason, Some(Reason::Never));
+    let Outcome::Denied(denial) = limiter.charge_known(KEY, 1).unwrap() else { panic!("denied") };
+    assert_eq!((denial.reason, denial.retry_after_ns, denial.shadow), (Reason::Window, 10 * SECOND, false));
+    assert_eq!(denial.limit().map(Limit::name), Some("2 in 10 s"));
+    assert!(!Outcome::Denied(denial).passes() && !Outcome::Unknown.passes() && Outcome::Allowed.passes());
+    let Outcome::Denied(never) = limiter.charge_known(KEY, 3).unwrap() else { panic!("denied") };
+    assert_eq!((never.reason, never.retry_after_ns), (Reason::Never, NEVER));
+    clock.advance_ns(10 * SECOND.cast_signed());
+    assert_eq!(limiter.decide(KEY, 1).unwrap().remaining, 1);
+}
+
+#[test]
+fn accounts_are_found_changed_and_listed() {
+    let (limiter, clock) = limiter(of(vec![rate(3)]), WhenFull::Deny);
+    assert_eq!((limiter.is_empty(), limiter.len()), (true, 0));
+    assert!(!limiter.contains(KEY).unwrap() && !limiter.reset(KEY).unwrap());
+    let wide = limiter.class(of(vec![rate(9)])).unwrap();
+    assert!(!limiter.reconfigure(KEY, wide, Migration::AsIs).unwrap());
+    assert!(limiter.try_acquire(KEY, 2).unwrap());
+    clock.advance_ns(SECOND.cast_signed());
+    assert!(limiter.contains(KEY).unwrap() && !limiter.is_empty() && limiter.len() == 1);
+    assert_eq!((limiter.created_ns(KEY), limiter.created_ns(b"b")), (Some(7 * SECOND), None));
+    let mut listed = Vec::new();
+    limiter.for_each(|key, state| listed.push((key.to_vec(), state)));
+    let [(key, state)] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((key.as_slice(), state.capacity, state.created_ns), (KEY, 3, Some(7 * SECOND)));
+    assert!((state.tokens - 2.0).abs() < 1e-9 && (state.refill_per_second - 1.0).abs() < 1e-9);
+    assert!(limiter.reconfigure(KEY, wide, Migration::AsIs).unwrap());
+    assert_eq!(remaining(&limiter), 8);
+    assert!(limiter.reset(KEY).unwrap());
+    assert_eq!(remaining(&limiter), 9);
+    assert_eq!(format!("{limiter:?}").matches("keys: 1").count(), 1);
+    assert!(matches!(limiter.clock(), Clock::Manual(_)));
+}
+
+#[test]
+fn what_an_account_without_a_bucket_holds() {
+    let (limiter, _) = limiter(Policy::closed(), WhenFull::Deny);
+    let open = limiter.class(of(vec![rate(4)]).unlimited()).unwrap();
+    limiter.charge_as(KEY, 0, limiter.default_class()).unwrap();
+    limiter.charge_as(b"b", 0, open).unwrap();
+    let mut held = Vec::new();
+    limiter.for_each(|key, state| held.push((key.to_vec(), format!("{:.1} of {}", state.tokens, state.capacity))));
+    held.sort();
+    assert_eq!(held, [(KEY.to_vec(), "0.0 of 0".into()), (b"b".to_vec(), "4.0 of 4".into())]);
+}
+
+#[test]
+fn a_handle_keeps_its_account_and_is_its_account() {
+    let limiter = usual();
+    assert!(limiter.bucket(KEY).unwrap().is_none());
+    let class = limiter.default_class();
+    let held = limiter.bucket_as(KEY, class).unwrap().unwrap();
+    assert!(held.try_acquire(2) && !held.try_acquire(2));
+    assert_eq!((held.peek(1).remaining, remaining(&limiter)), (1, 1));
+    assert_eq!(limiter.bucket(KEY).unwrap().unwrap().identity(), held.identity());
+    assert!(limiter.try_acquire(b"b", 3).unwrap());
+    assert!(!limiter.try_acquire(b"c", 1).unwrap(), "neither may go");
+    assert_eq!(limiter.stats().evicted, 0);
+    assert!(limiter.bucket_as(b"c", class).unwrap().is_none(), "nor for a handle");
+    let (open, clock) = self::limiter(of(vec![rate(3)]), WhenFull::Allow);
+    let pins = [KEY, b"b"].map(|key| open.bucket_as(key, open.default_class()).unwrap().unwrap());
+    let beside = open.bucket_as(b"c", open.default_class()).unwrap().unwrap();
+    assert!(beside.try_acquire(3) && !beside.try_acquire(1), "a bucket of its own");
+    assert!(!open.contains(b"c").unwrap());
+    drop(pins);
+    clock.advance_ns(SECOND.cast_signed());
+    assert!(open.try_acquire(b"d", 1).unwrap() && open.contains(b"d").unwrap(), "let go, they may go");
+}
+
+#[test]
+fn one_warning_for_all_that_is_forgiven() {
+    let (limiter, _) = limiter(of(vec![rate(3)]), WhenFull::EvictLeast);
+    assert!(limiter.try_acquire(KEY, 1).unwrap() && limiter.try_acquire(b"b", 2).unwrap());
+    assert!(!limiter.newly_forgiven());
+    assert!(limiter.try_acquire(b"c", 1).unwrap());
+    assert!(!limiter.contains(KEY).unwrap(), "who owed least");
+    assert!(limiter.newly_forgiven() && !limiter.newly_forgiven());
+    assert!(limiter.try_acquire(b"d", 1).unwrap() && !limiter.newly_forgiven());
+    assert_eq!((limiter.stats().evicted, limiter.stats().forgiven), (2, 2));
+}
+
+#[test]
+fn a_full_table_says_so() {
+    let ask = |when_full| {
+        let (limiter, _) = limiter(of(vec![rate(3)]), when_full);
+        assert!(limiter.try_acquire(KEY, 1).unwrap() && limiter.try_acquire(b"b", 2).unwrap());
+        let decided = limiter.decide(b"c", 1).unwrap();
+        let joint = limiter.try_acquire_all(&[KEY, b"c"], 1).unwrap();
+        (decided, joint, limiter.stats())
+    };
+    let is_full = |decision: &Decision, seconds: u64| {
+        let shown = (decision.allowed, decision.reason, decision.retry_after_ns, decision.shadowed);
+        shown == (false, Some(Reason::Full), seconds * SECOND, false) && decision.limit.is_none()
+    };
+    let (decided, joint, stats) = ask(WhenFull::Deny);
+    assert!(is_full(&decided, 1), "{decided:?}");
+    assert!(is_full(&joint.decision, 2) && joint.denied_by == Some(1), "who asks, too, makes no room: {joint:?}");
+    assert_eq!((stats.allowed, stats.denied, stats.full), (2, 2, 2));
+    let (decided, joint, stats) = ask(WhenFull::Allow);
+    assert_eq!((decided.allowed, decided.reason, decided.retry_after_ns, decided.shadowed), (true, None, 0, false));
+    assert!(joint.decision.allowed && joint.denied_by.is_none() && joint.decision.remaining == 1);
+    assert_eq!((stats.allowed, stats.denied, stats.full), (4, 0, 2));
+}
+
+#[test]
+fn joint_answers_name_the_longest_wait() {
+    let (limiter, _) = limiter(of(vec![rate(9)]), WhenFull::Deny);
+    assert!(limiter.try_acquire(KEY, 9).unwrap() && limiter.try_acquire(b"b", 8).unwrap());
+    let both = limiter.try_acquire_all(&[KEY, b"b"], 2).unwrap();
+    assert_eq!((both.denied_by, both.decision.retry_after_ns), (Some(0), 2 * SECOND));
+    let both = limiter.try_acquire_all(&[b"b", KEY], 2).unwrap();
+    assert_eq!((both.denied_by, both.decision.retry_after_ns), (Some(1), 2 * SECOND));
+    assert_eq!(both.decision.limit.as_deref(), Some("1 per 1 s"));
+    let shadow = self::limiter(of(vec![rate(1).shadow(true)]), WhenFull::Deny).0;
+    let first = shadow.try_acquire_all(&[KEY, b"b"], 1).unwrap().decision;
+    let again = shadow.try_acquire_all(&[KEY, b"b"], 1).unwrap().decision;
+    assert_eq!((first.shadowed, again.shadowed, again.allowed), (false, true, true));
+    assert_eq!((first.limit, again.limit.as_deref()), (None, Some("1 per 1 s")));
+    assert_eq!((shadow.stats().allowed, shadow.stats().shadow_denied), (2, 1));
+    let (mixed, _) = self::limiter(of(vec![rate(1).shadow(true)]), WhenFull::Deny);
+    let strict = mixed.class(of(vec![rate(1).named("strict")])).unwrap();
+    mixed.charge_as(b"b", 1, strict).unwrap();
+    mixed.try_acquire(KEY, 1).unwrap();
+    let joint = mixed.try_acquire_all(&[KEY, b"b"], 1).unwrap();
+    assert_eq!((joint.denied_by, joint.decision.limit.as_deref()), (Some(1), Some("strict")));
+    assert_eq!((joint.decision.allowed, mixed.stats().denied), (false, 1));
+}
+
+#[test]
+fn a_reservation_is_open_until_it_is_ended() {
+    let limiter = usual();
+    let held = limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, true).unwrap();
+    assert!(held.is_granted() && held.is_open() && held.gives_back() && held.decision().allowed);
+    assert_eq!((held.cost(), held.key(), held.decision().remaining), (2, KEY, 1));
+    let denied = limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, false).unwrap();
+    assert!(!denied.is_granted() && !denied.is_open() && !denied.gives_back());
+    assert!(!denied.commit(None) && !denied.cancel());
+    assert!(held.cancel() && !held.is_open() && !held.cancel() && !held.commit(None));
+    assert_eq!(remaining(&limiter), 3);
+    let held = limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, false).unwrap();
+    assert!(held.commit(Some(1)) && !held.commit(None));
+    assert_eq!(remaining(&limiter), 2);
+    drop(limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, true).unwrap());
+    assert_eq!(remaining(&limiter), 0, "dropped without a word it counts as used");
+    assert!(matches!(limiter.reserve(KEY, 1, 0, true), Err(Error::Invalid { argument: "lease", .. })));
+}
+
+#[test]
+fn what_was_used_after_it_was_given_back_is_charged_all_the_same() {
+    let (limiter, clock) = limiter(of(vec![window(5)]), WhenFull::Deny);
+    for (gives_back, left) in [(true, 3), (false, 1)] {
+        let late = limiter.reserve(KEY, 2, SECOND, gives_back).unwrap();
+        clock.advance_ns(2 * SECOND.cast_signed());
+        assert!(!late.commit(None), "its lease was over");
+        assert_eq!(remaining(&limiter), left, "and two were used");
+    }
+}
+
+#[test]
+fn timeouts_begin_by_penalties_and_end_by_release() {
+    let jail = Limit::jail(Jail::new(2, 10 * SECOND, 100 * SECOND).unwrap()).unwrap();
+    let (limiter, _) = limiter(of(vec![window(5)]), WhenFull::Deny);
+    let class = limiter.class(of(vec![window(5), jail])).unwrap();
+    assert!(!limiter.penalize(b"b").unwrap() && !limiter.penalize(b"b").unwrap(), "no jail");
+    assert!(!limiter.penalize_as(KEY, class).unwrap() && limiter.penalize_as(KEY, class).unwrap());
+    assert!(limiter.penalize(KEY).unwrap(), "it is known by now");
+    assert_eq!(limiter.decide(KEY, 1).unwrap().reason, Some(Reason::Jail));
+    assert!(limiter.release(KEY).unwrap() && !limiter.release(KEY).unwrap());
+    assert!(limiter.try_acquire(KEY, 1).unwrap());
+}
+
+#[test]
+fn a_thread_waits_only_where_it_may_come_to_something() {
+    let limiter = usual();
+    assert!(limiter.acquire_blocking(KEY, Ask::new(3)).unwrap().is_ok_and(|held| held.is_none()));
+    assert_eq!(limiter.acquire_blocking(KEY, Ask::new(1).timeout_ns(Some(0))).unwrap().unwrap_err(), SECOND);
+    assert_eq!(limiter.acquire_blocking(KEY, Ask::new(4)).unwrap().unwrap_err(), NEVER);
+    let ask = Ask::new(2).holding(DEFAULT_LEASE_NS, true).unwrap();
+    let held = limiter.acquire_blocking(b"b", ask).unwrap().unwrap().unwrap();
+    assert!(held.is_open() && held.decision().allowed && held.cancel());
+    assert_eq!((limiter.stats().allowed, limiter.stats().denied), (2, 2));
+    assert!(limiter.try_acquire(b"b", 1).unwrap());
+    let ask = Ask::new(1).timeout_ns(Some(0));
+    assert_eq!(limiter.acquire_blocking(b"c", ask).unwrap().unwrap_err(), SECOND, "the table is full");
+    let (open, _) = self::limiter(of(vec![rate(3)]), WhenFull::Allow);
+    assert!([KEY, b"b"].iter().all(|key| open.try_acquire(key, 1).unwrap()));
+    assert!(open.acquire_blocking(b"c", ask).unwrap().is_ok());
+    assert_eq!((open.stats().full, open.stats().allowed), (1, 3));
+}
+
+// HAZARD keys-refused
+#[test]
+fn keys_up_to_a_mebibyte_are_keys_and_longer_ones_are_refused() {
+    let limiter = usual();
+    let longest = vec![b'x'; MAX_KEY_LEN];
+    assert!(limiter.try_acquire(&longest, 1).unwrap() && limiter.contains(&longest).unwrap());
+    let longer = vec![b'x'; MAX_KEY_LEN + 1];
+    assert_eq!(limiter.try_acquire(&longer, 1), Err(Error::KeyTooLong(MAX_KEY_LEN + 1)));
+    assert_eq!(limiter.try_acquire_many(&[KEY, &longer], 1), Err(Error::KeyTooLong(MAX_KEY_LEN + 1)));
+    assert!(!limiter.contains(KEY).unwrap(), "nothing is charged then");
+    for (size, refused) in [(0, true), (1, false), (1 << 25, false), ((1 << 25) + 1, true)] {
+        assert_eq!(Limiter::builder(of(vec![rate(1)])).max_keys(size).build().is_err(), refused, "{size}");
+    }
+}
