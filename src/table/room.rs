@@ -217,6 +217,7 @@ impl Table {
         let slot = stripe.evict(slot, seen, now).ok()?;
         self.evicted.fetch_add(1, Ordering::SeqCst);
         if seen.is_some() {
+            // ORDERING: Relaxed; see `is_barren`.
             self.barren.store(0, Ordering::Relaxed);
         } else {
             self.forgiven.fetch_add(1, Ordering::SeqCst);
