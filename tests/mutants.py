@@ -37,10 +37,10 @@ TOOL = ROOT / ".venv" / "cargo-mutants" / "bin" / "cargo-mutants"
 # Each room with the tests beside its own that are about it.
 ROOMS = {
     "limit": ["oracle", "windows_oracle", "jail_oracle", "pacing_oracle", "vectors"],
-    "account": ["composite_oracle", "composite_memory", "waiting"],
+    "account": ["limiter", "composite_oracle", "composite_memory", "waiting"],
     "policy": ["composite_oracle", "vectors"],
     "limiter": ["limiter", "composite_oracle", "together", "vectors", "waiting"],
-    "table": ["composite_oracle", "together", "waiting"],
+    "table": ["limiter", "composite_oracle", "together", "waiting"],
 }
 # Tests inside the library that take as long as all others together: they are left for the last.
 SLOW = "table::replayed"
