@@ -298,6 +298,28 @@ fn a_thread_waits_only_where_it_may_come_to_something() {
     assert_eq!((open.stats().full, open.stats().allowed), (1, 3));
 }
 
+#[test]
+fn one_denial_in_an_interval_is_to_be_told() {
+    let told = |limits: Vec<Limit>| {
+        let clock = Arc::new(ManualClock::new(0, 0));
+        let builder = Limiter::builder(of(limits)).max_keys(2).notice_every_ms(Some(1000));
+        let limiter = builder.clock(Clock::Manual(clock.clone())).build().unwrap();
+        let tell = |key: &[u8]| match limiter.charge_as(key, 1, limiter.default_class()).unwrap() {
+            Outcome::Denied(denial) => denial.tell,
+            other => panic!("{other:?}"),
+        };
+        assert!(limiter.try_acquire(KEY, 1).unwrap() && limiter.try_acquire(b"b", 1).unwrap());
+        let mut told = vec![tell(KEY), tell(KEY), tell(KEY), tell(b"b"), tell(b"c"), tell(b"d")];
+        clock.advance_ns(SECOND.cast_signed());
+        told.extend([tell(KEY), tell(KEY), tell(b"b"), tell(b"c")]);
+        told
+    };
+    let rate = Limit::rate(Rate::new(1, 100 * SECOND)).unwrap();
+    let expected = [Some(0), None, None, Some(0), Some(0), None, Some(2), None, Some(0), Some(1)];
+    assert_eq!(told(vec![rate.clone()]), expected);
+    assert_eq!(told(vec![window(1), rate]), expected);
+}
+
 // HAZARD keys-refused
 #[test]
 fn keys_up_to_a_mebibyte_are_keys_and_longer_ones_are_refused() {

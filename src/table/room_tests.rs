@@ -90,3 +90,40 @@ fn the_few_who_have_refilled_elsewhere_are_found_in_the_end() {
     let (evicted, forgiven, _) = bench.table.evictions();
     assert_eq!((evicted, evicted - forgiven), (20_000, 10));
 }
+
+#[test]
+fn every_other_stripe_is_asked_in_its_turn() {
+    // All that has refilled is in the stripe before the newcomers' own, which is the last of the round.
+    let bench = bench(20_000, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    let home = |key: &str| bench.table.seek(key.as_bytes()).home;
+    let residents: Vec<String> = (0..20_000).map(|i| format!("resident {i}")).collect();
+    residents.iter().for_each(|key| assert!(bench.passes(key)));
+    bench.advance(SECOND);
+    residents.iter().filter(|key| home(key) != 0).for_each(|key| assert!(bench.passes(key)));
+    let newcomers = (0..).map(|i| format!("newcomer {i}")).filter(|key| home(key) == 1);
+    let passed = newcomers.take(63).filter(|key| bench.passes(key)).count();
+    assert!((1..=2).contains(&passed), "{passed} of a round of 63");
+    assert_eq!(bench.table.rotor.load(Ordering::SeqCst), 63);
+}
+
+#[test]
+fn a_table_of_one_stripe_is_looked_at_once() {
+    let bench = bench(20, WhenFull::Deny, Rate::new(10, HOUR));
+    (0..20).for_each(|i| assert!(bench.passes(&format!("resident {i}"))));
+    assert!(!bench.passes("newcomer"));
+    assert_eq!((bench.table.stripes.len(), bench.table.evictions().2), (1, 16));
+    assert_eq!(LOOKS_PER_INSERTION, 64);
+}
+
+#[test]
+fn what_the_table_holds_above_its_bound_is_worked_off() {
+    let bench = bench(2, WhenFull::EvictLeast, Rate::new(10, HOUR));
+    let pin = |key: &str| bench.table.pin(key.as_bytes(), Absent::Create(bench.class)).unwrap().unwrap();
+    let pins = ["a", "b", "c", "d"].map(pin);
+    assert_eq!(bench.table.len(), 4, "nobody who is held goes");
+    pins.into_iter().for_each(|pin| bench.table.unpin(pin));
+    assert!(bench.passes("e"));
+    assert_eq!(bench.table.len(), 3);
+    assert!(bench.passes("f") && bench.passes("g"));
+    assert_eq!(bench.table.len(), 2);
+}
