@@ -207,26 +207,20 @@ def try_files(room: str, files: list[str], jobs: int, deadline: float | None) ->
     return results
 
 
-def try_again(kept: dict[str, Tried], files: list[str], jobs: int, stage: int) -> dict[str, Tried]:
-    """Try what was missed by the tests that there are now, those of this stage and after."""
+def try_again(room: str, here: dict[str, Tried], jobs: int, stage: int) -> dict[str, Tried]:
+    """Try what was missed in a room by the tests that there are now, those of this stage and after."""
     for worker in range(jobs):
         refresh(COPIES / f"{worker}")
-    known, results = reasons(), {}
-    for room in ROOMS:
-        here = [file for file in files if file.startswith(f"src/{room}/") and kept[file].missed]
-        if not here:
-            continue
-        breaks = listed(here)
-        wanted = {name for file in here for name in kept[file].missed if name not in known}
-        missed = [mutant for file in here for mutant in breaks[file] if name_of(mutant) in wanted]
-        for tests in stages(room)[stage:]:
-            missed = again(missed, tests, jobs)
-        for file in here:
-            old = kept[file]
-            names = [name_of(mutant) for mutant in missed if mutant["file"] == file]
-            names = sorted(names + [name for name in old.missed if name in known])
-            caught = old.outcomes.get(CAUGHT, 0) + len(old.missed) - len(names)
-            results[file] = Tried(old.date, old.source, {**old.outcomes, CAUGHT: caught}, names)
+    known, breaks, results = reasons(), listed(list(here)), {}
+    wanted = {name for tried in here.values() for name in tried.missed if name not in known}
+    missed = [mutant for file in here for mutant in breaks[file] if name_of(mutant) in wanted]
+    for tests in stages(room)[stage:]:
+        missed = again(missed, tests, jobs)
+    for file, old in here.items():
+        names = [name_of(mutant) for mutant in missed if mutant["file"] == file]
+        names = sorted(names + [name for name in old.missed if name in known])
+        caught = old.outcomes.get(CAUGHT, 0) + len(old.missed) - len(names)
+        results[file] = Tried(old.date, old.source, {**old.outcomes, CAUGHT: caught}, names)
     return results
 
 
@@ -285,10 +279,14 @@ def main() -> int:
                 found = try_files(room, chosen, options.jobs, deadline)
                 kept = {**load(), **found}  # somebody may have tried other files meanwhile
                 save(kept)
-    if not options.report and not over(deadline):
-        fresh = [file for file in files if file in kept and kept[file].source == digest(file)]
-        kept.update(try_again(kept, fresh, options.jobs, stage=0 if options.again else 2))
-        save(kept)
+    for room in () if options.report else ROOMS:
+        chosen = [file for file in files if file.startswith(f"src/{room}/") and file in kept]
+        here = {
+            file: kept[file] for file in chosen if kept[file].source == digest(file) and kept[file].missed
+        }
+        if here and not over(deadline):
+            kept = {**load(), **try_again(room, here, options.jobs, stage=0 if options.again else 2)}
+            save(kept)
     return 1 if report(kept, files) else 0
 
 
