@@ -5,7 +5,7 @@ mod held;
 use std::sync::Arc;
 
 use held::held;
-use tollbar::{Clock, Edge, Limit, Limiter, ManualClock, Policy};
+use tollbar::{Clock, Edge, Limit, Limiter, ManualClock, Policy, Rate};
 
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 86_400 * SECOND;
@@ -44,4 +44,20 @@ fn a_log_costs_what_was_sent_and_idle_ones_shrink() {
     let left = held() - empty;
     assert!(left <= 5 * 400, "{left} bytes are left of it and four others");
     assert_eq!(limiter.peek(b"a", 0).unwrap().remaining, 10_000);
+}
+
+#[test]
+fn a_limiter_that_is_gone_has_given_everything_back() {
+    let life = || {
+        let policy = Policy::rate(Rate::new(10, DAY)).unwrap();
+        let limiter = Limiter::builder(policy).max_keys(100_000).notice_every_ms(Some(0)).build().unwrap();
+        let before = held();
+        (0..20_000_u32).for_each(|n| assert!(limiter.try_acquire(&n.to_le_bytes(), 10).unwrap()));
+        (0..20_000_u32).for_each(|n| assert!(!limiter.try_acquire(&n.to_le_bytes(), 10).unwrap()));
+        held() - before
+    };
+    life(); // what a process makes once is made now
+    let before = held();
+    assert!(life() > 20_000 * 56, "slots, at the least");
+    assert_eq!(held(), before);
 }

@@ -75,6 +75,22 @@ fn many_are_answered_one_by_one_and_counted() {
     assert_eq!((shadow.stats().allowed, shadow.stats().shadow_denied, shadow.stats().denied), (3, 2, 0));
 }
 
+#[test]
+fn batches_of_any_size_answer_every_key_of_a_large_table() {
+    let clock = Clock::Manual(Arc::new(ManualClock::new(0, 0)));
+    let limiter = Limiter::builder(of(vec![rate(2)])).clock(clock).build().unwrap();
+    let keys: Vec<String> = (0..8_300).map(|i| format!("key {i}")).collect();
+    assert_eq!(limiter.try_acquire_many(&keys, 1).unwrap(), vec![true; keys.len()]);
+    let mut rest = &keys[..];
+    for size in [0, 1, 31, 32, 33, 64, 100] {
+        let (these, others) = rest.split_at(size);
+        for passes in [true, false] {
+            assert_eq!(limiter.try_acquire_many(these, 1).unwrap(), vec![passes; size], "{size}");
+        }
+        rest = others;
+    }
+}
+
 fn limiter_of_shadow() -> Arc<Limiter> {
     limiter(of(vec![rate(1).shadow(true)]), WhenFull::Deny).0
 }

@@ -215,4 +215,29 @@ mod tests {
         assert_eq!(beside.made(999).map(|thing| thing.load(Ordering::SeqCst)), Some(7));
         assert!(numbers.iter().all(|&number| chunks.get(number).load(Ordering::SeqCst) == u64::from(number) + 1));
     }
+
+    #[test]
+    fn what_is_kept_beside_others_begins_anywhere() {
+        let beside = Chunks::<AtomicU64, 256>::sparse(1000);
+        beside.at(999).store(7, Ordering::SeqCst);
+        assert!(beside.made(999 % 256).is_none(), "the same place in a chunk that is not there");
+        assert_eq!(beside.at(999 % 256).load(Ordering::SeqCst), 0);
+        let first = Chunks::<AtomicU64, 256>::sparse(1000);
+        assert!(first.made(0).is_none());
+        first.at(0);
+        assert!(first.made(255).is_some() && first.made(256).is_none());
+        assert_eq!(first.at(256).swap(5, Ordering::SeqCst), 0);
+        assert_eq!(first.get(0).load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn chunks_that_come_together_are_not_made_twice() {
+        // 32 KiB a chunk: after the first four they come 64 at a time.
+        let chunks = Chunks::<AtomicU64, 4096>::new(300_000);
+        for number in 0..300_000 {
+            assert_eq!(chunks.add(), Some(number));
+            assert_eq!(chunks.get(number).fetch_add(u64::from(number) + 1, Ordering::SeqCst), 0);
+        }
+        assert!((0..300_000).all(|number| chunks.get(number).load(Ordering::SeqCst) == u64::from(number) + 1));
+    }
 }
