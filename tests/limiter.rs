@@ -225,7 +225,19 @@ fn a_full_table_says_so() {
     let (decided, joint, stats) = ask(WhenFull::Allow);
     assert_eq!((decided.allowed, decided.reason, decided.retry_after_ns, decided.shadowed), (true, None, 0, false));
     assert!(joint.decision.allowed && joint.denied_by.is_none() && joint.decision.remaining == 1);
+    let (open, _) = limiter(of(vec![rate(3)]), WhenFull::Allow);
+    assert!([KEY, b"b"].iter().all(|key| open.try_acquire(key, 1).unwrap()));
+    assert!(open.try_acquire_all(&[b"c", b"d"], 1).unwrap().decision.allowed, "there is no place for any of them");
     assert_eq!((stats.allowed, stats.denied, stats.full), (4, 0, 2));
+}
+
+#[test]
+fn a_full_table_under_shadow_limits_lets_pass_and_says_what_it_would_have_done() {
+    let (limiter, _) = limiter(of(vec![rate(3).shadow(true)]), WhenFull::Deny);
+    assert!(limiter.try_acquire(KEY, 1).unwrap() && limiter.try_acquire(b"b", 1).unwrap());
+    let decided = limiter.decide(b"c", 1).unwrap();
+    assert_eq!((decided.allowed, decided.shadowed, decided.reason, decided.retry_after_ns), (true, true, None, 0));
+    assert_eq!((limiter.stats().allowed, limiter.stats().shadow_denied, limiter.stats().full), (3, 1, 1));
 }
 
 #[test]
@@ -243,6 +255,10 @@ fn joint_answers_name_the_longest_wait() {
     assert_eq!((first.shadowed, again.shadowed, again.allowed), (false, true, true));
     assert_eq!((first.limit, again.limit.as_deref()), (None, Some("1 per 1 s")));
     assert_eq!((shadow.stats().allowed, shadow.stats().shadow_denied), (2, 1));
+    let one = self::limiter(of(vec![rate(1).shadow(true)]), WhenFull::Deny).0;
+    assert!(one.try_acquire(KEY, 1).unwrap());
+    let limit = one.try_acquire_all(&[KEY, b"b"], 1).unwrap().decision.limit;
+    assert_eq!(limit.as_deref(), Some("1 per 1 s"), "that of the first who would have been denied");
     let (mixed, _) = self::limiter(of(vec![rate(1).shadow(true)]), WhenFull::Deny);
     let strict = mixed.class(of(vec![rate(1).named("strict")])).unwrap();
     mixed.charge_as(b"b", 1, strict).unwrap();
@@ -268,6 +284,9 @@ fn a_reservation_is_open_until_it_is_ended() {
     assert_eq!(remaining(&limiter), 2);
     drop(limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, true).unwrap());
     assert_eq!(remaining(&limiter), 0, "dropped without a word it counts as used");
+    let (flights, _) = self::limiter(of(vec![Limit::in_flight(1).unwrap()]), WhenFull::Deny);
+    drop(flights.reserve(KEY, 1, DEFAULT_LEASE_NS, false).unwrap());
+    assert!(flights.reserve(KEY, 1, DEFAULT_LEASE_NS, false).unwrap().is_granted(), "and holds nothing any more");
     assert!(matches!(limiter.reserve(KEY, 1, 0, true), Err(Error::Invalid { argument: "lease", .. })));
 }
 

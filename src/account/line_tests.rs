@@ -76,6 +76,18 @@ fn a_window_serves_so_many_in_each_of_its_widths() {
 }
 
 #[test]
+fn a_window_that_empties_bit_by_bit_serves_bit_by_bit() {
+    let limits = vec![Limit::window(3, 10_000_000_000, Edge::HalfOpen).unwrap()];
+    let mut cold = Cold::fresh(&limits, 0);
+    assert!([98, 99, 100].iter().all(|at| cold.decide(&limits, at * SECOND, 1, Purpose::Charge).passes()));
+    let mut bench = Bench { cold, limits, line: Line::new(), after: After::default() };
+    for wait in [8, 9, 10] {
+        assert_eq!(bench.join(1, Some(0)), Err(Some(wait * SECOND)));
+        bench.join(1, None).unwrap();
+    }
+}
+
+#[test]
 fn a_head_of_another_loop_is_asked_whether_it_is_there() {
     let mut bench = bench();
     bench.line.probe(8, &mut bench.after);
