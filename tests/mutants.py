@@ -147,10 +147,9 @@ def end(process: subprocess.Popen[bytes], deadline: float | None) -> None:
 def check(outcomes: list[dict], folder: Path) -> None:
     """Refuse results of a build that is broken itself: what does not compile is never linked."""
     for outcome in outcomes:
-        log = folder / outcome["log_path"]
-        if outcome["summary"] != UNVIABLE or not log.exists():
+        if outcome["summary"] != UNVIABLE:
             continue
-        if "error: linking" in log.read_text(encoding="utf-8", errors="replace"):
+        if "error: linking" in (folder / outcome["log_path"]).read_text(encoding="utf-8", errors="replace"):
             raise RuntimeError(f"the build is broken: remove {COPIES.relative_to(ROOT)} and begin again")
 
 
@@ -167,8 +166,9 @@ def tried(
         for folder in folders:
             told = folder / "mutants.out" / "outcomes.json"
             if told.exists():
-                outcomes += json.loads(told.read_text(encoding="utf-8"))["outcomes"]
-                check(outcomes, told.parent)
+                own = json.loads(told.read_text(encoding="utf-8"))["outcomes"]
+                check(own, told.parent)
+                outcomes += own
     found = ((outcome["scenario"], outcome["summary"]) for outcome in outcomes)
     return [(scenario["Mutant"], summary) for scenario, summary in found if scenario != "Baseline"]
 

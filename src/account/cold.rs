@@ -345,4 +345,4 @@ impl Cold {
 
 #[cfg(all(test, not(loom)))]
 #[path = "cold_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -4,14 +4,14 @@ use super::*;
 use crate::limit::{Edge, Jail, Rate};
 use crate::ticks::PER_NANO;
 
-const SECOND_NS: u64 = 1_000_000_000;
-const SECOND: Ticks = SECOND_NS * PER_NANO;
+pub(in crate::account) const SECOND_NS: u64 = 1_000_000_000;
+pub(in crate::account) const SECOND: Ticks = SECOND_NS * PER_NANO;
 
-fn rate(limit: u64, per_s: u64) -> Limit {
+pub(in crate::account) fn rate(limit: u64, per_s: u64) -> Limit {
     Limit::rate(Rate::new(limit, per_s * SECOND_NS)).unwrap()
 }
 
-fn window(limit: u64, per_s: u64) -> Limit {
+pub(in crate::account) fn window(limit: u64, per_s: u64) -> Limit {
     Limit::window(limit, per_s * SECOND_NS, Edge::HalfOpen).unwrap()
 }
 

@@ -1,20 +1,9 @@
 //! Other limits for the same account: what is carried over, and how much of it.
 
 use super::*;
+use crate::account::cold::tests::{SECOND, SECOND_NS, rate, window};
 use crate::account::{Purpose, Terms};
-use crate::limit::{Edge, Jail, Rate};
-use crate::ticks::PER_NANO;
-
-const SECOND_NS: u64 = 1_000_000_000;
-const SECOND: Ticks = SECOND_NS * PER_NANO;
-
-fn rate(limit: u64, per_s: u64) -> Limit {
-    Limit::rate(Rate::new(limit, per_s * SECOND_NS)).unwrap()
-}
-
-fn window(limit: u64, per_s: u64) -> Limit {
-    Limit::window(limit, per_s * SECOND_NS, Edge::HalfOpen).unwrap()
-}
+use crate::limit::{Edge, Jail};
 
 /// How many pass one by one at a second.
 fn left(cold: &mut Cold, limits: &[Limit], second: u64) -> u64 {
