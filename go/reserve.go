@@ -24,7 +24,8 @@ import (
 //	}
 //	reserved.Commit()
 //
-// One that is forgotten is committed when the garbage collector finds it, or when its lease is over.
+// One that is forgotten is committed when the garbage collector finds it, or when its lease is over. The nil one, which a denial comes
+// with, has nothing to end: whatever is called on it is false.
 type Reservation struct {
 	handle C.tollbar_reservation
 	ended  atomic.Bool
@@ -126,7 +127,7 @@ func (l *Limiter) Reserve(key string, cost uint64, with ...Term) (*Reservation, 
 
 // end ends it once.
 func (r *Reservation) end(by func(C.tollbar_reservation) C.int32_t) bool {
-	if !r.ended.CompareAndSwap(false, true) {
+	if r == nil || !r.ended.CompareAndSwap(false, true) {
 		return false
 	}
 	runtime.SetFinalizer(r, nil)

@@ -198,6 +198,9 @@ func TestALeaseEndsByItself(t *testing.T) {
 	if denied != nil || told.Reason != ReasonInFlight || err != nil {
 		t.Fatal(told, err)
 	}
+	if denied.Commit() || denied.CommitActual(1) || denied.Cancel() {
+		t.Fatal("what was denied has nothing to end")
+	}
 	clock.Advance(time.Minute)
 	back, _, err := limiter.Reserve("a", 1, Lease(time.Minute), GiveBack())
 	if err != nil || back == nil {
