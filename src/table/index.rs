@@ -302,6 +302,48 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_shows_every_run_once_and_says_how_many_there_were() {
+        let (index, segments) = (Index::new(16), Segments::new(10_000));
+        assert_eq!(index.walk(&segments, 3, |_| panic!("nothing is there")), 0);
+        // Up to where it is split, and then beyond.
+        for (count, parts) in [(30, 1), (33, 2)] {
+            let hash_of = |slot: u32| (slot << 27) | slot;
+            let known = u32::try_from(index.all(&segments).count()).unwrap();
+            assert!((known..count).all(|slot| index.insert(&segments, hash_of(slot), slot, hash_of)));
+            assert_eq!(index.directory().len(), parts);
+            let mut round = Vec::new();
+            let keep = |run: [u32; RUN], to: &mut Vec<_>| to.push(run);
+            assert_eq!(
+                index.walk(&segments, 0, |run| {
+                    keep(run, &mut round);
+                    true
+                }),
+                parts * RUNS
+            );
+            assert_eq!(round.len(), parts * RUNS);
+            let mut met: Vec<u32> = round.iter().flatten().filter_map(|number| number.checked_sub(1)).collect();
+            met.sort_unstable();
+            assert_eq!(met, (0..count).collect::<Vec<_>>(), "everybody, once");
+            for from in [0, 1, 7, RUNS, 100] {
+                let mut some = Vec::new();
+                let walked = index.walk(&segments, from, |run| {
+                    keep(run, &mut some);
+                    some.len() < 5
+                });
+                assert_eq!(walked, 5);
+                let expected: Vec<_> = (0..5).map(|step| round[(from + step) % round.len()]).collect();
+                assert_eq!(some, expected, "from {from}");
+            }
+        }
+        // What was split is in the half where its bit says.
+        for half in [0, 1] {
+            let around: Vec<u32> =
+                index.around(&segments, half, 0).filter_map(|number| number.checked_sub(1)).collect();
+            assert!(!around.is_empty() && around.iter().all(|slot| slot & 1 == half), "{half}: {around:?}");
+        }
+    }
+
+    #[test]
     fn a_table_without_further_segments_says_so() {
         let (index, segments) = (Index::new(16), Segments::new(1));
         let hash_of = |slot: u32| slot.wrapping_mul(0x9e37_79b9);

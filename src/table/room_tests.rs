@@ -109,6 +109,20 @@ fn every_other_stripe_is_asked_in_its_turn() {
 }
 
 #[test]
+fn of_two_stripes_the_other_one_is_asked_every_time() {
+    let bench = bench(128, WhenFull::Deny, Rate::new(10, 10 * SECOND));
+    assert_eq!(bench.table.stripes.len(), 2);
+    let home = |key: &str| bench.table.seek(key.as_bytes()).home;
+    let residents: Vec<String> = (0..128).map(|i| format!("resident {i}")).collect();
+    assert!(residents.iter().all(|key| bench.passes(key)));
+    bench.advance(SECOND);
+    // All of the one owe something, all of the other have refilled.
+    assert!(residents.iter().filter(|key| home(key) == 1).all(|key| bench.passes(key)));
+    let newcomers = (0..).map(|i| format!("newcomer {i}")).filter(|key| home(key) == 1);
+    assert!(newcomers.take(20).all(|key| bench.passes(&key)));
+}
+
+#[test]
 fn a_table_of_one_stripe_is_looked_at_once() {
     let bench = bench(20, WhenFull::Deny, Rate::new(10, HOUR));
     (0..20).for_each(|i| assert!(bench.passes(&format!("resident {i}"))));
@@ -120,8 +134,7 @@ fn a_table_of_one_stripe_is_looked_at_once() {
 #[test]
 fn what_the_table_holds_above_its_bound_is_worked_off() {
     let bench = bench(2, WhenFull::EvictLeast, Rate::new(10, HOUR));
-    let pin = |key: &str| bench.table.pin(key.as_bytes(), Absent::Create(bench.class)).unwrap().unwrap();
-    let pins = ["a", "b", "c", "d"].map(pin);
+    let pins = ["a", "b", "c", "d"].map(|key| bench.pinned(key, bench.class));
     assert_eq!(bench.table.len(), 4, "nobody who is held goes");
     for pin in pins {
         bench.table.unpin(pin);
@@ -130,4 +143,17 @@ fn what_the_table_holds_above_its_bound_is_worked_off() {
     assert_eq!(bench.table.len(), 3);
     assert!(bench.passes("f") && bench.passes("g"));
     assert_eq!(bench.table.len(), 2);
+}
+
+#[test]
+fn looks_for_what_is_above_the_bound_are_counted_with_those_for_the_newcomer() {
+    let bench = bench(1, WhenFull::EvictLeast, Rate::new(10, 10 * SECOND));
+    let pins = ["a", "b"].map(|key| bench.pinned(key, bench.class));
+    for pin in pins {
+        bench.table.unpin(pin);
+    }
+    bench.advance(SECOND);
+    bench.table.most_looks.store(0, Ordering::SeqCst);
+    assert!(bench.passes("c"));
+    assert_eq!(bench.table.evictions(), (2, 0, 2), "one goes for c, one was too many, each found at once");
 }

@@ -215,3 +215,81 @@ impl crate::sync::Zeroed for Segment {
         Self { entries, depth: AtomicU32::new(0), len: AtomicU32::new(0) }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const MASK: u32 = 0xffff;
+
+    /// The hash of which a search begins at this position.
+    fn hash_at(at: usize) -> u32 {
+        let mut hashes = (0_u32..1 << 16).map(|tag| tag << 16);
+        hashes.find(|&hash| home(hash, MASK) == at).expect("every position has tags")
+    }
+
+    fn put(segment: &Segment, hash: u32, slot: u32) {
+        assert!(segment.put(hash | (slot + 1), MASK));
+    }
+
+    fn found(segment: &Segment, hash: u32) -> Vec<u32> {
+        segment.candidates(hash, MASK).collect()
+    }
+
+    #[test]
+    fn what_is_near_is_found_at_once_and_the_rest_by_going_on() {
+        let segment = *crate::sync::zeroed::<Segment>();
+        let (hash, other) = (hash_at(4), hash_at(4) + (1 << 16));
+        assert_eq!(home(other, MASK), 4, "another tag of the same place");
+        assert_eq!((segment.near(hash, MASK), segment.far(hash, MASK)), (0, None));
+        for slot in 0..5 {
+            put(&segment, other, slot);
+            assert_eq!((segment.near(hash, MASK), segment.far(hash, MASK)), (0, None), "{slot} has the other tag");
+            assert_eq!((segment.near(other, MASK), segment.far(other, MASK)), (1, Some(0)), "the first of them");
+        }
+        // Beyond the nearest.
+        put(&segment, hash, 77);
+        assert_eq!((segment.near(hash, MASK), segment.far(hash, MASK)), (0, Some(77)));
+        (0..4).for_each(|slot| segment.remove(other, slot, MASK));
+        assert_eq!((segment.near(hash, MASK), segment.far(hash, MASK)), (78, Some(77)), "it moved up");
+        assert_eq!((found(&segment, hash), found(&segment, other)), (vec![77], vec![4]));
+        // The bits below the tag say nothing.
+        assert_eq!((segment.near(hash | 5, MASK), found(&segment, hash | 5)), (78, vec![77]));
+    }
+
+    #[test]
+    fn in_a_full_one_a_search_ends_where_it_began() {
+        let segment = *crate::sync::zeroed::<Segment>();
+        let count = u32::try_from(SEGMENT_ENTRIES).unwrap();
+        let hash = hash_at(SEGMENT_ENTRIES - NEAR);
+        (0..count).for_each(|slot| put(&segment, hash, slot));
+        assert!(!segment.put(hash | 0x99, MASK), "there is no room");
+        assert_eq!(found(&segment, hash), (0..count).collect::<Vec<_>>());
+        assert_eq!(found(&segment, hash_at(7)), []);
+        segment.remove(hash, 3, MASK);
+        assert_eq!(found(&segment, hash), (0..count).filter(|&slot| slot != 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn whoever_leaves_breaks_nobody_elses_way() {
+        let segment = *crate::sync::zeroed::<Segment>();
+        // Homes near the end, so that runs wrap around it, and a few at the beginning.
+        let homes = [0, 1, 2, 41, 42, 43].map(hash_at);
+        let (mut state, mut live) = (1_u32, Vec::new());
+        for step in 0..20_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let hash = homes[(state >> 16) as usize % homes.len()];
+            if state >> 31 == 0 && live.len() < SEGMENT_ENTRIES {
+                put(&segment, hash, step);
+                live.push((hash, step));
+            } else if !live.is_empty() {
+                let (hash, slot) = live.swap_remove((state >> 8) as usize % live.len());
+                segment.remove(hash, slot, MASK);
+            }
+            assert_eq!(segment.len(), live.len());
+            for &(hash, slot) in &live {
+                assert!(found(&segment, hash).contains(&slot), "{slot} in step {step}");
+            }
+        }
+    }
+}

@@ -7,6 +7,8 @@ use crate::clock::{Clock, ManualClock};
 use crate::limit::{Migration, Rate};
 use crate::ticks::SKEW;
 
+#[path = "cold_tests.rs"]
+mod cold;
 #[path = "room_tests.rs"]
 mod room;
 
@@ -51,6 +53,10 @@ impl Bench {
         (0..1_000_000).take_while(|_| self.passes(key)).count() as u64
     }
 
+    fn pinned(&self, key: &str, class: ClassId) -> Pin {
+        self.table.pin(key.as_bytes(), Absent::Create(class)).unwrap().unwrap()
+    }
+
     fn advance(&self, nanos: u64) {
         self.clock.advance_ns(i64::try_from(nanos).unwrap());
     }
@@ -87,8 +93,7 @@ fn the_one_that_owes_least_goes_where_that_is_declared() {
 #[test]
 fn a_pinned_account_stays_and_the_table_comes_back_to_its_bound() {
     let bench = bench(2, WhenFull::EvictLeast, Rate::new(10, 10 * SECOND));
-    let pin = |key: &str| bench.table.pin(key.as_bytes(), Absent::Create(bench.class)).unwrap().unwrap();
-    let pins = ["a", "b", "c", "d"].map(pin);
+    let pins = ["a", "b", "c", "d"].map(|key| bench.pinned(key, bench.class));
     assert_eq!(bench.table.len(), 4, "what callers hold may go past the bound");
     let [a, ..] = &pins;
     assert!(bench.table.charge_pinned(a, 3).is_allowance());
