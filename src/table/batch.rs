@@ -1,8 +1,9 @@
-//! Many keys by one reading of the clock, their cache misses overlapped.
+//! Many keys by one reading of the clock, the waits of their decisions overlapped.
 //!
-//! RUNS PER BATCH: [`Table::charge_each`]. Keys are taken in groups: for all of a group first the segments of the index
-//! are asked for, then the slots, and only then is the first of them charged. In a large table nearly all of a
-//! decision is waiting for memory, and so the waits of a group are one.
+//! RUNS PER BATCH: [`Table::charge_each`]. Keys are taken in groups: all of a group are hashed, then all are sought, and only
+//! then is the first of them charged. Each step of a decision waits for the one before, be it for a cache alone; the same
+//! step of the next key does not. In a large table, where nearly all of a decision is waiting for memory, the segments of the
+//! index are asked for before the search, and the slots before the charges.
 
 use super::memory::prefetch;
 use super::slot::Whose;
@@ -13,6 +14,15 @@ use crate::ticks::Ticks;
 const GROUP: usize = 32;
 /// With fewer accounts they are in the processor's cache, and asking for them costs more than it gives.
 const PREFETCH_FROM: usize = 1 << 13;
+
+/// A key of a group, as far as it was prepared. Where it likely is may be out of date when its turn has come, for those
+/// before it may have made room for themselves; then it is sought again.
+#[derive(Clone, Copy)]
+struct Next<'k> {
+    key: &'k [u8],
+    hash: u64,
+    likely: Option<u32>,
+}
 
 impl Table {
     /// Takes `n` tokens of each key in turn, as [`Table::take`] and [`Table::charge`] would; `each` is told nothing of
@@ -26,30 +36,28 @@ impl Table {
         now: Ticks,
         mut each: impl FnMut(Option<Answer>),
     ) {
-        if self.len() < PREFETCH_FROM {
-            for key in keys {
-                let hash = self.hash(key);
-                self.charge_at::<ALONE>(key, hash, n, absent, now, &mut each);
-            }
-            return;
-        }
-        let mut group: [(&[u8], u64); GROUP] = [(&[], 0); GROUP];
+        let is_large = self.len() >= PREFETCH_FROM;
+        let mut group = [Next { key: &[], hash: 0, likely: None }; GROUP];
         loop {
             let mut count = 0;
-            for (place, key) in group.iter_mut().zip(&mut keys) {
-                *place = (key, self.hash(key));
+            for (next, key) in group.iter_mut().zip(&mut keys) {
+                *next = Next { key, hash: self.hash(key), likely: None };
                 count += 1;
             }
-            let group = &group[..count];
-            let sought = || group.iter().map(|&(key, hash)| self.sought(key, hash));
-            for Sought { probe, home } in sought() {
-                self.stripes[home].index.prefetch(&self.slab.segments, probe.hash);
+            let group = &mut group[..count];
+            if is_large {
+                for Sought { probe, home } in group.iter().map(|next| self.sought(next.key, next.hash)) {
+                    self.stripes[home].index.prefetch(&self.slab.segments, probe.hash);
+                }
             }
-            for number in sought().filter_map(|sought| self.likely(&sought)) {
-                prefetch(self.slab.slot(number));
+            for next in &mut *group {
+                next.likely = self.likely(&self.sought(next.key, next.hash));
+                if let (true, Some(number)) = (is_large, next.likely) {
+                    prefetch(self.slab.slot(number));
+                }
             }
-            for &(key, hash) in group {
-                self.charge_at::<ALONE>(key, hash, n, absent, now, &mut each);
+            for next in group {
+                self.charge_next::<ALONE>(next, n, absent, now, &mut each);
             }
             if count < GROUP {
                 return;
@@ -59,19 +67,16 @@ impl Table {
 
     #[allow(clippy::inline_always)] // as `take`
     #[inline(always)]
-    fn charge_at<const ALONE: bool>(
+    fn charge_next<const ALONE: bool>(
         &self,
-        key: &[u8],
-        hash: u64,
+        &Next { key, hash, likely }: &Next<'_>,
         n: u64,
         absent: Absent,
         now: Ticks,
         each: &mut impl FnMut(Option<Answer>),
     ) {
-        let sought = self.sought(key, hash);
-        let likely = self.likely(&sought);
         let take = |number| {
-            let (slot, whose) = (self.slab.slot(number), Whose::Key(sought.probe));
+            let (slot, whose) = (self.slab.slot(number), Whose::Key(self.sought(key, hash).probe));
             if ALONE {
                 slot.take_alone(whose, &self.classes, || now, n)
             } else {

@@ -372,3 +372,7 @@ impl Locked<'_> {
         self.index.all(&self.slab.segments)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "stripe_tests.rs"]
+mod tests;
