@@ -66,10 +66,11 @@ fn together_too_nobody_is_locked_out_by_a_step_of_the_clock() {
     bench.advance(1000 * SECOND);
     bench.exhaust("a");
     bench.back(500 * SECOND);
-    let (passes, Answer::Charged(told)) = bench.together(&[("a", bench.class), ("b", bench.class)], 1) else {
-        panic!("a word's answer")
-    };
+    let both = [("a", bench.class), ("b", bench.class)];
+    let (passes, Answer::Charged(told)) = bench.together(&both, 1) else { panic!("a word's answer") };
     assert!(!passes && told.verdict == Verdict::Deny(SECOND * PER_NANO), "{told:?}");
+    bench.advance(SECOND);
+    assert!(bench.together(&both, 1).0, "though nobody asked for the one alone meanwhile");
 }
 
 // HAZARD clock-forward
