@@ -19,7 +19,7 @@ import decisions
 import ours
 import tollbar
 from adapters import PER
-from measuring import PLENTY, bare_loop_ns, names, rotated
+from measuring import PLENTY, bare_loop_ns, names, rotated, shuffled
 from visits import Keys
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def _decide(limiter: tollbar.Limiter, keys: Sequence[str]) -> int:
 def _per_decision_ns(threads: int, operations: int, *, shared: bool = False, same_key: bool = False) -> float:
     """Let threads decide at the same time and give the time per decision of all of them together.
 
-    Each thread makes its own list and strings, so that all that two can have in common is the limiter.
+    Each thread makes its own list and strings, so that all that two can have in common is the limiter. All
+    become known at the same time, so the accounts of one thread lie among those of the other; whoever visited
+    them in that order would walk through memory, and have the other one's fetched ahead of time.
     """
     common, together, spent = _limiter(), Barrier(threads), [0] * threads
 
@@ -62,7 +64,7 @@ def _per_decision_ns(threads: int, operations: int, *, shared: bool = False, sam
         _pin(number)
         limiter = common if shared else _limiter()
         known = names(1) if same_key else names(_KEYS, f"thread{number}")
-        keys = known * (operations // len(known))
+        keys = shuffled(known) * (operations // len(known))
         _decide(limiter, known)
         together.wait()
         decided = _decide(limiter, keys)

@@ -11,40 +11,43 @@ use std::sync::{Mutex, PoisonError};
 
 use super::STRIPES;
 use super::index::Segments;
-use super::pages::{Block, in_large_pages};
+use super::pages::{Block, LARGE, in_large_pages};
 use super::slot::Slot;
 use crate::sync::{self, AtomicUsize, Ordering, SLOTS_IN_CHUNK, Zeroed};
 
 /// Chunks that come one by one, each in the usual pages; those after them come many at a time.
 const SINGLE: usize = 4;
+/// A cache line.
+const LINE: usize = 64;
 
 /// Up to `capacity` things, `SIZE` in each chunk. A new one is all zeros, and its memory is untouched until then.
-pub(super) struct Chunks<T, const SIZE: usize> {
+///
+/// Those that are `NUMBERED` are used one after another, from the first on: so the later chunks may lie in large pages; and
+/// things of the first ones, of which a small table has no more, begin a cache line each. Two threads that charge different
+/// accounts there never wait for each other; in a large table they hardly meet. Others are kept beside what is numbered
+/// elsewhere, and only some of them are used.
+pub(super) struct Chunks<T, const SIZE: usize, const NUMBERED: bool = true> {
     /// `SIZE` while there is only the first chunk: where a thing of a small table lies follows from its number alone. 0
     /// before, and in a larger one, so that a processor foresees which way a search goes, whatever the number.
     few: atomic::AtomicUsize,
-    /// The first chunk, once `few` was anything but 0.
-    first: AtomicPtr<[T; SIZE]>,
-    /// Null before they are made; then they lie in `blocks`.
-    made: Box<[AtomicPtr<[T; SIZE]>]>,
-    blocks: Mutex<Vec<Block<[T; SIZE]>>>,
+    /// The first thing of the first chunk, once `few` was anything but 0.
+    first: AtomicPtr<T>,
+    /// The first things of all chunks, null before they are made; then they lie in `blocks`.
+    made: Box<[AtomicPtr<T>]>,
+    blocks: Mutex<Vec<Block<T>>>,
     used: AtomicUsize,
     capacity: usize,
-    /// Whether all that is made will be used, so that it may lie in large pages.
-    dense: bool,
 }
 
-impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
-    /// For things that [`Chunks::add`] numbers.
+impl<T: Zeroed, const SIZE: usize, const NUMBERED: bool> Chunks<T, SIZE, NUMBERED> {
+    /// How far apart things of the first chunks lie, in bytes.
+    const APART: usize =
+        if NUMBERED && cfg!(not(loom)) { size_of::<T>().next_multiple_of(LINE) } else { size_of::<T>() };
+
     pub(super) fn new(capacity: usize) -> Self {
         let made = (0..capacity.div_ceil(SIZE)).map(|_| AtomicPtr::default()).collect();
         let (few, first) = (atomic::AtomicUsize::new(0), AtomicPtr::default());
-        Self { few, first, made, blocks: Mutex::default(), used: AtomicUsize::new(0), capacity, dense: true }
-    }
-
-    /// For things that are kept beside others, wherever those are, and only some of them.
-    pub(super) fn sparse(capacity: usize) -> Self {
-        Self { dense: false, ..Self::new(capacity) }
+        Self { few, first, made, blocks: Mutex::default(), used: AtomicUsize::new(0), capacity }
     }
 
     /// The thing of a number that [`Chunks::add`] gave.
@@ -84,15 +87,24 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
         let first = self.first.load(Ordering::Relaxed);
         // SAFETY: `few` is `SIZE` at most, and was stored after `first`: a chunk in a block that is kept for as long as `self`
         // is, and nobody ever has it mutably.
-        unsafe { &*first.cast::<T>().add(number as usize) }
+        unsafe { &*first.byte_add(number as usize * Self::APART) }
     }
 
     #[inline]
     fn one_of_many(&self, number: u32) -> Option<&T> {
-        let number = number as usize;
-        let chunk = self.made.get(number / SIZE)?.load(Ordering::Acquire);
-        // SAFETY: null, or a chunk as above.
-        unsafe { chunk.as_ref() }.map(|chunk| &chunk[number % SIZE])
+        let (chunk, place) = (number as usize / SIZE, number as usize % SIZE);
+        let first = self.made.get(chunk)?.load(Ordering::Acquire);
+        if first.is_null() {
+            return None;
+        }
+        // SAFETY: a chunk as above; `make` has room for `SIZE` things in it that lie so far apart.
+        Some(unsafe { &*first.byte_add(place * Self::apart(chunk)) })
+    }
+
+    /// How far apart the things of a chunk lie, in bytes.
+    #[inline]
+    const fn apart(chunk: usize) -> usize {
+        if chunk < SINGLE { Self::APART } else { size_of::<T>() }
     }
 
     /// Makes a chunk, if it has not been made yet, and those that come with it.
@@ -103,13 +115,14 @@ impl<T: Zeroed, const SIZE: usize> Chunks<T, SIZE> {
         }
         let large = const { in_large_pages::<[T; SIZE]>() };
         let (from, count) = match at.checked_sub(SINGLE) {
-            Some(beyond) if self.dense => (at - beyond % large, large),
+            Some(beyond) if NUMBERED => (at - beyond % large, large),
             _ => (at, 1),
         };
-        let block = Block::<[T; SIZE]>::new(count, count > 1);
+        let apart = Self::apart(from);
+        let block = Block::<T>::new(count * SIZE, apart, if count > 1 { LARGE } else { LINE });
         for (offset, place) in self.made[from..].iter().take(count).enumerate() {
             // ORDERING: Release, here and below, pairs with the Acquire loads in `made`.
-            place.store(block.first().wrapping_add(offset), Ordering::Release);
+            place.store(block.first().wrapping_byte_add(offset * SIZE * apart), Ordering::Release);
         }
         let is_only = from == 0 && blocks.is_empty();
         if is_only {
@@ -209,7 +222,7 @@ mod tests {
             let before = chunks.get(number).fetch_add(u64::from(number) + 1, Ordering::SeqCst);
             assert_eq!(before, 0, "new, and nobody else's");
         }
-        let beside = Chunks::<AtomicU64, 256>::sparse(1000);
+        let beside = Chunks::<AtomicU64, 256, false>::new(1000);
         assert!(beside.made(999).is_none());
         beside.at(999).store(7, Ordering::SeqCst);
         assert_eq!(beside.made(999).map(|thing| thing.load(Ordering::SeqCst)), Some(7));
@@ -217,12 +230,30 @@ mod tests {
     }
 
     #[test]
+    fn of_the_first_ones_each_has_a_cache_line() {
+        let chunks = Chunks::<Slot, 256>::new(2000);
+        let addresses: Vec<usize> =
+            (0..2000).map(|_| std::ptr::from_ref(chunks.get(chunks.add().unwrap())).addr()).collect();
+        let (first, later) = addresses.split_at(SINGLE * 256);
+        assert!(first.iter().all(|address| address.is_multiple_of(LINE)));
+        let next_to_each_other = later.windows(2).filter(|pair| pair[1] == pair[0] + size_of::<Slot>()).count();
+        assert_eq!(next_to_each_other, later.len() - 1, "of one block, in large pages");
+        // Nobody is within another one.
+        let mut sorted = addresses.clone();
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] >= size_of::<Slot>()));
+        let beside = Chunks::<AtomicU64, 256, false>::new(2000);
+        let addresses = [0, 1].map(|number| std::ptr::from_ref(beside.at(number)).addr());
+        assert_eq!(addresses[1] - addresses[0], 8, "what is kept beside them lies close");
+    }
+
+    #[test]
     fn what_is_kept_beside_others_begins_anywhere() {
-        let beside = Chunks::<AtomicU64, 256>::sparse(1000);
+        let beside = Chunks::<AtomicU64, 256, false>::new(1000);
         beside.at(999).store(7, Ordering::SeqCst);
         assert!(beside.made(999 % 256).is_none(), "the same place in a chunk that is not there");
         assert_eq!(beside.at(999 % 256).load(Ordering::SeqCst), 0);
-        let first = Chunks::<AtomicU64, 256>::sparse(1000);
+        let first = Chunks::<AtomicU64, 256, false>::new(1000);
         assert!(first.made(0).is_none());
         first.at(0);
         assert!(first.made(255).is_some() && first.made(256).is_none());

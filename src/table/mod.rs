@@ -99,7 +99,7 @@ pub(crate) struct Table {
     stripes: Box<[Stripe]>,
     slab: Slab,
     /// When each slot's denials were last told, where they are. Memory that no denial touches costs nothing.
-    notices: Option<Chunks<Notice, SLOTS_IN_CHUNK>>,
+    notices: Option<Chunks<Notice, SLOTS_IN_CHUNK, false>>,
     hasher: ahash::RandomState,
     classes: Classes,
     time: Timeline,
@@ -122,7 +122,7 @@ impl Table {
         Self {
             stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS))).collect(),
             slab: Slab::new(slots - 1),
-            notices: plan.notice_ms.map(|_| Chunks::sparse(slots)),
+            notices: plan.notice_ms.map(|_| Chunks::new(slots)),
             hasher: keyed_hash(),
             classes: Classes::new(),
             time,

@@ -12,8 +12,7 @@ pub(super) use block::Block;
 pub(super) use modelled::Block;
 
 /// A large page.
-#[cfg(not(loom))]
-const LARGE: usize = 1 << 21;
+pub(super) const LARGE: usize = 1 << 21;
 
 /// Of how many things large pages are made without a rest.
 pub(super) const fn in_large_pages<T>() -> usize {
@@ -30,7 +29,7 @@ mod block {
     use super::LARGE;
     use crate::sync::Zeroed;
 
-    /// So many things side by side, all zeros. They are not dropped, only their memory is.
+    /// So many things, as far apart as is said, all zeros. They are not dropped, only their memory is.
     pub(in crate::table) struct Block<T> {
         base: *mut u8,
         layout: Layout,
@@ -41,27 +40,28 @@ mod block {
     unsafe impl<T: Send> Send for Block<T> {}
 
     impl<T: Zeroed> Block<T> {
-        pub(in crate::table) fn new(count: usize, in_large_pages: bool) -> Self {
+        /// `apart` and `alignment` are in bytes, no less than a thing's own. Large pages are asked for where the alignment is
+        /// that of one.
+        pub(in crate::table) fn new(count: usize, apart: usize, alignment: usize) -> Self {
             const { assert!(size_of::<T>() > 0 && !std::mem::needs_drop::<T>()) };
+            assert!(apart >= size_of::<T>() && apart.is_multiple_of(align_of::<T>()));
             // Memory of a larger alignment would be cleared by hand, and so be touched; it is aligned here instead.
-            let slack = if in_large_pages { LARGE } else { 0 };
-            let bytes = size_of::<T>().checked_mul(count).and_then(|bytes| bytes.checked_add(slack));
+            let bytes = apart.checked_mul(count).and_then(|bytes| bytes.checked_add(alignment));
             let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, align_of::<T>()).ok());
             let layout = layout.expect("a table fits the address space");
-            // SAFETY: the size is not zero, for no thing's is and there is one at least.
+            // SAFETY: the size is not zero, for no alignment is.
             let base = unsafe { alloc_zeroed(layout) };
             if base.is_null() {
                 handle_alloc_error(layout);
             }
-            let skipped = if in_large_pages { base.align_offset(LARGE) } else { 0 };
-            let first = base.wrapping_add(skipped);
-            if in_large_pages {
-                advise(first, layout.size() - slack);
+            let first = base.wrapping_add(base.align_offset(alignment));
+            if alignment == LARGE {
+                advise(first, layout.size() - alignment);
             }
             Self { base, layout, first: first.cast() }
         }
 
-        /// The first of the things. Zeros are a value of each (`Zeroed`), and aligned they are, for large pages are.
+        /// The first of the things. Zeros are a value of each (`Zeroed`), and aligned they are, as far apart as they lie.
         pub(in crate::table) fn first(&self) -> *mut T {
             self.first
         }
@@ -95,7 +95,7 @@ mod modelled {
     unsafe impl<T: Send> Send for Block<T> {}
 
     impl<T: Zeroed> Block<T> {
-        pub(in crate::table) fn new(count: usize, _in_large_pages: bool) -> Self {
+        pub(in crate::table) fn new(count: usize, _apart: usize, _alignment: usize) -> Self {
             let things: Box<[T]> = (0..count).map(|_| T::zero()).collect();
             Self(Box::into_raw(things).cast(), count)
         }
@@ -122,12 +122,14 @@ mod tests {
     fn it_is_zeros_aligned_and_as_long_as_was_asked_for() {
         assert_eq!(in_large_pages::<[u64; 7 << 12]>(), 64);
         assert_eq!(in_large_pages::<u64>(), LARGE / 8);
-        for (count, large) in [(1, false), (1000, false), (LARGE / 8, true), (5, true)] {
-            let block = Block::<AtomicU64>::new(count, large);
-            assert!(!large || block.first().addr().is_multiple_of(LARGE));
-            // SAFETY: so many were asked for, and nobody else has the block.
-            let things = unsafe { std::slice::from_raw_parts(block.first(), count) };
-            assert!(things.iter().all(|thing| thing.swap(7, Ordering::SeqCst) == 0));
+        for (count, apart, alignment) in
+            [(1, 8, 8), (1000, 8, 64), (1000, 64, 64), (LARGE / 8, 8, LARGE), (5, 8, LARGE)]
+        {
+            let block = Block::<AtomicU64>::new(count, apart, alignment);
+            assert!(block.first().addr().is_multiple_of(alignment));
+            // SAFETY: so many were asked for, so far apart, and nobody else has the block.
+            let mut things = (0..count).map(|at| unsafe { &*block.first().byte_add(at * apart) });
+            assert!(things.all(|thing| thing.swap(7, Ordering::SeqCst) == 0));
         }
     }
 }
