@@ -62,10 +62,10 @@ impl<T: Zeroed, const SIZE: usize, const NUMBERED: bool> Chunks<T, SIZE, NUMBERE
 
     /// The thing of any number, made if need be: for what is kept beside things that are numbered elsewhere.
     pub(super) fn at(&self, number: u32) -> &T {
-        if self.made(number).is_none() {
+        self.made(number).unwrap_or_else(|| {
             self.make(number as usize / SIZE);
-        }
-        self.get(number)
+            self.get(number)
+        })
     }
 
     /// The thing of any number, if it or one of its neighbours was ever asked for.
