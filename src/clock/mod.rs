@@ -108,8 +108,13 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
+    /// With the system's clock it starts just before the last tick, so that no coarse reading is from before the start: all
+    /// until the next tick would be.
     pub(crate) fn starting_now(clock: Clock) -> Self {
-        let start_ns = clock.now_ns();
+        let start_ns = match clock {
+            Clock::Monotonic => clock.coarse_ns().saturating_sub(1),
+            Clock::Manual(_) => clock.now_ns(),
+        };
         Self { clock, start_ns }
     }
 
@@ -168,6 +173,15 @@ mod tests {
         assert_eq!((clock.now_ns(), clock.unix_ns()), (15, 110));
         manual.advance_ns(-20);
         assert_eq!((clock.now_ns(), clock.unix_ns()), (0, 90));
+    }
+
+    #[test]
+    fn the_first_coarse_reading_is_one() {
+        for _ in 0..1000 {
+            let timeline = Timeline::starting_now(Clock::Monotonic);
+            let coarse = timeline.coarse();
+            assert!(coarse > 0 && coarse <= timeline.now(), "{coarse}");
+        }
     }
 
     // HAZARD clock-zero

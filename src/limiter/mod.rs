@@ -357,7 +357,10 @@ impl Limiter {
     /// Everything but the usual yes.
     #[inline(never)]
     fn not_taken(&self, key: &[u8], trace: Trace, cost: u64, absent: Absent) -> Outcome<'_> {
-        self.outcome(&self.table.charge(key, trace, cost, absent))
+        match self.table.deny(key, trace, cost) {
+            Some(denied) => self.refused(&denied),
+            None => self.outcome(&self.table.charge_otherwise(key, trace, cost, absent)),
+        }
     }
 }
 

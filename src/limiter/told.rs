@@ -37,7 +37,8 @@ impl Limiter {
         }
     }
 
-    fn refused(&self, charge: &Charge) -> Outcome<'_> {
+    #[inline]
+    pub(super) fn refused(&self, charge: &Charge) -> Outcome<'_> {
         let policy = self.table.policy(charge.class);
         let (reason, retry_after_ns) = match charge.verdict {
             Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),

@@ -157,17 +157,35 @@ impl Table {
         self.sought(key, self.hash(key))
     }
 
-    /// Takes `n` tokens from the key's account, whatever that takes. Not inlined, so that the usual yes is short.
-    #[inline(never)]
+    /// Takes `n` tokens from the key's account, whatever that takes.
+    #[inline]
     pub(crate) fn charge(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
+        match self.deny(key, trace, n) {
+            Some(denied) => Answer::Charged(denied),
+            None => self.charge_otherwise(key, trace, n, absent),
+        }
+    }
+
+    /// The usual no: of a known account, by the coarse reading.
+    #[allow(clippy::inline_always)] // as `Slot::deny`
+    #[inline(always)]
+    pub(crate) fn deny(&self, key: &[u8], trace: Trace, n: u64) -> Option<Charge> {
+        let (number, sought) = (trace.likely?, self.sought(key, trace.hash));
+        let denied = self.slab.slot(number).deny(Whose::Key(sought.probe), &self.classes, trace.now, n)?;
+        Some(self.noticed(number, Charge::of(denied, None)))
+    }
+
+    /// Everything but the usual yes and the usual no. Not inlined, so that those are short.
+    #[inline(never)]
+    pub(crate) fn charge_otherwise(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
         let sought = self.sought(key, trace.hash);
         if let Some(number) = trace.likely {
-            if let Some(charge) = self.charge_slot(&sought, number, trace.now, n) {
+            if let Some(charge) = self.charge_slot(&sought, number, n) {
                 return Answer::Charged(charge);
             }
             // Other keys may look like this one.
             let mut others = self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash);
-            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, trace.now, n)) {
+            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, n)) {
                 return Answer::Charged(charge);
             }
         }
@@ -176,9 +194,9 @@ impl Table {
 
     /// `None`: this is not the slot, or what is in it is decided about under the lock.
     #[inline]
-    fn charge_slot(&self, sought: &Sought<'_>, number: u32, coarse: Ticks, n: u64) -> Option<Charge> {
+    fn charge_slot(&self, sought: &Sought<'_>, number: u32, n: u64) -> Option<Charge> {
         let (slot, whose) = (self.slab.slot(number), Whose::Key(sought.probe));
-        let charged = slot.charge_by(whose, &self.classes, coarse, || self.time.now(), n).ok()?;
+        let charged = slot.charge(whose, &self.classes, || self.time.now(), n).ok()?;
         let charge = Charge::of(charged, None);
         match charge.verdict {
             // A word from before a step of the clock.
@@ -215,7 +233,7 @@ impl Table {
     #[inline]
     fn charge_settled(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
         let own = self.slab.slot(slot);
-        let charged = own.charge(Whose::Anybody, &self.classes, now, n).expect("no life ends without the lock");
+        let charged = own.charge(Whose::Anybody, &self.classes, || now, n).expect("no life ends without the lock");
         let charge = Charge::of(charged, None);
         if self.is_cold(charge.class) {
             return self.charge_cold(stripe, slot, now, n);

@@ -44,7 +44,7 @@ impl Table {
     /// The same, whatever that takes.
     #[inline(never)]
     pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Answer {
-        let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, self.time.now(), n);
+        let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, || self.time.now(), n);
         match charged.map(|charged| Charge::of(charged, None)) {
             Ok(charge) if !self.is_ahead(&charge) && !self.is_cold(charge.class) => Answer::Charged(charge),
             _ => {

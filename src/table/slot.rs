@@ -217,30 +217,29 @@ impl Slot {
         self.word.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes `n` tokens if the account's rule allows it by the precise reading `now`.
-    pub(super) fn charge(&self, whose: Whose<'_>, classes: &Classes, now: Ticks, n: u64) -> Result<Charged, Lost> {
-        self.charge_from(self.life(whose)?, whose, classes, now, n)
-    }
-
-    /// The same where a coarse reading is at hand (0: none is): a no that holds for longer than two readings may lie apart
-    /// needs no better one. A word from before a step of the clock is not judged by it.
-    pub(super) fn charge_by(
-        &self,
-        whose: Whose<'_>,
-        classes: &Classes,
-        coarse: Ticks,
-        precise: impl FnOnce() -> Ticks,
-        n: u64,
-    ) -> Result<Charged, Lost> {
-        let life = self.life(whose)?;
+    /// The plain no by a coarse reading (0: none is at hand): one that holds for longer than two readings may lie apart needs
+    /// no better one. A word from before a step of the clock is not judged by it.
+    #[allow(clippy::inline_always)] // nearly all that a denial does, and its answer is large
+    #[inline(always)]
+    pub(super) fn deny(&self, whose: Whose<'_>, classes: &Classes, coarse: Ticks, n: u64) -> Option<Charged> {
+        let life = self.life(whose).ok()?;
         let (tat, rule) = (life.tat(), classes.get(life.class).rule());
         let verdict = rule.decide(tat, coarse, n);
         let is_plain =
             coarse > 0 && matches!(verdict, Verdict::Deny(wait) if wait > SKEW) && !rule.is_ahead(tat, coarse);
-        if is_plain && self.still(&life) {
-            return Ok((verdict, tat, coarse, life.class));
-        }
-        self.charge_from(life, whose, classes, precise(), n)
+        (is_plain && self.still(&life)).then_some((verdict, tat, coarse, life.class))
+    }
+
+    /// Takes `n` tokens if the account's rule allows it by a precise reading, which is taken when the account is found.
+    #[inline]
+    pub(super) fn charge(
+        &self,
+        whose: Whose<'_>,
+        classes: &Classes,
+        precise: impl FnOnce() -> Ticks,
+        n: u64,
+    ) -> Result<Charged, Lost> {
+        self.charge_from(self.life(whose)?, whose, classes, precise(), n)
     }
 
     /// Charges the life that was found, or what is there when it is another one by now.

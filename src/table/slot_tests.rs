@@ -108,13 +108,15 @@ fn a_no_is_plain_where_no_better_reading_could_make_it_a_yes() {
     let (classes, class, second) = one_a_second();
     let slot = *crate::sync::zeroed::<Slot>();
     slot.be_born(&Probe::new(b"a", 5), class, 10 * second, true).unwrap();
-    assert!(slot.charge(Whose::Anybody, &classes, 10 * second, 1).is_ok());
-    let (again, never) = (11 * second, || panic!("the coarse reading says enough"));
-    let plain = slot.charge_by(Whose::Anybody, &classes, again - SKEW - 1, never, 1).unwrap();
-    assert_eq!(plain.0, Verdict::Deny(SKEW + 1));
+    assert!(slot.charge(Whose::Anybody, &classes, || 10 * second, 1).is_ok());
+    let deny = |coarse| slot.deny(Whose::Anybody, &classes, coarse, 1);
+    assert_eq!(deny(11 * second - SKEW - 1).map(|denied| denied.0), Some(Verdict::Deny(SKEW + 1)));
     // Two readings may lie as far apart as this.
-    let passed = slot.charge_by(Whose::Anybody, &classes, again - SKEW, || again, 1).unwrap();
-    assert_eq!(passed.0, Verdict::Allow(again + second));
+    assert_eq!(deny(11 * second - SKEW), None);
+    let passed = slot.charge(Whose::Anybody, &classes, || 11 * second, 1).unwrap();
+    assert_eq!(passed.0, Verdict::Allow(12 * second));
+    // Nor is a word that is farther ahead than a charge could have left it, or a reading that was not taken.
+    assert_eq!((deny(second), deny(0)), (None, None));
 }
 
 #[test]
@@ -127,9 +129,9 @@ fn where_a_life_has_no_room_for_the_next_word_nothing_passes_until_time_starts_a
     slot.be_born(&probe, class, 900, false).unwrap();
     let end = slot.end_of_time();
     for now in [end - second, end - 1] {
-        let (verdict, tat, ..) = slot.charge(Whose::Anybody, &classes, now, 1).unwrap();
+        let (verdict, tat, ..) = slot.charge(Whose::Anybody, &classes, || now, 1).unwrap();
         assert_eq!((verdict, tat), (Verdict::Deny(RANGE - now), 900));
     }
-    let (verdict, ..) = slot.charge(Whose::Anybody, &classes, end - second - 1, 1).unwrap();
+    let (verdict, ..) = slot.charge(Whose::Anybody, &classes, || end - second - 1, 1).unwrap();
     assert_eq!(verdict, Verdict::Allow(end - 1));
 }

@@ -3,7 +3,7 @@
 //! RUNS PER DECISION: [`Table::take`].
 //!
 //! A coarse reading is never ahead and stale by a tick, 10 ms at most. So a yes by it is one; and so is a no that holds for
-//! longer than two readings may lie apart at all (see `Slot::charge_by`). The precise reading costs as much as all else
+//! longer than two readings may lie apart at all (see `Slot::deny`). The precise reading costs as much as all else
 //! that a denial does. Only the wait that is told is too long then, by as much as the reading is old.
 
 use super::memory::prefetch;
