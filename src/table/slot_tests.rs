@@ -115,8 +115,12 @@ fn a_no_is_plain_where_no_better_reading_could_make_it_a_yes() {
     assert_eq!(deny(11 * second - SKEW), None);
     let passed = slot.charge(Whose::Anybody, &classes, || 11 * second, 1).unwrap();
     assert_eq!(passed.0, Verdict::Allow(12 * second));
-    // Nor is a word that is farther ahead than a charge could have left it, or a reading that was not taken.
-    assert_eq!((deny(second), deny(0)), (None, None));
+    assert_eq!(deny(second), None, "the word is farther ahead than a charge could have left it");
+    // A reading of 0 is none.
+    let early = *crate::sync::zeroed::<Slot>();
+    early.be_born(&Probe::new(b"a", 5), class, second, true).unwrap();
+    let deny = |coarse| early.deny(Whose::Anybody, &classes, coarse, 1).map(|denied| denied.0);
+    assert_eq!((deny(0), deny(1)), (None, Some(Verdict::Deny(second - 1))));
 }
 
 #[test]
