@@ -90,21 +90,22 @@ fn parts(extent: &Extent, cores: &[CoreId], known: &Known) -> Vec<Value> {
     let Known { keys, theirs, .. } = known;
     let count = u32::try_from(keys.len()).expect("few keys");
     let decisions = extent.decisions[usize::from(count >= MANY)];
-    let (parts, order) = (Parts::new(keys), Order::Uniform.visits(count, decisions, 1));
-    let (parts, order) = (&parts, &order);
+    let orders: Vec<_> = (1..).take(cores.len()).map(|seed| Order::Uniform.visits(count, decisions, seed)).collect();
+    let (parts, orders) = (&Parts::new(keys), &orders);
     let row = |what, samples: &Samples| {
         Row { what, keys: count, order: Order::Uniform.name(), threads: cores.len() }.with(samples)
     };
     let against = |ours: &(dyn Fn(usize) + Sync)| {
-        let theirs = |_: usize| walk(keys, order, |key| sides::theirs(theirs, key));
-        sample(extent.repeats, cores, decisions, ours, theirs, |_| walk(keys, order, |key| pass_by(key)))
+        let theirs = |thread: usize| walk(keys, &orders[thread], |key| sides::theirs(theirs, key));
+        let neither = |thread: usize| walk(keys, &orders[thread], |key| pass_by(key));
+        sample(extent.repeats, cores, decisions, ours, theirs, neither)
     };
-    let whole = |_: usize| {
-        for &number in order {
+    let whole = |thread: usize| {
+        for &number in &orders[thread] {
             black_box(parts.decide(number, black_box(&keys[number as usize])));
         }
     };
-    let held = |_: usize| walk(keys, order, |_| parts.decide_held());
+    let held = |thread: usize| walk(keys, &orders[thread], |_| parts.decide_held());
     let mut rows = vec![row("the parts of a decision alone", &against(&whole))];
     if count == 1 {
         rows.push(row("the parts of a handle's alone", &against(&held)));
@@ -157,8 +158,8 @@ pub(crate) fn measure(extent: &Extent, cores: &[CoreId]) -> Vec<Value> {
             } else {
                 rows.push(handle(extent, team, &known));
             }
+            rows.extend(parts(extent, team, &known));
         }
-        rows.extend(parts(extent, &cores[..1], &known));
         if extent.batches.contains(&count) {
             rows.push(batch(extent, &cores[..1], &known));
         }
