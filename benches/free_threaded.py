@@ -111,7 +111,8 @@ def main(arguments: Sequence[str]) -> int:
     gc.disable()
     one = Keys(1)
     called = decisions.measure([ours.DictGet, ours.Limiter], [one], repeats, quick=quick)
-    awaited = decisions.measure([ours.EmptyAsyncDef, ours.RateLimiter], [one], repeats, quick=quick)
+    awaiting = [ours.EmptyAsyncDef, ours.RateLimiter, ours.AnswerAtHand]
+    awaited = decisions.measure(awaiting, [one], repeats, quick=quick)
     told = {
         "version": sys.version.split()[0],
         "threads": measure(repeats, _OPERATIONS // (20 if quick else 1)),

@@ -133,6 +133,9 @@ def table(measured: FreeThreaded) -> str:
         ]
         for way in (ALONE, PRIVATE, SHARED, SAME_KEY)
     ]
-    return markdown(
+    threads = markdown(
         [f"CPython {measured.version} without its lock", "ns per decision of all", "throughput"], rows
     )
+    one_thread = {**(measured.called or {}), **(measured.awaited or {})}
+    single = [[name, f"{statistics.median(samples):,.1f}"] for name, samples in one_thread.items()]
+    return threads + "\n\n" + markdown(["one thread, one key, without the lock", "ns"], single)
