@@ -85,7 +85,8 @@ impl Limiter {
     pub fn decide_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
         let key = check(key)?;
         let taken = self.table.take::<false>(key, cost).map(Answer::Charged);
-        let exactly = |trace: Trace| self.table.charge(key, trace.by_the_precise_clock(), cost, Absent::Charge(class));
+        // Who wants to know exactly is not told the usual no, which is by the coarse clock.
+        let exactly = |trace| self.table.charge_otherwise(key, trace, cost, Absent::Charge(class));
         let answer = taken.unwrap_or_else(exactly);
         let outcome = self.outcome(&answer);
         Ok(self.said(&answer).unwrap_or_else(|| full_decision(&outcome)))

@@ -4,8 +4,6 @@ use std::task::Waker;
 
 use super::*;
 use crate::account::{Asked, Ruling, Terms, Wait};
-use crate::limit::Edge;
-use crate::policy::Limit;
 use crate::ticks::PER_NANO;
 
 fn terms(seconds: u64) -> Terms {
@@ -28,8 +26,7 @@ impl Bench {
 
     /// The class of a window.
     fn window(&self, limit: u64, per_s: u64) -> ClassId {
-        let window = Limit::window(limit, per_s * SECOND, Edge::HalfOpen).unwrap();
-        self.table.intern(Policy::all([window]).unwrap()).unwrap()
+        self.limited_by([Limit::window(limit, per_s * SECOND, Edge::HalfOpen).unwrap()])
     }
 
     fn reserve(&self, key: &str, n: u64, class: ClassId) -> Answer {
@@ -120,7 +117,7 @@ fn only_what_passes_is_reserved() {
 #[test]
 fn where_nothing_limits_nothing_is_held() {
     let bench = bench(9, WhenFull::Deny, Rate::new(10, 10 * SECOND));
-    let open = bench.table.intern(Policy::all([]).unwrap()).unwrap();
+    let open = bench.limited_by([]);
     let reserved = bench.reserve("open", 1000, open);
     assert!(matches!(reserved, Answer::Charged(Charge { verdict: Verdict::Allow(_), .. })), "{reserved:?}");
     let request = Request { holds: Some(terms(1)), ..asked(1000) };
@@ -144,7 +141,7 @@ fn what_only_shadows_limit_is_reserved_whatever_they_say() {
 #[test]
 fn a_reservation_outlives_a_change_of_policy_but_not_the_end_of_all_limits() {
     let bench = bench(9, WhenFull::Deny, Rate::new(10, 10 * SECOND));
-    let (wide, open) = (bench.rate(Rate::new(20, 10 * SECOND)), bench.table.intern(Policy::all([]).unwrap()).unwrap());
+    let (wide, open) = (bench.rate(Rate::new(20, 10 * SECOND)), bench.limited_by([]));
     for (class, goes_on) in [(wide, true), (bench.window(100, 10), true), (open, false)] {
         let Answer::Ruled(reserved) = bench.reserve("a", 4, bench.class) else { panic!("not reserved") };
         assert!(bench.table.configure(b"a", class, Migration::AsIs));
@@ -158,7 +155,7 @@ fn a_word_that_becomes_more_keeps_its_debt() {
     let bench = bench(9, WhenFull::Deny, Rate::new(10, 10 * SECOND));
     let rate = Limit::rate(Rate::new(10, 10 * SECOND)).unwrap();
     let window = Limit::window(100, 10 * SECOND, Edge::HalfOpen).unwrap();
-    let both = bench.table.intern(Policy::all([rate, window]).unwrap()).unwrap();
+    let both = bench.limited_by([rate, window]);
     assert!(bench.ask("a", 4).is_allowance());
     assert!(bench.table.configure(b"a", both, Migration::AsIs));
     let told = ruling(bench.table.peek(b"a", 1, both));
@@ -174,12 +171,13 @@ fn whoever_wants_to_know_exactly_is_told_by_the_precise_clock() {
     bench.advance(SECOND);
     bench.exhaust("a");
     let Err(trace) = bench.table.take::<false>(b"a", 10) else { panic!("it is denied") };
-    let now = |trace| match bench.table.charge(b"a", trace, 10, Absent::Tell) {
+    let now = |answer| match answer {
         Answer::Charged(charge) => charge.now,
         other => panic!("{other:?}"),
     };
     let late = Trace { now: trace.now - 7, ..trace };
-    assert_eq!((now(late), now(late.by_the_precise_clock())), (trace.now - 7, trace.now));
+    assert_eq!(now(bench.table.charge(b"a", late, 10, Absent::Tell)), trace.now - 7);
+    assert_eq!(now(bench.table.charge_otherwise(b"a", late, 10, Absent::Tell)), trace.now);
 }
 
 #[test]

@@ -81,13 +81,6 @@ pub(crate) struct Trace {
     now: Ticks,
 }
 
-impl Trace {
-    /// The same for a caller who wants to know exactly how long to wait.
-    pub(crate) fn by_the_precise_clock(self) -> Self {
-        Self { now: 0, ..self }
-    }
-}
-
 /// A key, and where to look for it.
 #[derive(Clone, Copy)]
 struct Sought<'a> {
@@ -175,7 +168,7 @@ impl Table {
         Some(self.noticed(number, Charge::of(denied, None)))
     }
 
-    /// Everything but the usual yes and the usual no. Not inlined, so that those are short.
+    /// Everything but the usual yes and the usual no, by the precise clock. Not inlined, so that those are short.
     #[inline(never)]
     pub(crate) fn charge_otherwise(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
         let sought = self.sought(key, trace.hash);

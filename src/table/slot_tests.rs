@@ -37,13 +37,16 @@ fn a_slot_tells_keys_apart_and_words_only_rise() {
 }
 
 #[test]
-fn a_slot_that_was_lifted_too_far_is_not_used_again() {
-    let slot = *crate::sync::zeroed::<Slot>();
+fn a_slot_is_lifted_as_far_as_it_may_be_and_else_not_used_again() {
     let probe = Probe::new(b"a", 5);
-    slot.be_born(&probe, class(), MOST_SHIFT + 10, true).unwrap();
-    slot.die(None).unwrap();
-    assert_eq!(slot.be_born(&probe, class(), 0, false), Err(()));
-    assert_eq!(slot.be_born(&probe, class(), 20, false), Ok(false));
+    for (tat, lift) in [(20, MOST_SHIFT - 9), (11, MOST_SHIFT)] {
+        let slot = *crate::sync::zeroed::<Slot>();
+        slot.be_born(&probe, class(), MOST_SHIFT + 10, true).unwrap();
+        slot.die(None).unwrap();
+        assert_eq!([0, 10].map(|tat| slot.be_born(&probe, class(), tat, false)), [Err(()); 2]);
+        assert_eq!(slot.be_born(&probe, class(), tat, false), Ok(false));
+        assert_eq!((slot.look(Whose::Anybody), slot.shift()), (Ok((tat, class())), lift));
+    }
 }
 
 #[test]
@@ -68,17 +71,6 @@ fn a_key_that_takes_the_place_of_the_shift_is_not_one() {
     assert_eq!(slot.look(Whose::Key(Probe::new(b"", 5))), Ok((900, class())));
     assert_eq!((slot.look_locked(), slot.end_of_time()), ((900, class()), RANGE - 101));
     assert_eq!(slot.key(), Some(Vec::new()));
-}
-
-#[test]
-fn a_slot_is_lifted_as_far_as_it_may_be() {
-    let slot = *crate::sync::zeroed::<Slot>();
-    let probe = Probe::new(b"a", 5);
-    slot.be_born(&probe, class(), MOST_SHIFT + 9, true).unwrap();
-    slot.die(None).unwrap();
-    assert_eq!(slot.be_born(&probe, class(), 9, false), Err(()));
-    assert_eq!(slot.be_born(&probe, class(), 10, false), Ok(false));
-    assert_eq!((slot.look(Whose::Anybody), slot.shift()), (Ok((10, class())), MOST_SHIFT));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};
-use crate::limit::{Migration, Rate};
+use crate::limit::{Edge, Migration, Rate};
+use crate::policy::Limit;
 use crate::ticks::SKEW;
 
 #[path = "cold_tests.rs"]
@@ -57,6 +58,11 @@ impl Bench {
 
     fn pinned(&self, key: &str, class: ClassId) -> Pin {
         self.table.pin(key.as_bytes(), Absent::Create(class)).unwrap().unwrap()
+    }
+
+    /// The class of these limits.
+    fn limited_by<const LIMITS: usize>(&self, limits: [Limit; LIMITS]) -> ClassId {
+        self.table.intern(Policy::all(limits).unwrap()).unwrap()
     }
 
     fn advance(&self, nanos: u64) {
@@ -342,8 +348,7 @@ fn a_plain_no_by_a_word_from_before_a_step_of_the_clock_is_none() {
 fn the_turns_of_accounts_that_are_gone_are_forgotten() {
     const PLACES: usize = 64;
     let bench = bench(PLACES, WhenFull::Deny, Rate::new(10, SECOND));
-    let window = crate::policy::Limit::window(5, 10, crate::limit::Edge::HalfOpen).unwrap();
-    let class = bench.table.intern(Policy::all([window]).unwrap()).unwrap();
+    let class = bench.limited_by([Limit::window(5, 10, Edge::HalfOpen).unwrap()]);
     for n in 0..20_000 {
         bench.advance(11);
         let Err(trace) = bench.table.take::<false>(&u32::to_le_bytes(n), 1) else { panic!("not a word") };

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::account::Wait;
-use crate::limit::{Edge, Jail};
-use crate::policy::Limit;
+use crate::limit::Jail;
 use crate::ticks::{PER_NANO, RANGE};
 
 impl Bench {
@@ -12,10 +11,6 @@ impl Bench {
         let keys: Vec<_> = keys.iter().map(|&(key, class)| (key.as_bytes(), class)).collect();
         let Ok(answers) = self.table.charge_all(&keys, n) else { panic!("there is a place for all") };
         (answers.iter().all(Answer::passes), answers[0])
-    }
-
-    fn limited_by<const LIMITS: usize>(&self, limits: [Limit; LIMITS]) -> ClassId {
-        self.table.intern(Policy::all(limits).unwrap()).unwrap()
     }
 }
 

@@ -50,11 +50,16 @@ fn pass_by(key: &str) -> (*const u8, usize) {
     (key.as_ptr(), key.len())
 }
 
+/// An order of visits for each thread.
+fn each_its_own(order: Order, count: u32, decisions: usize, cores: &[CoreId]) -> Vec<Vec<u32>> {
+    (1..).take(cores.len()).map(|seed| order.visits(count, decisions, seed)).collect()
+}
+
 fn single(extent: &Extent, cores: &[CoreId], known: &Known, order: Order) -> Value {
     let Known { keys, ours, theirs } = known;
     let count = u32::try_from(keys.len()).expect("few keys");
     let decisions = extent.decisions[usize::from(count >= MANY)];
-    let orders: Vec<_> = (1..).take(cores.len()).map(|seed| order.visits(count, decisions, seed)).collect();
+    let orders = each_its_own(order, count, decisions, cores);
     let samples = sample(
         extent.repeats,
         cores,
@@ -90,7 +95,7 @@ fn parts(extent: &Extent, cores: &[CoreId], known: &Known) -> Vec<Value> {
     let Known { keys, theirs, .. } = known;
     let count = u32::try_from(keys.len()).expect("few keys");
     let decisions = extent.decisions[usize::from(count >= MANY)];
-    let orders: Vec<_> = (1..).take(cores.len()).map(|seed| Order::Uniform.visits(count, decisions, seed)).collect();
+    let orders = each_its_own(Order::Uniform, count, decisions, cores);
     let (parts, orders) = (&Parts::new(keys), &orders);
     let row = |what, samples: &Samples| {
         Row { what, keys: count, order: Order::Uniform.name(), threads: cores.len() }.with(samples)
