@@ -108,6 +108,9 @@
 // The lengths of packed keys do not add up to the size of the buffer.
 #define TOLLBAR_ERROR_LENGTHS -11
 
+// As many keys as the limiter may hold have limits of their own already.
+#define TOLLBAR_ERROR_TOO_MANY_OWN_LIMITS -12
+
 // Reasons of a denial: too few tokens.
 #define TOLLBAR_REASON_RATE 1
 
@@ -125,6 +128,12 @@
 
 // The table is full, none of its accounts could go, and this key is not among them.
 #define TOLLBAR_REASON_FULL 6
+
+// A limit of the key lets nothing pass at all.
+#define TOLLBAR_REASON_CLOSED 7
+
+// The program has blocked the key until some time.
+#define TOLLBAR_REASON_BLOCKED 8
 
 // For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 #define TOLLBAR_SET_BURST 1
@@ -206,8 +215,10 @@ typedef struct tollbar_decision {
   bool allowed;
   // A shadow limit would have said no; it let the request pass and charged nothing.
   bool shadowed;
+  // `retry_after_ns` is an upper bound: it is shorter if a reservation ends before its lease is over.
+  bool estimated;
   // 0.
-  uint8_t reserved[2];
+  uint8_t reserved[1];
   // The name of the limit that denied, or would have, and a NUL: of several, the one that has to wait longest.
   char limit[TOLLBAR_LIMIT_NAME_SIZE];
 } tollbar_decision;
@@ -665,8 +676,8 @@ int32_t tollbar_bucket_peek(struct tollbar_bucket bucket,
 // Frees a handle; the account stays, and may be evicted. Of one that stands for nothing: does nothing.
 int32_t tollbar_bucket_free(struct tollbar_bucket bucket);
 
-// Charges `cost` to the key's account until the reservation is committed or cancelled, or `lease_ns` are over (0: ten
-// minutes): 1 if it was granted, 0 if not, and `reservation` then stands for nothing. A lease that is over counts as used, or is
+// Charges `cost` to the key's account until the reservation is committed or cancelled, or `lease_ns` are over
+// (`TOLLBAR_NEVER`, or 0: the lease has no end): 1 if it was granted, 0 if not, and `reservation` then stands for nothing. A lease that is over counts as used, or is
 // given back if `gives_back`. Must be ended by `tollbar_commit`, `tollbar_commit_actual` or `tollbar_cancel`, which frees it,
 // also when its lease is over. `decision` may be NULL.
 int32_t tollbar_reserve(struct tollbar_limiter limiter,

@@ -17,7 +17,7 @@ fn a_log_says_what_it_holds() {
     let before = held();
     let mut log = Log::new();
     for n in 0..5_000_u64 {
-        log.insert(n ^ 5);
+        log.push(n ^ 5, 1);
         log.drop_before(n / 2);
         let inside = (log.bytes() - size_of::<Log>()).cast_signed();
         assert_eq!(held() - before, inside, "with {}", log.len());

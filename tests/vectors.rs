@@ -93,7 +93,7 @@ fn several_limits_answer_as_is_written_down() {
                 "decide" => limiter.decide(key, cost).unwrap(),
                 _ => {
                     let place =
-                        limiter.reserve(key, cost, whole(&step["lease_ns"]), step["lost"] == "returned").unwrap();
+                        limiter.reserve(key, cost, Some(whole(&step["lease_ns"])), step["lost"] == "returned").unwrap();
                     let decision = place.decision().clone();
                     places.insert(whole(&step["reservation"]), place);
                     decision

@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 
 use proptest::prelude::*;
 use tollbar::limit::Edge;
-use tollbar::{Ask, Clock, DEFAULT_LEASE_NS, Limit, Limiter, ManualClock, Migration, NEVER, Place, Policy, Rate, Turn};
+use tollbar::{Ask, Clock, Limit, Limiter, ManualClock, Migration, Place, Policy, Rate, Turn};
 
 const SECOND: u64 = 1_000_000_000;
 const KEY: &[u8] = b"a";
@@ -104,7 +104,7 @@ fn a_big_request_is_not_starved_and_a_small_one_does_not_pass_it() {
 fn what_cannot_be_is_told_at_once_and_charges_nothing() {
     let (limiter, _) = limiter(vec![rate(10), Limit::window(20, 60 * SECOND, Edge::HalfOpen).unwrap()]);
     let bell = Arc::default();
-    assert!(matches!(join(&limiter, Ask::new(11), &bell), Turn::TooLate(NEVER)));
+    assert!(matches!(join(&limiter, Ask::new(11), &bell), Turn::Never));
     assert_eq!(limiter.len(), 0, "and makes nothing");
     assert!(limiter.try_acquire(KEY, 10).unwrap());
     let ask = |cost, seconds| Ask::new(cost).timeout_ns(Some(seconds * SECOND));
@@ -162,11 +162,11 @@ fn who_leaves_after_the_grant_hands_it_on() {
 #[test]
 fn who_waits_for_a_reservation_holds_it() {
     let (limiter, clock) = limiter(vec![Limit::in_flight(1).unwrap()]);
-    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false).unwrap();
+    let ask = Ask::new(1).holding(None, false).unwrap();
     let bell = Arc::<Bell>::default();
     let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
     let (place, wait) = waits(join(&limiter, ask, &bell));
-    assert_eq!(wait, Some(DEFAULT_LEASE_NS));
+    assert_eq!(wait, None);
     assert!(held.commit(None));
     assert_eq!(bell.rung(), 1, "whoever ends one wakes the next");
     let Turn::Come(Some(next)) = limiter.look(KEY, ask, place).unwrap() else { panic!("its turn") };
@@ -175,9 +175,9 @@ fn who_waits_for_a_reservation_holds_it() {
     assert!(limiter.try_acquire(KEY, 1).unwrap());
 
     let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
-    let refused = Ask::new(1).holding(0, false).unwrap_err().to_string();
+    let refused = Ask::new(1).holding(Some(0), false).unwrap_err().to_string();
     assert_eq!(refused, "lease must be at least 1 ns, not 0");
-    let short = Ask::new(1).holding(5 * SECOND, true).unwrap();
+    let short = Ask::new(1).holding(Some(5 * SECOND), true).unwrap();
     let (place, _) = waits(join(&limiter, short, &bell));
     assert!(held.cancel());
     let Turn::Come(Some(lost)) = limiter.look(KEY, short, place).unwrap() else { panic!("its turn") };
@@ -208,8 +208,8 @@ fn changes_of_the_limits_reach_those_who_wait() {
     let none = limiter.class(Policy::all([]).unwrap()).unwrap();
     assert!(limiter.reconfigure(KEY, none, Migration::AsIs).unwrap());
     assert_eq!(bell.rung(), 1);
+    assert!(has_come(&limiter, one, place), "nothing limits the key any more");
     assert!(matches!(limiter.look(KEY, one, place).unwrap(), Turn::Gone));
-    assert!(matches!(join(&limiter, one, &bell), Turn::Come(None)), "it asks anew");
 }
 
 // HAZARD incident-herd
@@ -287,7 +287,7 @@ proptest! {
                         Turn::Come(_) => taken.push((now, n)),
                         Turn::Wait(place, _) => waiting.push((ask, n, place)),
                         Turn::TooLate(wait) => prop_assert!(timeout.is_some_and(|seconds| wait > seconds * SECOND)),
-                        Turn::Gone => prop_assert!(false, "gone"),
+                        Turn::Gone | Turn::Never => prop_assert!(false, "gone, or more than there ever is"),
                     }
                 }
                 Act::Look(at) if at < waiting.len() => {
@@ -299,7 +299,7 @@ proptest! {
                         }
                         Turn::TooLate(_) => drop(waiting.remove(at)),
                         Turn::Wait(..) => {}
-                        Turn::Gone => prop_assert!(false, "gone"),
+                        Turn::Gone | Turn::Never => prop_assert!(false, "gone, or more than there ever is"),
                     }
                 }
                 Act::Leave(at) if at < waiting.len() => {
@@ -352,12 +352,14 @@ fn threads_wait_in_the_same_line() {
     let policy = Policy::all([Limit::in_flight(2).unwrap()]).unwrap();
     let limiter = Arc::new(Limiter::builder(policy).build().unwrap());
     let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false).unwrap();
+    let ask = Ask::new(1).holding(None, false).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for n in 0..200 {
-                    let held = limiter.acquire_blocking(KEY, ask).unwrap().unwrap().unwrap();
+                    let Turn::Come(Some(held)) = limiter.acquire_blocking(KEY, ask).unwrap() else {
+                        panic!("its turn")
+                    };
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     inside.fetch_sub(1, Ordering::SeqCst);
                     assert!(if n % 2 == 0 { held.commit(None) } else { held.cancel() });
@@ -366,5 +368,5 @@ fn threads_wait_in_the_same_line() {
         }
     });
     assert!(most.load(Ordering::SeqCst) <= 2);
-    assert!(limiter.acquire_blocking(KEY, ask.timeout_ns(Some(0))).unwrap().is_ok());
+    assert!(matches!(limiter.acquire_blocking(KEY, ask.timeout_ns(Some(0))).unwrap(), Turn::Come(Some(_))));
 }

@@ -61,7 +61,7 @@ proptest! {
             match admits(&windows, &log, now, n) {
                 Admission::Allow => {
                     prop_assert!(passes(now));
-                    (0..n).for_each(|_| log.push(now));
+                    log.push(now, n);
                     events.extend((0..n).map(|_| now));
                 }
                 Admission::Deny { earliest } => {
@@ -96,7 +96,7 @@ proptest! {
             let fits = window.fits(&log, stamp, n);
             prop_assert_eq!(fits, said.is_kept(&with), "{} of {} into {:?}", n, stamp, events);
             if fits {
-                (0..n).for_each(|_| log.push(stamp));
+                log.push(stamp, n);
                 events = with;
             }
             if forget == 0 {
@@ -117,7 +117,7 @@ proptest! {
         for (step, n) in steps {
             now = now.saturating_add_signed(step);
             if admits(&[window], &log, now, n) == Admission::Allow {
-                (0..n).for_each(|_| log.push(now));
+                log.push(now, n);
                 events.extend((0..n).map(|_| now));
                 prop_assert!(said.is_kept(&events), "{:?}", events);
             }

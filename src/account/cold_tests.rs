@@ -35,7 +35,7 @@ fn bench(limits: Vec<Limit>) -> Bench {
 
 impl Bench {
     fn decide(&mut self, second: u64, n: u64, purpose: Purpose) -> Ruling {
-        self.cold.decide(&self.limits, second * SECOND, n, purpose)
+        self.cold.decide(&self.limits, second * SECOND, &Cost::new(n), purpose)
     }
 
     fn wait(&mut self, second: u64, n: u64) -> Wait {
@@ -79,7 +79,15 @@ fn an_account_is_settled_when_no_limit_remembers_it() {
 
 #[test]
 fn nobody_overtakes_and_nobody_is_told_to_come_sooner_than_alone() {
-    let ruling = Ruling { wait: Wait::Now, by: None, shadowed: 0, remaining: 5, reset_after: 9 };
+    let ruling = Ruling {
+        wait: Wait::Now,
+        by: None,
+        blocked: false,
+        estimated: false,
+        shadowed: 0,
+        remaining: 5,
+        reset_after: 9,
+    };
     assert_eq!(ruling.behind_others(), Ruling { wait: Wait::For(1), by: Some(0), remaining: 0, ..ruling });
     let denied = Ruling { wait: Wait::For(7), by: Some(2), ..ruling };
     assert_eq!(denied.behind_others(), Ruling { remaining: 0, ..denied });

@@ -4,8 +4,11 @@
 //! when the answer is yes, one compare-and-swap. A "no" reads the clock precisely first, and writes nothing.
 
 mod balance;
+mod charge;
 mod cold;
+mod dormant;
 mod earliest;
+mod history;
 mod leases;
 mod line;
 mod migrate;
@@ -18,7 +21,7 @@ use crate::ticks::{PER_NANO, Ticks};
 
 pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
 pub(crate) use leases::{LeaseId, Terms};
-pub(crate) use line::{After, Asked, Line, Seen};
+pub(crate) use line::{After, Asked, Line, Refused, Seen};
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
 ///

@@ -5,20 +5,21 @@ use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
 
 /// What one limit remembers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Part {
     /// What the reservations charged to it come to.
     pub(super) held: u64,
     pub(super) state: State,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum State {
     /// A bucket's word.
     Bucket(Ticks),
     /// An exact window over the log that all of them share.
     Shared,
-    /// A shadow window counts only what it would have let through.
+    /// An exact window with a log of its own: a shadow counts only what it would have let through; and windows that a
+    /// request costs differently cannot share.
     Own(Log),
     /// A window in steps.
     Steps(Tally),
@@ -44,7 +45,7 @@ impl Part {
     pub(super) fn log(&mut self, rule: &Rule, now: Ticks, n: u64) -> bool {
         let Rule::Window(window) = rule else { return false };
         match &mut self.state {
-            State::Own(log) => record(log, now, n, window.limit(), window.horizon(now)),
+            State::Own(log) => record(log, now, n, window.horizon(now)),
             State::Steps(tally) => {
                 let before = tally.len();
                 tally.drop_before(window.horizon(now));
@@ -57,12 +58,12 @@ impl Part {
     }
 }
 
-/// Logs `n` stamps, of which no more than `most` can matter, and forgets what is older than `oldest`: true if anything is.
-pub(super) fn record(log: &mut Log, now: Ticks, n: u64, most: u64, oldest: Ticks) -> bool {
+/// Logs `n` at `now`, and forgets what is older than `oldest`: true if anything is. Entries stay for as long as a window
+/// counts them, whatever its limit becomes meanwhile.
+pub(super) fn record(log: &mut Log, now: Ticks, n: u64, oldest: Ticks) -> bool {
     let before = log.len();
     log.drop_before(oldest);
     let forgot = log.len() < before;
-    (0..n.min(most)).for_each(|_| log.push(now));
-    log.keep_newest(usize::try_from(most).unwrap_or(usize::MAX));
+    log.push(now, n);
     forgot
 }

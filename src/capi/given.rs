@@ -134,7 +134,8 @@ pub(super) unsafe fn put_decision(place: *mut Decision, size: usize, told: &deci
         reason: told.reason.map_or(0, reason),
         allowed: told.allowed,
         shadowed: told.shadowed,
-        reserved: [0; 2],
+        estimated: told.estimated,
+        reserved: [0; 1],
         limit: [0; TOLLBAR_LIMIT_NAME_SIZE],
     };
     if let Some(name) = &told.limit {
@@ -152,6 +153,8 @@ const fn reason(reason: decision::Reason) -> i32 {
         decision::Reason::Jail => types::TOLLBAR_REASON_JAIL,
         decision::Reason::Never => types::TOLLBAR_REASON_NEVER,
         decision::Reason::Full => types::TOLLBAR_REASON_FULL,
+        decision::Reason::Closed => types::TOLLBAR_REASON_CLOSED,
+        decision::Reason::Blocked => types::TOLLBAR_REASON_BLOCKED,
     }
 }
 
@@ -164,6 +167,8 @@ pub(super) fn reason_word(number: i32) -> &'static CStr {
         types::TOLLBAR_REASON_JAIL => c"jail",
         types::TOLLBAR_REASON_NEVER => c"never",
         types::TOLLBAR_REASON_FULL => c"full",
+        types::TOLLBAR_REASON_CLOSED => c"closed",
+        types::TOLLBAR_REASON_BLOCKED => c"blocked",
         _ => c"",
     }
 }
@@ -267,6 +272,7 @@ pub(super) fn in_words(status: i32) -> &'static CStr {
         types::TOLLBAR_ERROR_TOO_MANY_HANDLES => c"there is no room for another handle",
         types::TOLLBAR_ERROR_CLOSED => c"the limiter's handle was freed meanwhile",
         types::TOLLBAR_ERROR_LENGTHS => c"the lengths do not add up to the size",
+        types::TOLLBAR_ERROR_TOO_MANY_OWN_LIMITS => c"too many keys have limits of their own",
         _ => c"an unknown status",
     }
 }
@@ -278,7 +284,10 @@ mod tests {
 
     #[test]
     fn reasons_and_their_words_are_the_cores_own() {
-        for one in [Reason::Rate, Reason::Window, Reason::InFlight, Reason::Jail, Reason::Never, Reason::Full] {
+        for one in [Reason::Rate, Reason::Window, Reason::InFlight, Reason::Jail, Reason::Never, Reason::Full]
+            .into_iter()
+            .chain([Reason::Closed, Reason::Blocked])
+        {
             assert_eq!(reason(one), one as i32);
             assert_eq!(reason_word(reason(one)).to_str(), Ok(one.as_str()));
         }
@@ -289,6 +298,7 @@ mod tests {
         assert_eq!(Error::invalid("a", 1, "b").code(), types::TOLLBAR_ERROR_INVALID);
         assert_eq!(Error::KeyTooLong(1).code(), types::TOLLBAR_ERROR_KEY_TOO_LONG);
         assert_eq!(Error::TooManyPolicies.code(), types::TOLLBAR_ERROR_TOO_MANY_POLICIES);
+        assert_eq!(Error::TooManyOwnLimits(1).code(), types::TOLLBAR_ERROR_TOO_MANY_OWN_LIMITS);
     }
 
     #[test]

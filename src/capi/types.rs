@@ -42,6 +42,8 @@ pub const TOLLBAR_ERROR_TOO_MANY_HANDLES: i32 = -9;
 pub const TOLLBAR_ERROR_CLOSED: i32 = -10;
 /// The lengths of packed keys do not add up to the size of the buffer.
 pub const TOLLBAR_ERROR_LENGTHS: i32 = -11;
+/// As many keys as the limiter may hold have limits of their own already.
+pub const TOLLBAR_ERROR_TOO_MANY_OWN_LIMITS: i32 = -12;
 
 /// Reasons of a denial: too few tokens.
 pub const TOLLBAR_REASON_RATE: i32 = 1;
@@ -55,6 +57,10 @@ pub const TOLLBAR_REASON_JAIL: i32 = 4;
 pub const TOLLBAR_REASON_NEVER: i32 = 5;
 /// The table is full, none of its accounts could go, and this key is not among them.
 pub const TOLLBAR_REASON_FULL: i32 = 6;
+/// A limit of the key lets nothing pass at all.
+pub const TOLLBAR_REASON_CLOSED: i32 = 7;
+/// The program has blocked the key until some time.
+pub const TOLLBAR_REASON_BLOCKED: i32 = 8;
 
 /// For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 pub const TOLLBAR_SET_BURST: i32 = 1;
@@ -181,8 +187,10 @@ pub struct Decision {
     pub allowed: bool,
     /// A shadow limit would have said no; it let the request pass and charged nothing.
     pub shadowed: bool,
+    /// `retry_after_ns` is an upper bound: it is shorter if a reservation ends before its lease is over.
+    pub estimated: bool,
     /// 0.
-    pub reserved: [u8; 2],
+    pub reserved: [u8; 1],
     /// The name of the limit that denied, or would have, and a NUL: of several, the one that has to wait longest.
     pub limit: [c_char; TOLLBAR_LIMIT_NAME_SIZE],
 }

@@ -112,7 +112,7 @@ impl Wake for Bell {
 pub(super) struct Waiter {
     by: Held,
     key: Box<[u8]>,
-    ask: Ask,
+    ask: Ask<'static>,
     waker: Waker,
     /// `None` when it is over.
     standing: Mutex<Option<Standing>>,
@@ -129,6 +129,7 @@ struct Standing {
 pub(super) enum Found {
     Come(Option<Reservation>),
     TooLate(u64),
+    Never,
     Wait(Option<u64>),
 }
 
@@ -136,7 +137,7 @@ pub(super) enum Found {
 const LOOKED_AT_NS: u64 = 1_000_000;
 
 impl Waiter {
-    pub(super) fn new(by: Held, key: &[u8], ask: Ask, waker: Waker) -> Self {
+    pub(super) fn new(by: Held, key: &[u8], ask: Ask<'static>, waker: Waker) -> Self {
         Self { by, key: key.into(), ask, waker, standing: Mutex::new(None) }
     }
 
@@ -151,6 +152,7 @@ impl Waiter {
             match self.joined()? {
                 Turn::Come(held) => return Ok(Found::Come(held)),
                 Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
+                Turn::Never => return Ok(Found::Never),
                 Turn::Wait(place, nanos) => {
                     *self.standing() = Some(self.stand(place)?);
                     return Ok(Found::Wait(nanos));
@@ -202,6 +204,7 @@ impl Waiter {
             turn = match turn {
                 Turn::Come(held) => return Ok(Found::Come(held)),
                 Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
+                Turn::Never => return Ok(Found::Never),
                 Turn::Wait(place, nanos) => {
                     let again = if place == at { None } else { Some(self.stand(place)?) };
                     return self.go_on(place, again).map(|()| Found::Wait(nanos));
@@ -246,7 +249,7 @@ impl Drop for Waiter {
 }
 
 /// Waits in this thread, outside of its lane while it is parked. Never `Found::Wait`.
-pub(super) fn block(by: Held, key: &[u8], ask: Ask) -> Result<Found, Fault> {
+pub(super) fn block(by: Held, key: &[u8], ask: Ask<'static>) -> Result<Found, Fault> {
     let parker = Arc::new(Parker::new());
     let waiter = Waiter::new(by, key, ask, parker.clone().into());
     let inside = |work: &dyn Fn() -> Result<Found, Fault>| {

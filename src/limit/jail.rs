@@ -5,8 +5,11 @@
 //! release or denial.
 
 use super::Log;
-use super::window::{MOST, Window};
+use super::window::Window;
 use crate::error::Error;
+
+/// The most denials that are counted.
+const MOST: u64 = u32::MAX as u64;
 
 /// `denials` of them within `within` ticks (both ends included) start a timeout of `duration`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,7 +141,7 @@ impl Jail {
         let enough = Window::fewer_than(self.denials, self.within);
         enough.forget(&mut record.denials, oldest);
         if enough.fits(&record.denials, at, 1) {
-            record.denials.push(at);
+            record.denials.push(at, 1);
             return false;
         }
         record.strikes = record.strikes.saturating_add(1);

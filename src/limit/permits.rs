@@ -11,8 +11,10 @@
 use std::collections::BTreeMap;
 
 use super::Headroom;
-use super::window::MOST;
 use crate::error::Error;
+
+/// The most permits.
+const MOST: u64 = u32::MAX as u64;
 
 /// Of so many permits, one may be a bet at a time.
 const PERMITS_PER_BET: usize = 5;

@@ -48,6 +48,25 @@ impl Tally {
         }
     }
 
+    /// Adds `n` of any stamp, where it belongs: a step for each newer one.
+    pub fn insert(&mut self, stamp: u64, n: u64) {
+        if n == 0 || self.last().is_none_or(|last| last <= stamp) {
+            return self.push(stamp, n);
+        }
+        let at = self.runs.partition_point(|run| run.stamp < stamp);
+        if self.runs[at].stamp != stamp {
+            let up_to = at.checked_sub(1).map_or(self.dropped, |before| self.runs[before].up_to);
+            self.runs.insert(at, Run { stamp, up_to });
+        }
+        self.runs.range_mut(at..).for_each(|run| run.up_to = run.up_to.saturating_add(n));
+    }
+
+    /// The oldest stamp.
+    #[must_use]
+    pub fn first(&self) -> Option<u64> {
+        self.runs.front().map(|run| run.stamp)
+    }
+
     /// The newest stamp.
     #[must_use]
     pub fn last(&self) -> Option<u64> {
@@ -75,8 +94,15 @@ impl Tally {
             self.dropped = first.up_to;
             self.runs.pop_front();
         }
-        if self.runs.is_empty() {
-            *self = Self::default();
+        match self.runs.len() {
+            0 => *self = Self::default(),
+            count if self.runs.capacity() > 4 * count.max(4) => self.runs.shrink_to(2 * count),
+            _ => {}
+        }
+        // Sums run from what was dropped: they begin anew long before they are too large.
+        if self.dropped > u64::MAX / 2 {
+            let dropped = std::mem::take(&mut self.dropped);
+            self.runs.iter_mut().for_each(|run| run.up_to -= dropped);
         }
     }
 

@@ -194,6 +194,36 @@ impl TokenBucket {
         tat.saturating_sub(if given < unspent { given } else { unspent })
     }
 
+    /// The first moment at which `n` pass whose word is `tat`; n is no more than the burst.
+    #[must_use]
+    pub(crate) const fn passes_at(&self, tat: Ticks, n: u64) -> Ticks {
+        tat.saturating_add(n.saturating_mul(self.emission)).saturating_sub(self.tolerance)
+    }
+
+    /// How many tokens are missing at `now`, a part of one counted whole.
+    #[must_use]
+    pub(crate) const fn owed(&self, tat: Ticks, now: Ticks) -> u64 {
+        if self.emission == 0 { 0 } else { self.clamp(tat, now).saturating_sub(now).div_ceil(self.emission) }
+    }
+
+    /// Whether `to` cannot hold what this bucket owes, so that [`TokenBucket::migrate`] would forget some of it.
+    #[must_use]
+    pub(crate) fn overflows(&self, to: &Self, tat: Ticks, now: Ticks) -> bool {
+        let owed = u128::from(self.clamp(tat, now).saturating_sub(now));
+        let metered = self.kind == Kind::Metered && to.kind == Kind::Metered;
+        metered && owed * u128::from(to.emission) > u128::from(to.tolerance) * u128::from(self.emission)
+    }
+
+    /// The same rule with a burst that takes at least so long to flow back.
+    #[must_use]
+    pub(crate) const fn at_least(self, tolerance: Ticks) -> Self {
+        if tolerance <= self.tolerance || self.burst == 0 {
+            return self;
+        }
+        let emission = tolerance.div_ceil(self.burst);
+        Self { emission, tolerance: emission * self.burst, ..self }
+    }
+
     /// The word no farther ahead of `now` than any charge could have left it.
     ///
     /// A word beyond that was written before the clock stepped back (or before time wrapped); with

@@ -8,8 +8,8 @@
 use super::Log;
 use crate::error::Error;
 
-/// The largest limit: 2^32 - 1.
-pub(super) const MOST: u64 = u32::MAX as u64;
+/// The largest limit: 2^53, up to which a float counts in ones.
+const MOST: u64 = 1 << 53;
 
 /// The most steps that a window is cut into.
 const MOST_STEPS: u64 = 1 << 16;
@@ -51,13 +51,13 @@ impl Window {
     /// At most `limit` in any window of `width` ticks.
     ///
     /// # Errors
-    /// Refuses zeros, and limits above 2^32 - 1.
+    /// Refuses zeros, and limits above 2^53.
     pub fn new(limit: u64, width: u64, edge: Edge) -> Result<Self, Error> {
         if limit == 0 {
             return Err(Error::invalid("limit", limit, "must be at least 1"));
         }
         if limit > MOST {
-            return Err(Error::invalid("limit", limit, "must be at most 4,294,967,295"));
+            return Err(Error::invalid("limit", limit, "must be at most 9,007,199,254,740,992"));
         }
         if width == 0 {
             return Err(Error::invalid("period", width, "must be at least 1 ns"));
@@ -144,11 +144,11 @@ impl Window {
     }
 
     /// How many stamps may be left in a window for `n` more to pass.
-    fn spare(&self, n: u64) -> Option<usize> {
-        self.limit.checked_sub(n).filter(|_| n > 0).and_then(|spare| usize::try_from(spare).ok())
+    fn spare(&self, n: u64) -> Option<u64> {
+        self.limit.checked_sub(n).filter(|_| n > 0)
     }
 
-    fn fits_among(&self, log: &Log, stamp: u64, spare: usize) -> bool {
+    fn fits_among(&self, log: &Log, stamp: u64, spare: u64) -> bool {
         let through = log.rank_through(stamp);
         let before = through - log.rank_below(stamp.saturating_sub(self.reach));
         let after = log.rank_through(stamp.saturating_add(self.reach)) - through;
@@ -193,7 +193,7 @@ mod tests {
     fn log(stamps: &[u64]) -> Log {
         let mut log = Log::new();
         for &stamp in stamps {
-            log.insert(stamp);
+            log.push(stamp, 1);
         }
         log
     }
@@ -232,7 +232,7 @@ mod tests {
         let (window, mut stamps) = (Window::new(3, 10, Edge::Closed).unwrap(), log(&[100, 104, 109]));
         assert_eq!([5, 10, 114].map(|now| window.horizon(now)), [0, 0, 104]);
         window.forget(&mut stamps, 114);
-        assert_eq!(stamps.stamps().collect::<Vec<_>>(), [104, 109]);
+        assert_eq!(stamps.entries().collect::<Vec<_>>(), [(104, 1), (109, 1)]);
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
     fn what_is_no_window_is_refused_by_name() {
         let refused = |limit, width| Window::new(limit, width, Edge::Closed).unwrap_err().to_string();
         assert_eq!(refused(0, 5), "limit must be at least 1, not 0");
-        assert_eq!(refused(MOST + 1, 5), "limit must be at most 4,294,967,295, not 4294967296");
+        assert_eq!(refused(MOST + 1, 5), "limit must be at most 9,007,199,254,740,992, not 9007199254740993");
         assert_eq!(refused(5, 0), "period must be at least 1 ns, not 0");
         assert!(Window::new(MOST, u64::MAX, Edge::HalfOpen).is_ok());
     }

@@ -83,10 +83,9 @@ impl Builder {
         }
         let plan = Plan { max_keys, when_full, notice_ms, track_created };
         let table = Table::new(plan, Timeline::starting_now(clock));
-        let default = table.intern(policy)?;
+        table.begin_with(policy)?;
         Ok(Limiter {
             table,
-            default,
             counters: Counters::new(),
             full_notice: Notice::default(),
             told_forgiven: AtomicBool::new(false),

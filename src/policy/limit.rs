@@ -136,6 +136,11 @@ impl Limit {
         }
     }
 
+    /// Whether it counts what is reserved.
+    pub(crate) const fn is_in_flight(&self) -> bool {
+        matches!(self.rule, Rule::InFlight(_))
+    }
+
     /// Why it denies, when it does.
     pub(crate) fn reason(&self) -> Reason {
         match self.rule {
@@ -143,7 +148,7 @@ impl Limit {
             Rule::Window(_) => Reason::Window,
             Rule::InFlight(_) => Reason::InFlight,
             Rule::Jail(_) => Reason::Jail,
-            Rule::Closed => Reason::Never,
+            Rule::Closed => Reason::Closed,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A policy: the checked limits of a key, charged together or not at all, and how they are shown.
 
+mod cost;
 mod limit;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use crate::error::Error;
 use crate::limit::{Rate, TokenBucket};
 use crate::ticks::Ticks;
 
+pub use cost::Cost;
 pub use limit::Limit;
 pub(crate) use limit::Rule;
 

@@ -8,7 +8,7 @@ use super::cold::Kept;
 use super::index::{Index, RUN};
 use super::memory::Slab;
 use super::probe::Probe;
-use super::slot::{Lost, Whose};
+use super::slot::{Lost, Slot, Whose};
 use crate::classes::{ClassId, Classes};
 use crate::sync::{Mutex, MutexGuard};
 use crate::ticks::Ticks;
@@ -139,7 +139,7 @@ impl Locked<'_> {
         self.index.candidates(&self.slab.segments, probe.hash).find(|&slot| {
             match self.slab.slot(slot).look(Whose::Key(*probe)) {
                 Ok(_) => true,
-                Err(Lost::Dead) => false,
+                Err(Lost::Dead | Lost::Elsewhere) => false,
                 Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),
             }
         })
@@ -265,8 +265,11 @@ impl Locked<'_> {
                 continue;
             }
             let (mut tat, class) = self.slab.slot(slot).look_locked();
-            // Whoever owes no more than a bucket holds is not from before a step of the clock.
-            if tat.saturating_sub(now) > classes.usual(class).tolerance {
+            let usual = classes.usual(class);
+            // An account that owes no more than a bucket holds is not from before a step of the clock. A policy that another
+            // has followed lets nothing pass.
+            if tat.saturating_sub(now) > usual.tolerance || usual.burst == 0 {
+                self.follow(slot, classes);
                 tat = self.clamp(slot, now, classes);
             }
             if tat <= now {
@@ -323,6 +326,27 @@ impl Locked<'_> {
         if self.side(slot).is_some_and(Side::says_nothing) {
             self.inner.side.remove(&slot);
         }
+    }
+
+    /// An account's slot.
+    pub(super) fn slot(&self, slot: u32) -> &Slot {
+        self.slab.slot(slot)
+    }
+
+    /// The state of an account that is more than a word.
+    pub(super) fn kept(&self, slot: u32) -> Option<&Kept> {
+        self.side(slot).and_then(|side| side.kept.as_deref())
+    }
+
+    /// The same, to change it.
+    pub(super) fn kept_of(&mut self, slot: u32) -> Option<&mut Kept> {
+        self.inner.side.get_mut(&slot).and_then(|side| side.kept.as_deref_mut())
+    }
+
+    /// The slots of keys that are waited for.
+    pub(super) fn waited_for(&self) -> Vec<u32> {
+        let waited = |side: &Side| side.kept.as_ref().is_some_and(|kept| kept.is_waited_for());
+        self.inner.side.iter().filter(|(_, side)| waited(side)).map(|(&slot, _)| slot).collect()
     }
 
     /// The state of an account that is more than a word, made if it is not there yet.

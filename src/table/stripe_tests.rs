@@ -146,9 +146,9 @@ fn what_is_remembered_beside_a_slot_is_forgotten_with_its_reason() {
     assert!(stripe.side(slot).is_none());
     // The state of an account, while it has one.
     let limits = bench.classes.get(bench.class).limits();
-    let terms = Terms::new(1_000_000_000, false).unwrap();
+    let terms = Terms::new(Some(1_000_000_000), false).unwrap();
     let mut cold = Cold::of_word(limits, 9 + SECOND);
-    assert!(cold.decide(limits, 0, 1, Purpose::Reserve(1, terms)).passes());
+    assert!(cold.decide(limits, 0, &crate::policy::Cost::new(1), Purpose::Reserve(1, terms)).passes());
     stripe.kept_mut(slot, || Kept { home: bench.class, cold, line: None, turn: 0 });
     assert_eq!(stripe.side(slot).and_then(Side::shown_word), Some(9 + 2 * SECOND));
     assert!(!stripe.may_go(slot) && stripe.take_kept(slot).is_some());

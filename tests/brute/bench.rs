@@ -107,7 +107,7 @@ impl Bench {
             Act::Reserve { key, n, lease, gives_back } => {
                 let id = self.reserved.len();
                 let told = self.keys[key].reserve(self.now, n, id, TICKS * lease, gives_back);
-                let reservation = self.limiter.reserve(&name(key), n, lease, gives_back).unwrap();
+                let reservation = self.limiter.reserve(&name(key), n, Some(lease), gives_back).unwrap();
                 self.check(&reservation.decision().clone(), &told, Some(key));
                 self.reserved.push((key, reservation));
             }

@@ -2,14 +2,13 @@
 
 use std::ffi::c_char;
 
-use crate::DEFAULT_LEASE_NS;
 use crate::capi::given;
 use crate::capi::guard::guard;
 use crate::capi::objects::{LIMITERS, RESERVATIONS};
-use crate::capi::types::{Decision, LimiterHandle, ReservationHandle};
+use crate::capi::types::{Decision, LimiterHandle, ReservationHandle, TOLLBAR_NEVER};
 
-/// Charges `cost` to the key's account until the reservation is committed or cancelled, or `lease_ns` are over (0: ten
-/// minutes): 1 if it was granted, 0 if not, and `reservation` then stands for nothing. A lease that is over counts as used, or is
+/// Charges `cost` to the key's account until the reservation is committed or cancelled, or `lease_ns` are over
+/// (`TOLLBAR_NEVER`, or 0: the lease has no end): 1 if it was granted, 0 if not, and `reservation` then stands for nothing. A lease that is over counts as used, or is
 /// given back if `gives_back`. Must be ended by `tollbar_commit`, `tollbar_commit_actual` or `tollbar_cancel`, which frees it,
 /// also when its lease is over. `decision` may be NULL.
 #[unsafe(no_mangle)]
@@ -30,7 +29,7 @@ pub unsafe extern "C" fn tollbar_reserve(
         let place = given::wanted("reservation", reservation)?;
         given::can_put("tollbar_decision", decision, decision_size)?;
         let held = LIMITERS.get(limiter.id, inside)?;
-        let lease_ns = if lease_ns == 0 { DEFAULT_LEASE_NS } else { lease_ns };
+        let lease_ns = (lease_ns != 0 && lease_ns != TOLLBAR_NEVER).then_some(lease_ns);
         let reserved = held.core.reserve_as(key, cost, lease_ns, gives_back, held.class)?;
         // SAFETY: the conventions.
         unsafe { given::put_decision(decision, decision_size, reserved.decision()) }?;

@@ -156,7 +156,7 @@ fn heard(wakeups: WakeupsHandle) -> Result<Arc<Wakeups>, Fault> {
     WAKEUPS.get(wakeups.id)
 }
 
-fn asked(ask: Ask) -> Result<limiter::Ask, Fault> {
+fn asked(ask: Ask) -> Result<limiter::Ask<'static>, Fault> {
     let priority = u8::try_from(ask.priority).ok().filter(|&priority| priority < 128);
     let priority = priority.ok_or_else(|| Error::invalid("priority", ask.priority, "must be at most 127"))?;
     let gives_back = match ask.gives_back {
@@ -165,7 +165,12 @@ fn asked(ask: Ask) -> Result<limiter::Ask, Fault> {
     };
     let timeout = (ask.timeout_ns != TOLLBAR_NEVER).then_some(ask.timeout_ns);
     let asked = limiter::Ask::new(ask.cost).priority(priority).timeout_ns(timeout);
-    Ok(if ask.lease_ns == 0 { asked } else { asked.holding(ask.lease_ns, gives_back)? })
+    Ok(if ask.lease_ns == 0 { asked } else { asked.holding(lease(ask.lease_ns), gives_back)? })
+}
+
+/// The length of a lease; `TOLLBAR_NEVER`: until the reservation is ended.
+fn lease(lease_ns: u64) -> Option<u64> {
+    (lease_ns != TOLLBAR_NEVER).then_some(lease_ns)
 }
 
 unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -> Result<i32, Fault> {
@@ -182,6 +187,10 @@ unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -
         }
         Found::TooLate(wait) => {
             told.retry_after_ns = wait;
+            0
+        }
+        Found::Never => {
+            told.retry_after_ns = TOLLBAR_NEVER;
             0
         }
         Found::Wait(nanos) => {
