@@ -4,6 +4,7 @@
 //! exactly. Nobody is woken here: who is to be is handed out, for a lock is held.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::cold::{Cold, Purpose, Wait};
@@ -32,14 +33,14 @@ pub(crate) enum Seen {
 /// What is to be done when the lock is released.
 #[derive(Default)]
 pub(crate) struct After {
-    wake: Vec<Waker>,
+    wake: Vec<Arc<Waker>>,
     /// To be dropped, no more: what a waker holds may run anything when it goes.
     gone: Vec<Waiter<Asked>>,
 }
 
 impl After {
     pub(crate) fn done(self) {
-        self.wake.iter().for_each(Waker::wake_by_ref);
+        self.wake.iter().for_each(|waker| waker.wake_by_ref());
     }
 }
 
@@ -78,7 +79,7 @@ impl Line {
         now: Ticks,
         asked: Asked,
         timeout: Option<Ticks>,
-        waker: Waker,
+        waker: &Arc<Waker>,
     ) -> Result<u64, Option<Ticks>> {
         let Asked { n, class, .. } = asked;
         let ahead = self.sums.range(..=class).fold(0, |sum: u64, (_, more)| sum.saturating_add(*more));
@@ -90,7 +91,7 @@ impl Line {
         let deadline = timeout.map(|timeout| now.saturating_add(timeout));
         let sum = self.sums.entry(class).or_default();
         *sum = sum.saturating_add(n);
-        Ok(self.queue.join(class, waker, deadline, asked))
+        Ok(self.queue.join(class, waker.clone(), deadline, asked))
     }
 
     /// Wakes a head that is parked by another loop: if that loop is closed, its waker finds out and leaves the line.
