@@ -36,14 +36,14 @@ pub(crate) enum Seen {
 /// What is to be done when the lock is released.
 #[derive(Default)]
 pub(crate) struct After {
-    wake: Vec<Waker>,
+    wake: Vec<Arc<Waker>>,
     /// To be dropped, no more: what a waker holds may run anything when it goes.
     gone: Vec<Waiter<Asked>>,
 }
 
 impl After {
     pub(crate) fn done(self) {
-        self.wake.iter().for_each(Waker::wake_by_ref);
+        self.wake.iter().for_each(|waker| waker.wake_by_ref());
     }
 }
 
@@ -126,7 +126,7 @@ impl Line {
         now: Ticks,
         asked: Asked,
         timeout: Option<Ticks>,
-        waker: Waker,
+        waker: &Arc<Waker>,
     ) -> Result<u64, Refused> {
         let ahead = |limit: &Limit| {
             let sums = self.sums.range(..=asked.class);
@@ -139,7 +139,7 @@ impl Line {
         }
         let deadline = timeout.map(|timeout| now.saturating_add(timeout));
         self.sums.entry(asked.class).or_default().add(&asked.cost);
-        Ok(self.queue.join(asked.class, waker, deadline, asked))
+        Ok(self.queue.join(asked.class, waker.clone(), deadline, asked))
     }
 
     /// Wakes a head that is parked by another loop: if that loop is closed, its waker finds out and leaves the line.

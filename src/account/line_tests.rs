@@ -29,7 +29,7 @@ impl Bench {
     fn join(&mut self, n: u64, timeout_s: Option<u64>) -> Result<u64, Refused> {
         let asked = Asked { cost: Cost::new(n), class: 0, group: 7 };
         let timeout = timeout_s.map(|seconds| seconds * SECOND);
-        self.line.join((&self.cold, &self.limits), 100 * SECOND, asked, timeout, Waker::noop().clone())
+        self.line.join((&self.cold, &self.limits), 100 * SECOND, asked, timeout, &Arc::new(Waker::noop().clone()))
     }
 
     fn serve(&mut self, second: u64) {

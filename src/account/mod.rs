@@ -9,6 +9,7 @@ mod cold;
 mod dormant;
 mod earliest;
 mod history;
+mod inspect;
 mod leases;
 mod line;
 mod migrate;
@@ -20,6 +21,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, pause};
 use crate::ticks::{PER_NANO, Ticks};
 
 pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
+pub(crate) use inspect::Inspected;
 pub(crate) use leases::{LeaseId, Terms};
 pub(crate) use line::{After, Asked, Line, Refused, Seen};
 

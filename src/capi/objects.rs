@@ -89,6 +89,8 @@ pub(super) struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.waiting.wakers.lock().each.remove(&self.number);
+        // A statement of its own: the lock is released before the waker is dropped.
+        let watched = self.waiting.wakers.lock().each.remove(&self.number);
+        drop(watched);
     }
 }

@@ -189,7 +189,8 @@ impl Waiter {
         };
         let found = self.find(place);
         if !matches!(found, Ok(Found::Wait(_))) {
-            *self.standing() = None;
+            let over = self.standing().take();
+            drop(over);
         }
         found
     }
@@ -219,10 +220,11 @@ impl Waiter {
     /// Notes where it stands now, unless it has been left meanwhile: whoever left it has left the old place.
     fn go_on(&self, place: Place, again: Option<Standing>) -> Result<(), Fault> {
         let is_new = again.is_some();
+        let mut again = again;
         if let Some(now) = &mut *self.standing() {
             now.looked_at = false;
-            if let Some(again) = again {
-                *now = again;
+            if let Some(again) = &mut again {
+                std::mem::swap(now, again);
             }
             return Ok(());
         }

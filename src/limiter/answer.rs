@@ -1,5 +1,7 @@
 //! What the facade answers with: short for the hot path, full on request, and totals.
 
+use std::sync::Arc;
+
 use crate::account::{Ruling, Wait};
 use crate::classes::ClassId;
 use crate::decision::{Decision, NEVER, Reason};
@@ -82,6 +84,32 @@ pub struct State {
     pub refill_per_second: f64,
     /// First sight on the wall clock, in nanoseconds since 1970, where that is tracked.
     pub created_ns: Option<u64>,
+}
+
+/// What one limit of a key counts at a reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitState {
+    /// The limit's name.
+    pub name: Arc<str>,
+    /// What kind of limit it is: the reason that it denies for.
+    pub kind: Reason,
+    /// What passes at most: a rate's burst, a window's limit, places, denials of a jail.
+    pub limit: u64,
+    /// Tokens owed, requests in the window, places taken; of a jail, 1 while it holds.
+    pub used: u64,
+    /// What could pass at once, by this limit alone.
+    pub remaining: u64,
+    /// How long until the limit counts nothing; [`NEVER`] while a reservation without an end is counted.
+    pub reset_after_ns: u64,
+    /// How long until the limit lets the request pass that was asked about.
+    pub retry_after_ns: u64,
+    /// The wait is an upper bound: it is shorter if a reservation ends before its lease is over.
+    pub estimated: bool,
+    /// Whether the request can ever pass.
+    pub can_pass: bool,
+    /// The limit only counts.
+    pub shadow: bool,
 }
 
 /// Totals since the limiter was made.

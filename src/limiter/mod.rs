@@ -28,7 +28,7 @@ use crate::sync::Mutex;
 use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFull};
 
 pub(crate) use answer::decision;
-pub use answer::{Denial, Joint, Outcome, State, Stats};
+pub use answer::{Denial, Joint, LimitState, Outcome, State, Stats};
 pub use builder::Builder;
 pub use reserve::Reservation;
 pub use wait::{Ask, Place, Turn};

@@ -154,8 +154,10 @@ impl Pacer {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn join(&self, key: &[u8], timeout_ns: Option<u64>, waker: Waker) -> Result<Joined, Error> {
+        // Shared, so that a refused waker is dropped here, after the lock.
+        let waker = Arc::new(waker);
         self.with(key, |account, rule, now, after| {
-            let joined = account.join(rule, now, timeout_ns, waker, after);
+            let joined = account.join(rule, now, timeout_ns, &waker, after);
             joined.map_or_else(Joined::TooLate, |ticket| Joined::Waiting(Ticket(ticket)))
         })
     }

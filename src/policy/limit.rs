@@ -136,6 +136,14 @@ impl Limit {
         }
     }
 
+    /// The number that it is known by: what passes at most, and of a jail the denials that it takes.
+    pub(crate) fn most(&self) -> u64 {
+        match &self.rule {
+            Rule::Jail(jail) => jail.denials(),
+            _ => self.capacity(),
+        }
+    }
+
     /// Whether it counts what is reserved.
     pub(crate) const fn is_in_flight(&self) -> bool {
         matches!(self.rule, Rule::InFlight(_))

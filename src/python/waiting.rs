@@ -41,6 +41,11 @@ impl Waiting {
         Self { limiter, key, ask, stage: Mutex::new(Stage::New) }
     }
 
+    /// Enters a stage. The one before is dropped after the lock: that may run Python code.
+    fn set(&self, stage: Stage) -> Stage {
+        std::mem::replace(&mut self.stage.lock(), stage)
+    }
+
     fn join(&self, py: Python<'_>, class: ClassId, waker: Waker, group: u64) -> PyResult<Turn> {
         Ok(self.limiter.get().core().join(convert::key(self.key.bind(py))?, self.ask.group(group), class, waker)?)
     }
@@ -51,15 +56,15 @@ impl Waiting {
         loop {
             turn = match turn {
                 Turn::Come(held) => {
-                    *self.stage.lock() = Stage::Come(held);
+                    self.set(Stage::Come(held));
                     return Ok(None);
                 }
                 Turn::Wait(place, nanos) => {
-                    *self.stage.lock() = Stage::At(place, class, call.clone());
+                    self.set(Stage::At(place, class, call.clone()));
                     return Ok(Some(nanos.unwrap_or(u64::MAX)));
                 }
                 Turn::TooLate(wait) => {
-                    *self.stage.lock() = Stage::Over;
+                    self.set(Stage::Over);
                     return Err(too_late(py, &self.key, wait));
                 }
                 Turn::Gone => self.join(py, class, call.clone().into(), 0)?,
@@ -74,7 +79,7 @@ impl Waiting {
             return Err(PyRuntimeError::new_err("a slot serves one block; make another"));
         }
         let class = self.limiter.get().class(self.key.bind(py))?;
-        *self.stage.lock() = Stage::Over;
+        self.set(Stage::Over);
         Ok(class)
     }
 
@@ -94,7 +99,7 @@ impl Waiting {
     }
 
     fn leave(&self, py: Python<'_>) {
-        let stage = std::mem::replace(&mut *self.stage.lock(), Stage::Over);
+        let stage = self.set(Stage::Over);
         if let (Stage::At(place, ..), Ok(key)) = (stage, convert::key(self.key.bind(py))) {
             // A key that was let in is one.
             let _ = self.limiter.get().core().leave(key, place);
@@ -137,7 +142,7 @@ impl Waiting {
         loop {
             turn = match turn {
                 Turn::Come(held) => {
-                    *self.stage.lock() = Stage::Come(held);
+                    self.set(Stage::Come(held));
                     return Ok(());
                 }
                 Turn::TooLate(wait) => return Err(too_late(py, &self.key, wait)),
@@ -153,7 +158,7 @@ impl Waiting {
 
     /// What is held since the turn has come, once.
     fn _held(&self) -> Option<Reservation> {
-        let stage = std::mem::replace(&mut *self.stage.lock(), Stage::Over);
+        let stage = self.set(Stage::Over);
         if let Stage::Come(held) = stage { held.map(Reservation::new) } else { None }
     }
 }

@@ -3,6 +3,7 @@
 //! An account that somebody waits for is cold, so nobody charges it without the lock; and whoever asks without waiting is told
 //! to wait behind those who do.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::cold::Kept;
@@ -61,6 +62,8 @@ pub(crate) enum Joined {
 impl Table {
     /// Passes at once where nobody waits and all limits let it, else joins the line.
     pub(crate) fn join(&self, key: &[u8], absent: ClassId, request: Request, waker: Waker) -> Joined {
+        // Shared, and made before the lock: a waker that does not join is dropped after it.
+        let waker = Arc::new(waker);
         let sought = self.seek(key);
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
         let absent = self.class_for(key, absent);
@@ -95,7 +98,7 @@ impl Table {
             }
             let line = kept.line.get_or_insert_with(|| Box::new(Line::new()));
             let place = (&kept.cold, limits);
-            match line.join(place, now, request.asked, request.timeout, waker) {
+            match line.join(place, now, request.asked, request.timeout, &waker) {
                 Ok(ticket) => {
                     line.probe(group, &mut after);
                     Joined::Waiting(ticket)

@@ -24,6 +24,7 @@ mod index;
 mod line;
 mod manage;
 mod memory;
+mod orders;
 mod own;
 mod pages;
 mod pins;

@@ -27,7 +27,7 @@ SYSTEM = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
 # Programs with threads of their own, which helgrind looks at.
 THREADED = {"forks", "freed", "threads", "wakeups", "waiting"}
 # A child has what its parent's other threads held in their hands, and nobody to free it.
-UNFREED = {"forks"}
+UNFREED = {"atfork", "forks"}
 # How much less is done where everything is slow.
 LESS = {"sanitized": 4, "memcheck": 16, "helgrind": 32}
 SECONDS = 120

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import logging
+import os
+import subprocess
 import sys
 import sysconfig
+import textwrap
 import threading
 
 import pytest
@@ -237,3 +241,78 @@ def test_task_groups_and_another_threads_loop(limiter):
 
 def test_run_takes_an_acquire_for_a_coroutine():
     assert asyncio.run(RateLimiter(1, clock=ManualClock()).acquire("a")) is True
+
+
+def test_a_panic_after_the_charge_is_raised_and_charges_once(clock, monkeypatch, caplog):
+    limiter = RateLimiter(1, clock=clock)
+    assert limiter.try_acquire("a")
+    raises = [KeyError]
+
+    class Raises(logging.Handler):
+        def emit(self, record):
+            raise raises[0]("the log is full")
+
+    handler = Raises()
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    logging.getLogger("tollbar").addHandler(handler)
+    try:
+        # An error in a handler makes pyo3 ask whether it is a panic that came through Python: then its class is made.
+        assert not limiter.try_acquire("a")
+        raises += [kind for kind in BaseException.__subclasses__() if kind.__name__ == "PanicException"]
+        _, raises[0] = raises
+        for ask in (limiter.try_acquire, lambda key: now(limiter.acquire(key))):
+            clock.advance(60.0)
+            with pytest.raises(raises[0], match="the log is full"):
+                ask("a")
+    finally:
+        logging.getLogger("tollbar").removeHandler(handler)
+    caplog.clear()
+    clock.advance(60.0)
+    assert not limiter.try_acquire("a")
+    assert [" more since " in line for line in caplog.messages] == [False], "each of the two counted once"
+
+
+@pytest.mark.skipif(not FREE_THREADED or sys.platform != "linux", reason="one awaitable for the whole process")
+def test_an_await_after_the_threads_storage_is_gone_raises_a_live_exception():
+    # A key's destructor runs after those of thread-local storage; the debug allocator overwrites what is freed.
+    code = """
+        import ctypes, threading
+        from tollbar import TokenBucket
+
+        libc, key = ctypes.CDLL(None), ctypes.c_uint()
+        bucket, answers = TokenBucket(1000, 1.0), []
+
+        async def ask():
+            return await bucket.acquire()
+
+        def first_step(coroutine):
+            try:
+                coroutine.send(None)
+            except StopIteration as stop:
+                answers.append(stop.value)
+
+        @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        def last(_):
+            for _ in range(3):
+                first_step(ask())
+
+        assert libc.pthread_key_create(ctypes.byref(key), last) == 0
+
+        def work():
+            first_step(ask())
+            libc.pthread_setspecific(key, ctypes.c_void_p(1))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        print(answers)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONMALLOC": "debug"},
+    )
+    assert (done.returncode, done.stdout) == (0, f"{[True] * 4}\n"), done.stderr
