@@ -7,10 +7,22 @@ Every object here may be used from any thread and any event loop at once.
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, SupportsIndex, TypeAlias, TypedDict, TypeVar, final
+from typing import (
+    Any,
+    Final,
+    Literal,
+    Protocol,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    final,
+    overload,
+)
 
 from typing_extensions import CapsuleType, Self, disjoint_base
 
+from tollbar._limited import Limited
 from tollbar._views import Buckets, CreatedAt
 from tollbar._waiting import Slot
 
@@ -63,7 +75,6 @@ def c_handle(limiter: Limiter | RateLimiter, /) -> int:
     """
 
 _T = TypeVar("_T")
-_F = TypeVar("_F", bound=Callable[..., Any])
 _WhenFull: TypeAlias = Literal["deny", "allow", "evict_least"]
 _Whole: TypeAlias = SupportsIndex | float
 
@@ -496,19 +507,40 @@ class Limiter:
         The block is given the `Reservation`; it is committed when the block ends well and cancelled when it
         does not. Errors and order are those of `acquire`, lease and lost those of `reserve`.
         """
+    @overload
     def limited(
         self,
-        key: str | Callable[..., str],
+        key: str,
         cost: _Whole = 1,
         timeout: float | None = None,
         *,
         priority: int = 0,
-    ) -> Callable[[_F], _F]:
+    ) -> Limited:
         """Make every call of a function wait its turn first: `@limiter.limited(key="api")`.
 
-        key: a name, or a callable that gives one when called with the call's own arguments. A coroutine
-        function waits as `acquire` does, any other as `acquire_blocking`.
+        key: a name, or a callable that gives one when called with the call's own arguments. A callable is
+            given by name; TypeError where a function stands in its place, because then the key is missing.
+
+        A coroutine function waits as `acquire` does, and so do a `partial` of one, an object with an async
+        `__call__`, a function that `inspect.markcoroutinefunction` has marked, and one that is annotated to
+        return an `Awaitable` or a `Coroutine`. An async generator function waits as a task at its first step,
+        a generator function at its first `next`; both pass on all that is sent or thrown. A `staticmethod`
+        or `classmethod` stays one.
+
+        Any other function waits as `acquire_blocking` does, but never where an event loop runs in its thread:
+        there its turn has come at once, or AcquireTimeout is raised, as with a timeout of 0. That includes
+        functions that return awaitables in ways not listed above.
         """
+
+    @overload
+    def limited(
+        self,
+        *,
+        key: Callable[..., str],
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        priority: int = 0,
+    ) -> Limited: ...
     def reconfigure(
         self,
         key: str,

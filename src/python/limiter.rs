@@ -307,23 +307,17 @@ impl Limiter {
         waiting_module(slf.py())?.call_method1("Slot", (waiting,))
     }
 
-    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0)),
+    /// The arguments are the decorator's own, which knows a key given by place from one given by name.
+    #[pyo3(signature = (*arguments, **options),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
     fn limited<'py>(
         slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-        cost: Cost,
-        timeout: Option<&Bound<'py, PyAny>>,
-        priority: Priority,
+        arguments: &Bound<'py, PyTuple>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if !key.is_instance_of::<PyString>() && !key.is_callable() {
-            return Err(convert::wrong_type("key", "a str, or a callable that gives one", key));
-        }
-        let options = PyDict::new(slf.py());
-        options.set_item("cost", cost.0)?;
-        options.set_item("timeout", timeout)?;
-        options.set_item("priority", priority.0)?;
-        waiting_module(slf.py())?.call_method1("limited", (slf, key, options))
+        let all: Vec<_> = std::iter::once(slf.as_any().clone()).chain(arguments.iter()).collect();
+        let module = slf.py().import("tollbar._limited")?;
+        module.call_method("decorator", PyTuple::new(slf.py(), all)?, options)
     }
 
     fn release(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
