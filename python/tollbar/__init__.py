@@ -6,10 +6,12 @@ anything that has a name. Everything here is safe to use from any number of thre
 
 from tollbar._late import AcquireTimeout
 from tollbar._tollbar import (
+    Closed,
     Decision,
     InFlight,
     Jail,
     Limiter,
+    LimitState,
     ManualClock,
     Rate,
     RateLimiter,
@@ -24,9 +26,11 @@ from tollbar._tollbar import (
 
 __all__ = [
     "AcquireTimeout",
+    "Closed",
     "Decision",
     "InFlight",
     "Jail",
+    "LimitState",
     "Limiter",
     "ManualClock",
     "Rate",

@@ -9,7 +9,7 @@ import types
 from typing import TYPE_CHECKING, Any, get_origin
 
 from tollbar._late import AcquireTimeout
-from tollbar._waiting import in_loop
+from tollbar._waiting import come, in_loop
 
 if sys.version_info >= (3, 12):
     from inspect import iscoroutinefunction
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from typing import ParamSpec, Protocol, TypeVar, overload
 
-    from tollbar import Limiter
+    from tollbar import Limiter, Reservation
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -56,31 +56,41 @@ class Turn:
     or closed.
     """
 
-    __slots__ = ("_key", "_limiter", "_options")
+    __slots__ = ("_key", "_limiter", "_options", "_place")
 
     def __init__(self, limiter: Limiter, key: str, options: dict[str, Any]) -> None:
         self._limiter = limiter
         self._key = key
         self._options = options
+        self._place: Reservation | None = None
 
     def __enter__(self) -> None:
         if not in_loop():
-            self._limiter.acquire_blocking(self._key, **self._options)
+            self._block(self._options)
             return
         try:
-            self._limiter.acquire_blocking(self._key, **{**self._options, "timeout": 0})
+            self._block({**self._options, "timeout": 0})
         except AcquireTimeout as late:
             advice = "" if self._options["timeout"] == 0 else IN_A_LOOP
             raise AcquireTimeout(late.key, late.retry_after, advice) from None
 
+    def _block(self, options: dict[str, Any]) -> None:
+        waiting = self._limiter._turn(self._key, **options)  # noqa: SLF001 - the native part is ours
+        waiting._block()  # noqa: SLF001
+        self._place = waiting._held()  # noqa: SLF001
+
     def __exit__(self, *_: object) -> None:
-        """Hold nothing: the turn was charged on entering."""
+        """Give the place back, if the key's limits count what is in flight: the call counts, however it ended."""
+        if self._place is not None:
+            self._place.commit()
 
     async def __aenter__(self) -> None:
-        await self._limiter.acquire(self._key, **self._options)
+        waiting = self._limiter._turn(self._key, **self._options)  # noqa: SLF001
+        await come(waiting)
+        self._place = waiting._held()  # noqa: SLF001
 
     async def __aexit__(self, *_: object) -> None:
-        """Hold nothing, as above."""
+        self.__exit__()
 
 
 if TYPE_CHECKING:
@@ -102,11 +112,12 @@ def limited(
     timeout: float | None = None,
     *,
     priority: int = 0,
+    costs: dict[str, int] | None = None,
 ) -> Limited:
     """Make a decorator under which each call waits its turn first. Bad options are refused here."""
     if iscoroutinefunction(key) or not (isinstance(key, str) or callable(key)):
         raise TypeError(f"key must be a str, or a plain function that gives one, not {kind(key)}")
-    options = {"cost": cost, "timeout": timeout, "priority": priority}
+    options = {"cost": cost, "timeout": timeout, "priority": priority, "costs": costs}
     limiter.acquire(key if isinstance(key, str) else "", **options).close()  # type: ignore[arg-type]
 
     def turn(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Turn:

@@ -160,9 +160,13 @@ impl Reservation {
 
     /// The same, where the actual cost of limits may be their own; limits that it does not name took what was reserved of
     /// them, if that was of their own, too.
-    pub fn commit_costs(&self, actual: &Cost) -> bool {
+    ///
+    /// # Errors
+    /// A cost that names a limit that the limiter does not know; the reservation stays open then.
+    pub fn commit_costs(&self, actual: &Cost) -> Result<bool, Error> {
+        self.limiter.check_names(actual)?;
         let named = actual.named().iter().map(|(name, n)| (name.clone(), *n));
-        self.end(Some(self.cost.with_each(actual.each()).with(named)))
+        Ok(self.end(Some(self.cost.with_each(actual.each()).with(named))))
     }
 
     fn end(&self, actual: Option<Cost>) -> bool {

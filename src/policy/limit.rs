@@ -90,7 +90,9 @@ impl Limit {
         Ok(Self::new(Rule::Jail(jail.in_unit(PER_NANO, LONGEST)?), "jail"))
     }
 
-    pub(super) fn closed() -> Self {
+    /// Nothing passes, ever: a key that may not send. Named "closed".
+    #[must_use]
+    pub fn closed() -> Self {
         Self::new(Rule::Closed, "closed")
     }
 
@@ -142,6 +144,12 @@ impl Limit {
             Rule::Jail(jail) => jail.denials(),
             _ => self.capacity(),
         }
+    }
+
+    /// Whether it lets nothing pass.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.rule, Rule::Closed)
     }
 
     /// Whether it counts what is reserved.

@@ -41,6 +41,11 @@ impl Decision {
     }
 
     #[getter]
+    fn estimated(&self) -> bool {
+        self.answer.estimated
+    }
+
+    #[getter]
     fn remaining(&self) -> u64 {
         self.answer.remaining
     }

@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
 
-use super::convert::{self, Cost};
+use super::convert::{self, Cost, Costs};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
+use super::inspect::{Keys, LimitState};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
+use super::asked::{Priority, asked, refuse_text, terms};
 use super::{entry, fork, limits};
 use crate::classes::ClassId;
 use crate::decision::Plan;
 use crate::error::Error;
-use crate::limiter::{self, Ask, Outcome};
+use crate::limiter::{self, Outcome};
 
 /// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
 /// it gives.
@@ -28,7 +30,7 @@ const DETACH_FROM: usize = 1024;
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct Limiter {
     core: Arc<limiter::Limiter>,
-    limits: Py<PyTuple>,
+    limits: Mutex<Py<PyTuple>>,
     policies: Policies,
     home: Home,
 }
@@ -88,56 +90,6 @@ pub(super) fn waiting_module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
 }
 
-/// The argument `priority`: lower ones are served first.
-struct Priority(u8);
-
-impl<'py> FromPyObject<'_, 'py> for Priority {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        match u8::try_from(convert::whole("priority", &value)?) {
-            Ok(priority) if priority < 128 => Ok(Self(priority)),
-            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
-        }
-    }
-}
-
-/// What is waited for, and for how long at most. A key that is refused is refused here.
-fn asked(
-    key: &Bound<'_, PyString>,
-    cost: Cost,
-    timeout: Option<&Bound<'_, PyAny>>,
-    priority: Priority,
-) -> PyResult<Ask> {
-    convert::key(key)?;
-    let timeout = match timeout {
-        Some(timeout) if !is_infinite(timeout) => Some(convert::duration("timeout", timeout)?),
-        _ => None,
-    };
-    Ok(Ask::new(cost.0).timeout_ns(timeout).priority(priority.0))
-}
-
-fn is_infinite(value: &Bound<'_, PyAny>) -> bool {
-    value.cast::<PyFloat>().is_ok_and(|float| float.value() == f64::INFINITY)
-}
-
-/// How long a reservation lasts, and whether it is given back then.
-fn terms(lease: Option<&Bound<'_, PyAny>>, lost: &str) -> PyResult<(u64, bool)> {
-    let gives_back = match lost {
-        "sent" => false,
-        "returned" => true,
-        other => return Err(PyValueError::new_err(format!("lost must be 'sent' or 'returned', not {other:?}"))),
-    };
-    Ok((lease.map_or(Ok(crate::DEFAULT_LEASE_NS), |lease| convert::duration("lease", lease))?, gives_back))
-}
-
-fn refuse_text(keys: &Bound<'_, PyAny>) -> PyResult<()> {
-    if keys.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
-    }
-    Ok(())
-}
-
 #[pymethods]
 impl Limiter {
     #[new]
@@ -150,17 +102,14 @@ impl Limiter {
         when_full: &str,
         clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        if limits.is_empty() {
-            return Err(PyValueError::new_err("limits must be at least one"));
-        }
-        let core = limiter::Limiter::builder(limits::policy(limits)?)
+        let core = limiter::Limiter::builder(limits::whole(limits)?)
             .max_keys(convert::max_keys("max_keys", max_keys, 1_000_000)?)
             .when_full(convert::when_full(when_full)?)
             .clock(convert::clock(clock)?)
             .build()?;
         Ok(Self {
             core: Arc::new(core),
-            limits: limits.clone().unbind(),
+            limits: Mutex::new(limits.clone().unbind()),
             policies: Policies::new(policies)?,
             home: Home::here(),
         })
@@ -168,47 +117,48 @@ impl Limiter {
 
     #[getter]
     fn limits(&self, py: Python<'_>) -> Py<PyTuple> {
-        self.limits.clone_ref(py)
+        self.limits.lock().clone_ref(py)
     }
 
-    #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn try_acquire(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<bool> {
-        Ok(self.core.try_acquire_as(convert::key(key)?, cost.0, self.class(key)?)?)
+    #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
+    fn try_acquire(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<bool> {
+        Ok(self.core.try_acquire_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?)
     }
 
-    #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn decide(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
+    #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
+    fn decide(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
         self.home.heed(key.py());
-        Ok(Decision::new(self.core.decide_as(convert::key(key)?, cost.0, self.class(key)?)?))
+        Ok(Decision::new(self.core.decide_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?))
     }
 
-    #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn peek(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
-        Ok(Decision::new(self.core.peek_as(convert::key(key)?, cost.0, self.class(key)?)?))
+    #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
+    fn peek(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
+        Ok(Decision::new(self.core.peek_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?))
     }
 
-    #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn plan(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Option<f64>> {
-        Ok(match self.core.peek_as(convert::key(key)?, cost.0, self.class(key)?)?.plan() {
+    #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
+    fn plan(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Option<f64>> {
+        Ok(match self.core.peek_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?.plan() {
             Plan::Now => Some(0.0),
             Plan::After(nanos) => Some(convert::seconds_up(nanos)),
             Plan::Never => None,
         })
     }
 
-    #[pyo3(signature = (key, cost=Cost(1), lease=None, *, lost="sent"),
-           text_signature = "($self, key, cost=1, lease=None, *, lost='sent')")]
+    #[pyo3(signature = (key, cost=Cost(1), lease=None, *, lost="sent", costs=None),
+           text_signature = "($self, key, cost=1, lease=None, *, lost='sent', costs=None)")]
     fn reserve(
         &self,
         key: &Bound<'_, PyString>,
         cost: Cost,
         lease: Option<&Bound<'_, PyAny>>,
         lost: &str,
+        costs: Option<Costs>,
     ) -> PyResult<Reservation> {
         self.home.heed(key.py());
         let (lease, gives_back) = terms(lease, lost)?;
         let (name, class) = (convert::key(key)?, self.class(key)?);
-        Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?))
+        Ok(Reservation::new(self.core.reserve_as(name, Costs::beside(cost.0, costs), lease, gives_back, class)?))
     }
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
@@ -240,25 +190,59 @@ impl Limiter {
         Ok(if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) }?)
     }
 
-    #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
-    fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
+    #[pyo3(signature = (keys, cost=Cost(1), *, costs=None), text_signature = "($self, keys, cost=1, *, costs=None)")]
+    fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
         self.home.heed(keys.py());
         refuse_text(keys)?;
         let (keys, classes) = self.classed(keys)?;
         let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
-        let joint = self.core.try_acquire_all_as(&names, cost.0, |number| classes[number])?;
+        let joint = self.core.try_acquire_all_as(&names, Costs::beside(cost.0, costs), |number| classes[number])?;
         let denied = joint.denied_by.map(|number| convert::text(names[number]));
         Ok(Decision::new(joint.decision).by(denied.as_deref()))
     }
 
     #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
     fn reconfigure(&self, key: &Bound<'_, PyString>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
-        let class = self.core.class(limits::policy(limits)?)?;
-        Ok(self.core.reconfigure(convert::key(key)?, class, convert::migration(migration)?)?)
+        let (name, how) = (convert::key(key)?, convert::migration(migration)?);
+        if limits.len() == 1 && limits.get_item(0)?.is_none() {
+            return Ok(self.core.follow_default(name, how)?);
+        }
+        Ok(self.core.reconfigure(name, self.core.class(limits::policy(limits)?)?, how)?)
     }
 
-    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), jitter=None),
-           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, jitter=0.0)")]
+    #[pyo3(signature = (*limits, migration="as_is"), text_signature = "($self, *limits, migration='as_is')")]
+    fn set_limits(&self, py: Python<'_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<()> {
+        let (policy, how) = (limits::whole(limits)?, convert::migration(migration)?);
+        // The tuple that was there before is dropped after the lock: that may run Python code.
+        let before = fork::detached(py, || self.core.set_limits(policy, how));
+        before?;
+        let old = std::mem::replace(&mut *self.limits.lock(), limits.clone().unbind());
+        drop(old);
+        Ok(())
+    }
+
+    fn block(&self, key: &Bound<'_, PyString>, seconds: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let length = convert::duration("seconds", seconds)?;
+        Ok(self.core.block_as(convert::key(key)?, length, self.class(key)?)?)
+    }
+
+    #[pyo3(signature = (key, to=Cost(0), *, limit=None), text_signature = "($self, key, to=0, *, limit=None)")]
+    fn drain(&self, key: &Bound<'_, PyString>, to: Cost, limit: Option<&str>) -> PyResult<bool> {
+        Ok(self.core.drain_as(convert::key(key)?, to.0, limit, self.class(key)?)?)
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
+    fn inspect(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Vec<LimitState>> {
+        let states = self.core.inspect_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?;
+        Ok(states.into_iter().map(LimitState::new).collect())
+    }
+
+    fn keys(slf: &Bound<'_, Self>) -> Keys {
+        Keys::new(slf.clone().unbind())
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), jitter=None, costs=None),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, jitter=0.0, costs=None)")]
     fn acquire<'py>(
         slf: &Bound<'py, Self>,
         key: &Bound<'py, PyString>,
@@ -266,32 +250,52 @@ impl Limiter {
         timeout: Option<&Bound<'py, PyAny>>,
         priority: Priority,
         jitter: Option<&Bound<'py, PyAny>>,
+        costs: Option<Costs>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let jitter = jitter.map_or(Ok(0), |jitter| convert::duration("jitter", jitter))?;
-        let mut ask = asked(key, cost, timeout, priority)?;
+        let cost = Costs::beside(cost.0, costs);
+        let mut ask = asked(key, &cost, timeout, priority)?;
         if jitter > 0 {
-            ask = ask.holding(crate::DEFAULT_LEASE_NS.max(jitter.saturating_mul(2)), false)?;
+            ask = ask.holding(None, false)?;
         }
-        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
+        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost);
         waiting_module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
     }
 
-    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0)),
-           text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn acquire_blocking(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyString>,
         cost: Cost,
         timeout: Option<&Bound<'_, PyAny>>,
         priority: Priority,
+        costs: Option<Costs>,
     ) -> PyResult<bool> {
-        let ask = asked(key, cost, timeout, priority)?;
-        Bound::new(slf.py(), Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask))?.call_method0("_block")?;
+        let cost = Costs::beside(cost.0, costs);
+        let ask = asked(key, &cost, timeout, priority)?;
+        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost);
+        Bound::new(slf.py(), waiting)?.call_method0("_block")?;
         Ok(true)
     }
 
-    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), lease=None, lost="sent"),
-           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, lease=None, lost='sent')")]
+    /// A wait for the turn of a decorated call, which holds a place where a limit of the key counts what is in flight.
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None))]
+    fn _turn(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyString>,
+        cost: Cost,
+        timeout: Option<&Bound<'_, PyAny>>,
+        priority: Priority,
+        costs: Option<Costs>,
+    ) -> PyResult<Waiting> {
+        let cost = Costs::beside(cost.0, costs);
+        let ask = asked(key, &cost, timeout, priority)?.holding_in_flight();
+        Ok(Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost))
+    }
+
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), lease=None, lost="sent", costs=None),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, lease=None, lost='sent', costs=None)")]
     fn slot<'py>(
         slf: &Bound<'py, Self>,
         key: &Bound<'py, PyString>,
@@ -300,16 +304,17 @@ impl Limiter {
         priority: Priority,
         lease: Option<&Bound<'py, PyAny>>,
         lost: &str,
+        costs: Option<Costs>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (lease, gives_back) = terms(lease, lost)?;
-        let ask = asked(key, cost, timeout, priority)?.holding(lease, gives_back)?;
-        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
+        let ((lease, gives_back), cost) = (terms(lease, lost)?, Costs::beside(cost.0, costs));
+        let ask = asked(key, &cost, timeout, priority)?.holding(lease, gives_back)?;
+        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost);
         waiting_module(slf.py())?.call_method1("Slot", (waiting,))
     }
 
     /// The arguments are the decorator's own, which knows a key given by place from one given by name.
     #[pyo3(signature = (*arguments, **options),
-           text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn limited<'py>(
         slf: &Bound<'py, Self>,
         arguments: &Bound<'py, PyTuple>,
@@ -342,6 +347,7 @@ impl Limiter {
             ("forgiven", stats.forgiven),
             ("full", stats.full),
             ("keys", stats.keys),
+            ("own_limits", stats.own_limits),
             ("most_looks", stats.most_looks.into()),
         ]
         .into_py_dict(py)

@@ -11,6 +11,7 @@
 mod access;
 mod accounts;
 mod answered;
+mod asked;
 mod awaitable;
 mod clock;
 mod convert;
@@ -21,6 +22,7 @@ mod exceeded;
 mod fork;
 mod granted;
 mod inherited;
+mod inspect;
 mod install;
 mod interpreter;
 mod leaving;
@@ -67,6 +69,8 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<decision::Decision>()?;
     module.add_class::<exceeded::RateLimitExceeded>()?;
     module.add_class::<limiter::Limiter>()?;
+    module.add_class::<inspect::LimitState>()?;
+    module.add_class::<limits::Closed>()?;
     module.add_class::<limits::InFlight>()?;
     module.add_class::<limits::Jail>()?;
     module.add_class::<limits::Window>()?;

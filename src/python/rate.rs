@@ -49,7 +49,13 @@ impl Rate {
         shadow: Option<&Bound<'_, PyAny>>,
         name: Option<&str>,
     ) -> PyResult<Self> {
-        let mut rate = limit::Rate::new(convert::whole("limit", limit)?, convert::duration("per", per)?);
+        let (count, per_ns) = (convert::whole("limit", limit)?, convert::duration("per", per)?);
+        let mut rate = limit::Rate::new(count, per_ns);
+        if count == 0 {
+            let strict = convert::flag("strict", strict)?;
+            let like = Limit::rate(limit::Rate::new(1, per_ns))?;
+            return Ok(Self { spec: rate, strict, limit: limits::said(limits::closed_like(&like), shadow, name)? });
+        }
         if let Some(burst) = burst {
             rate = rate.burst(convert::whole("burst", burst)?);
         }

@@ -274,7 +274,7 @@ impl RateLimiter {
         if !self.limiter.contains(key)? {
             return Ok(false);
         }
-        Ok(self.limiter.reconfigure(key, self.class(account)?, how)?)
+        Ok(self.limiter.configure(key, self.class(account)?, how)?)
     }
 
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

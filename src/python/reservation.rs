@@ -1,9 +1,12 @@
 //! `Reservation`: what `Limiter.reserve` gives out, to be committed or cancelled; a context manager of both kinds.
 
+use std::collections::BTreeMap;
+
 use pyo3::prelude::*;
 
 use super::answered::answered;
-use super::convert;
+use super::asked::lease_ns;
+use super::convert::{self, Costs};
 use super::decision::Decision;
 use crate::limiter;
 
@@ -28,10 +31,22 @@ impl Reservation {
 
 #[pymethods]
 impl Reservation {
-    #[pyo3(signature = (actual=None), text_signature = "($self, actual=None)")]
-    fn commit(&self, actual: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    #[pyo3(signature = (actual=None, *, actuals=None), text_signature = "($self, actual=None, *, actuals=None)")]
+    fn commit(&self, actual: Option<&Bound<'_, PyAny>>, actuals: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let actual = actual.map(|actual| convert::cost("actual", actual)).transpose()?;
-        Ok(self.0.commit(actual))
+        let Some(actuals) = actuals else { return Ok(self.0.commit(actual)) };
+        let named = Costs::named("actuals", actuals)?;
+        Ok(self.0.commit_costs(&Costs::beside(actual.unwrap_or_else(|| self.0.cost()), Some(named)))?)
+    }
+
+    #[pyo3(signature = (lease=None), text_signature = "($self, lease=None)")]
+    fn renew(&self, lease: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        Ok(self.0.renew(lease_ns(lease)?)?)
+    }
+
+    #[getter]
+    fn costs(&self) -> BTreeMap<String, u64> {
+        self.0.costs().named().iter().map(|(name, n)| (name.to_string(), *n)).collect()
     }
 
     fn cancel(&self) -> bool {

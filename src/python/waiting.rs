@@ -17,15 +17,18 @@ use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
 use crate::classes::ClassId;
+use crate::decision::NEVER;
 use crate::limiter::{Ask, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
+use crate::policy::Cost;
 
 /// One wait: begun once, looked at until it has come or is too late, or left.
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Waiting {
     limiter: Py<Limiter>,
     key: Py<PyString>,
-    ask: Ask,
+    ask: Ask<'static>,
+    cost: Cost,
     stage: Mutex<Stage>,
 }
 
@@ -37,8 +40,12 @@ enum Stage {
 }
 
 impl Waiting {
-    pub(super) fn new(limiter: Py<Limiter>, key: Py<PyString>, ask: Ask) -> Self {
-        Self { limiter, key, ask, stage: Mutex::new(Stage::New) }
+    pub(super) fn new(limiter: Py<Limiter>, key: Py<PyString>, ask: Ask<'static>, cost: Cost) -> Self {
+        Self { limiter, key, ask, cost, stage: Mutex::new(Stage::New) }
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        if self.cost.named().is_empty() { self.ask } else { self.ask.costs(&self.cost) }
     }
 
     /// Enters a stage. The one before is dropped after the lock: that may run Python code.
@@ -47,7 +54,7 @@ impl Waiting {
     }
 
     fn join(&self, py: Python<'_>, class: ClassId, waker: Waker, group: u64) -> PyResult<Turn> {
-        Ok(self.limiter.get().core().join(convert::key(self.key.bind(py))?, self.ask.group(group), class, waker)?)
+        Ok(self.limiter.get().core().join(convert::key(self.key.bind(py))?, self.ask().group(group), class, waker)?)
     }
 
     /// The nanoseconds to park for at most, or `None` when its turn has come.
@@ -66,6 +73,10 @@ impl Waiting {
                 Turn::TooLate(wait) => {
                     self.set(Stage::Over);
                     return Err(too_late(py, &self.key, wait));
+                }
+                Turn::Never => {
+                    self.set(Stage::Over);
+                    return Err(too_late(py, &self.key, NEVER));
                 }
                 Turn::Gone => self.join(py, class, call.clone().into(), 0)?,
             };
@@ -94,7 +105,7 @@ impl Waiting {
             Stage::At(place, class, call) => (*place, *class, call.clone()),
             _ => return Ok(None),
         };
-        let turn = self.limiter.get().core().look(convert::key(self.key.bind(py))?, self.ask, place)?;
+        let turn = self.limiter.get().core().look(convert::key(self.key.bind(py))?, self.ask(), place)?;
         self.noted(py, turn, class, &call)
     }
 
@@ -138,7 +149,7 @@ impl Waiting {
     fn _block(&self, py: Python<'_>) -> PyResult<()> {
         let (parker, key) = (Arc::new(Parker::new()), convert::key(self.key.bind(py))?);
         let (class, core) = (self.begin(py)?, self.limiter.get().core());
-        let mut turn = core.join(key, self.ask, class, parker.clone().into())?;
+        let mut turn = core.join(key, self.ask(), class, parker.clone().into())?;
         loop {
             turn = match turn {
                 Turn::Come(held) => {
@@ -146,11 +157,12 @@ impl Waiting {
                     return Ok(());
                 }
                 Turn::TooLate(wait) => return Err(too_late(py, &self.key, wait)),
-                Turn::Gone => core.join(key, self.ask, class, parker.clone().into())?,
+                Turn::Never => return Err(too_late(py, &self.key, NEVER)),
+                Turn::Gone => core.join(key, self.ask(), class, parker.clone().into())?,
                 Turn::Wait(place, nanos) => {
                     leaving::outside(py, || parker.park(Some(nanos.unwrap_or(u64::MAX).min(CHUNK_NS))));
                     py.check_signals().inspect_err(|_| drop(core.leave(key, place)))?;
-                    core.look(key, self.ask, place)?
+                    core.look(key, self.ask(), place)?
                 }
             };
         }

@@ -1,0 +1,127 @@
+//! What a limiter shows of its keys: the state of each limit, and the keys themselves.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use super::convert::{self, seconds_up};
+use super::limiter::Limiter;
+use crate::decision::NEVER;
+use crate::limiter;
+
+/// One limit of a key at one moment.
+#[pyclass(frozen, module = "tollbar")]
+pub(super) struct LimitState(limiter::LimitState);
+
+impl LimitState {
+    pub(super) fn new(state: limiter::LimitState) -> Self {
+        Self(state)
+    }
+}
+
+#[pymethods]
+impl LimitState {
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        self.0.kind.as_str()
+    }
+
+    #[getter]
+    fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
+    #[getter]
+    fn used(&self) -> u64 {
+        self.0.used
+    }
+
+    #[getter]
+    fn remaining(&self) -> u64 {
+        self.0.remaining
+    }
+
+    #[getter]
+    fn reset_after(&self) -> f64 {
+        seconds(self.0.reset_after_ns)
+    }
+
+    #[getter]
+    fn retry_after(&self) -> f64 {
+        seconds(self.0.retry_after_ns)
+    }
+
+    #[getter]
+    fn estimated(&self) -> bool {
+        self.0.estimated
+    }
+
+    #[getter]
+    fn can_pass(&self) -> bool {
+        self.0.can_pass
+    }
+
+    #[getter]
+    fn shadow(&self) -> bool {
+        self.0.shadow
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "LimitState(name={:?}, kind='{}', limit={}, used={}, remaining={}, reset_after={:?}, retry_after={:?}{})",
+            self.name(),
+            self.kind(),
+            self.limit(),
+            self.used(),
+            self.remaining(),
+            self.reset_after(),
+            self.retry_after(),
+            if self.shadow() { ", shadow=True" } else { "" },
+        )
+    }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    if nanos == NEVER { f64::INFINITY } else { seconds_up(nanos) }
+}
+
+/// An iterator over the keys of a limiter: a part of the table at a time.
+#[pyclass(frozen, module = "tollbar")]
+pub(super) struct Keys {
+    limiter: Py<Limiter>,
+    walk: Mutex<Walk>,
+}
+
+#[derive(Default)]
+struct Walk {
+    next_part: usize,
+    listed: VecDeque<Vec<u8>>,
+}
+
+impl Keys {
+    pub(super) fn new(limiter: Py<Limiter>) -> Self {
+        Self { limiter, walk: Mutex::default() }
+    }
+}
+
+#[pymethods]
+impl Keys {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self) -> Option<String> {
+        let (mut walk, core) = (self.walk.lock(), self.limiter.get().core());
+        while walk.listed.is_empty() && walk.next_part < core.parts() {
+            walk.listed = core.keys_in(walk.next_part).into();
+            walk.next_part += 1;
+        }
+        walk.listed.pop_front().map(|key| convert::text(&key).into_owned())
+    }
+}
