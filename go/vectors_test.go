@@ -134,7 +134,7 @@ func (v vector) run(t *testing.T) {
 		got := s.ask(t, limiter, open)
 		want := Decision{
 			Allowed: s.Allowed, Shadowed: s.Shadowed, RetryAfter: Never, ResetAfter: got.ResetAfter,
-			Reason: got.Reason, Remaining: s.Remaining, Limit: s.Limit,
+			Reason: got.Reason, Remaining: s.Remaining, Limit: s.Limit, Estimated: got.Estimated,
 		}
 		if s.RetryAfter != nil {
 			want.RetryAfter = time.Duration(*s.RetryAfter)

@@ -134,13 +134,13 @@ pub(super) fn lease(lease_ns: u64) -> Option<u64> {
 }
 
 /// A structure that may grow: as much of it is written as the caller knows, and what a newer caller knows beyond it is made 0.
-unsafe fn put_sized<T: Grows>(place: *mut T, size: usize, value: &T) -> Result<(), Fault> {
-    let known = can_put(place, size)?;
+unsafe fn put_sized<T: Grows>(place: *mut u8, size: usize, value: &T) -> Result<(), Fault> {
+    let known = can_put(place.cast::<T>(), size)?;
     if !place.is_null() {
         // SAFETY: not NULL, and room for `size` bytes by the conventions, which are at least as many as are known.
         unsafe {
-            ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place.cast(), known);
-            place.cast::<u8>().add(known).write_bytes(0, size - known);
+            ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place, known);
+            place.add(known).write_bytes(0, size - known);
         }
     }
     Ok(())
@@ -171,7 +171,7 @@ pub(super) unsafe fn put_decision(place: *mut Decision, size: usize, told: &deci
         copy_text(name, &mut decision.limit);
     }
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized(place, size, &decision) }
+    unsafe { put_sized(place.cast(), size, &decision) }
 }
 
 const fn reason(reason: decision::Reason) -> i32 {
@@ -205,13 +205,13 @@ pub(super) fn reason_word(number: i32) -> &'static CStr {
 /// Writes what a waiter found.
 pub(super) unsafe fn put_turn(place: *mut Turn, size: usize, turn: &Turn) -> Result<(), Fault> {
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized(place, size, turn) }
+    unsafe { put_sized(place.cast(), size, turn) }
 }
 
 /// Writes totals.
 pub(super) unsafe fn put_totals(place: *mut Totals, size: usize, totals: &Totals) -> Result<(), Fault> {
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized(place, size, totals) }
+    unsafe { put_sized(place.cast(), size, totals) }
 }
 
 /// Writes what the limits of a key count, as many as there is room for; each has `size` bytes.
@@ -237,7 +237,7 @@ pub(super) unsafe fn put_states(
         };
         copy_text(&told.name, &mut state.name);
         // SAFETY: the caller's word is the same; `at` is below the capacity, so there is room for one of `size` bytes.
-        unsafe { put_sized(place.cast::<u8>().add(at * size).cast::<LimitState>(), size, &state) }?;
+        unsafe { put_sized(place.cast::<u8>().add(at * size), size, &state) }?;
     }
     Ok(())
 }
