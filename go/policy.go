@@ -32,7 +32,8 @@ type Rate struct {
 	Shadow bool   // counts what it would have denied, and denies nothing
 }
 
-// A Window is an exact sliding window: at most Limit in any Per. It remembers each request; with Steps it counts in so many steps, in
+// A Window is an exact sliding window: at most Limit in any Per, and Limit at most 2^53. It remembers each request in at most 18
+// bytes, whatever its cost, once there are 1,000 of them; with Steps it counts in so many steps, in
 // memory that does not grow with Limit, as exactly, but room comes back up to a step late.
 type Window struct {
 	Limit      uint64

@@ -503,7 +503,8 @@ int32_t tollbar_policy_add_rate(struct tollbar_policy policy,
                                 char *message,
                                 size_t message_size);
 
-// Adds an exact sliding window: at most `limit` in any `per_ns`. Its name is "100 in 60 s".
+// Adds an exact sliding window: at most `limit`, which is at most 2^53, in any `per_ns`. Its name is "100 in 60 s".
+// Memory follows the requests that it remembers, whatever they cost.
 int32_t tollbar_policy_add_window(struct tollbar_policy policy,
                                   uint64_t limit,
                                   uint64_t per_ns,

@@ -196,21 +196,23 @@ class Rate:
 class Window:
     """At most `limit` in any `per` seconds, exactly: a sliding-window log.
 
-    Each admitted unit of cost is a stamp, kept while it counts: 8 bytes (at most 9 from 1,000 on), and no
-    memory for what was not sent. A decision looks at one stamp, whatever the limit is. Of several windows
-    of one key all look at the same log.
+    Memory follows the admitted requests, not their cost: a quota in bytes takes no more than one in requests.
+    A request is an entry, kept while it counts. An entry takes 8 bytes (at most 9 from 1,000 on) while every
+    cost is 1, and 16 bytes (at most 18 from 1,000 on) once another cost is admitted. A decision looks at one
+    entry, which it finds in O(1) or, among other costs than 1, in O(log entries). All windows of one key share
+    one log.
 
     edge: "half_open" counts what happened at t while t > now - per; "closed" still counts what is exactly
     `per`
         old, and so does "strict" ("free only when now - t > per"), which is another word for it.
-    steps: keep one count for each of so many steps of the width instead of a stamp for each unit: 16 bytes a
-        step, whatever the limit is. What happened within a step counts until all of the step has left, so no
+    steps: keep one count for each of so many steps of the width instead of an entry for each request: 16 bytes
+        a step, whatever the limit is. What happened within a step counts until all of the step has left, so no
         window ever holds more than `limit`, and room comes back up to per / steps seconds late.
 
     `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls the
     limit; "100 in 60 s" unless given.
 
-    A value: may be compared, hashed, copied and pickled. ValueError for limits of 0 and above 2**32 - 1, for
+    A value: may be compared, hashed, copied and pickled. ValueError for limits of 0 and above 2**53, for
     windows below 1 ns or beyond 4.5 years, and for steps of 0 or above 65,536; TypeError for what is no
     number.
     """
@@ -236,7 +238,7 @@ class Window:
         """Whether what is exactly a width old still counts."""
     @property
     def steps(self) -> int | None:
-        """How many steps the width is cut into; None: every unit has a stamp of its own."""
+        """How many steps the width is cut into; None: every request has an entry of its own."""
     @property
     def shadow(self) -> bool:
         """Whether the limit only counts."""
@@ -656,7 +658,7 @@ class ClientAccess:
     last period + lateness seconds (at most 9 from 1,000 on), whatever the limit is. Copying or pickling
     raises TypeError: it would make a second budget.
 
-    ValueError for a limit of 0 or above 2**32 - 1, a period below 1 ns or beyond 292 years; TypeError for
+    ValueError for a limit of 0 or above 2**53, a period below 1 ns or beyond 292 years; TypeError for
     what is no number. Nothing is logged or counted then.
     """
 

@@ -31,7 +31,7 @@ impl Stamps<'_> {
         match self {
             Self::None => Vec::new(),
             Self::Log(log) => log.entries().collect(),
-            Self::Tally(tally) => tally.runs().collect(),
+            Self::Tally(tally) => tally.entries().collect(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Stamps<'_> {
         match (self, stamp) {
             (Self::None, _) => 0,
             (Self::Log(log), None) => log.len(),
-            (Self::Log(log), Some(stamp)) => log.len() - log.rank_through(stamp),
+            (Self::Log(log), Some(stamp)) => log.newer_than(stamp),
             (Self::Tally(tally), None) => tally.len(),
             (Self::Tally(tally), Some(stamp)) => tally.newer_than(stamp),
         }

@@ -47,9 +47,9 @@ impl Part {
         match &mut self.state {
             State::Own(log) => record(log, now, n, window.horizon(now)),
             State::Steps(tally) => {
-                let before = tally.len();
+                let before = tally.entry_count();
                 tally.drop_before(window.horizon(now));
-                let forgot = tally.len() < before;
+                let forgot = tally.entry_count() < before;
                 tally.push(window.stamped(now), n);
                 forgot
             }
@@ -61,9 +61,9 @@ impl Part {
 /// Logs `n` at `now`, and forgets what is older than `oldest`: true if anything is. Entries stay for as long as a window
 /// counts them, whatever its limit becomes meanwhile.
 pub(super) fn record(log: &mut Log, now: Ticks, n: u64, oldest: Ticks) -> bool {
-    let before = log.len();
+    let before = log.entry_count();
     log.drop_before(oldest);
-    let forgot = log.len() < before;
+    let forgot = log.entry_count() < before;
     log.push(now, n);
     forgot
 }

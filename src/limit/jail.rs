@@ -8,7 +8,7 @@ use super::Log;
 use super::window::Window;
 use crate::error::Error;
 
-/// The most denials that are counted.
+/// The most denials that a timeout may take: 2^32 - 1.
 const MOST: u64 = u32::MAX as u64;
 
 /// `denials` of them within `within` ticks (both ends included) start a timeout of `duration`.

@@ -177,7 +177,7 @@ impl Limiter {
         let (key, cost) = (check(key)?, cost.into());
         self.check_names(&cost)?;
         let (each, blocked, class) = self.table.inspect(key, &cost, class);
-        let limits = self.table.policy(class).limits();
+        let limits = self.table.policy(class).in_force();
         let states = limits.iter().zip(each).map(|(limit, inspected)| LimitState {
             name: limit.name.clone(),
             kind: limit.reason(),

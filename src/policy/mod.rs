@@ -115,6 +115,12 @@ impl Policy {
         &self.limits
     }
 
+    /// The limits that are asked: none where they are switched off.
+    #[must_use]
+    pub(crate) fn in_force(&self) -> &[Limit] {
+        if self.is_unlimited() { &[] } else { &self.limits }
+    }
+
     /// Whether the state of an account is more than a word.
     #[inline]
     #[must_use]

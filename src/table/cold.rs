@@ -57,7 +57,7 @@ impl Kept {
 
 impl Table {
     fn limits(&self, class: ClassId) -> &[Limit] {
-        self.classes.get(class).limits()
+        self.classes.get(class).in_force()
     }
 
     pub(super) fn is_cold(&self, class: ClassId) -> bool {

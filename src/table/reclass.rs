@@ -66,10 +66,10 @@ impl Locked<'_> {
             return;
         };
         let Kept { home, cold, line, .. } = *kept;
-        let cold = cold.migrate(classes.get(home).limits(), new.limits(), now, how);
+        let cold = cold.migrate(classes.get(home).in_force(), new.in_force(), now, how);
         if new.is_cold() || cold.is_more_than_a_word() || line.is_some() {
             let Some(shown) = composite_of(class, classes) else { return };
-            let settled = cold.settled(new.limits(), now);
+            let settled = cold.settled(new.in_force(), now);
             self.kept_mut(slot, || Kept { line, ..Kept::new(class, cold) });
             self.change(slot, |_, _| (settled, shown));
         } else {
@@ -87,7 +87,7 @@ impl Locked<'_> {
             found = tat;
             (tat, twin)
         });
-        let limits = classes.get(home).limits();
+        let limits = classes.get(home).in_force();
         self.kept_mut(slot, || Kept::new(home, Cold::of_word(limits, found)));
         true
     }

@@ -266,8 +266,7 @@ impl Locked<'_> {
             }
             let (mut tat, class) = self.slab.slot(slot).look_locked();
             let usual = classes.usual(class);
-            // An account that owes no more than a bucket holds is not from before a step of the clock. A policy that another
-            // has followed lets nothing pass.
+            // A word of no more than a full bucket is from no step of the clock; a policy that was followed lets nothing pass.
             if tat.saturating_sub(now) > usual.tolerance || usual.burst == 0 {
                 self.follow(slot, classes);
                 tat = self.clamp(slot, now, classes);
@@ -380,7 +379,6 @@ impl Locked<'_> {
         None
     }
 
-    /// How many turns there are, those of who is gone included.
     #[cfg(all(test, not(loom)))]
     pub(super) fn turns(&self) -> usize {
         self.inner.turns.len()

@@ -52,7 +52,8 @@ pub unsafe extern "C" fn tollbar_policy_add_rate(
     unsafe { with(policy, message, message_size, |draft| draft.add(kind)) }
 }
 
-/// Adds an exact sliding window: at most `limit` in any `per_ns`. Its name is "100 in 60 s".
+/// Adds an exact sliding window: at most `limit`, which is at most 2^53, in any `per_ns`. Its name is "100 in 60 s".
+/// Memory follows the requests that it remembers, whatever they cost.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_policy_add_window(
     policy: PolicyHandle,
