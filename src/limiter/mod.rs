@@ -6,6 +6,7 @@
 mod alone;
 mod answer;
 mod builder;
+mod class;
 mod reserve;
 mod together;
 mod told;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::account::Notice;
 use crate::bucket::Bucket;
-use crate::classes::ClassId;
+use crate::classes;
 use crate::clock::Clock;
 use crate::counters::{Counters, Event};
 use crate::decision::{Decision, Plan};
@@ -30,6 +31,7 @@ use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFul
 pub(crate) use answer::decision;
 pub use answer::{Denial, Joint, Outcome, State, Stats};
 pub use builder::Builder;
+pub use class::ClassId;
 pub use reserve::{DEFAULT_LEASE_NS, Reservation};
 pub use wait::{Ask, Place, Turn};
 
@@ -38,7 +40,9 @@ use answer::full_decision;
 /// Limits many keys, each on its own. Shared freely between threads.
 pub struct Limiter {
     table: Table,
-    default: ClassId,
+    /// Which limiter of the process it is.
+    number: u64,
+    default: classes::ClassId,
     counters: Counters,
     full_notice: Notice,
     told_forgiven: AtomicBool,
@@ -67,7 +71,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn try_acquire_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<bool, Error> {
-        Ok(self.ask(key, cost, Absent::Charge(class))?.passes())
+        Ok(self.ask(key, cost, Absent::Charge(self.own(class)?))?.passes())
     }
 
     /// [`Limiter::try_acquire`] with a full answer.
@@ -75,7 +79,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
-        self.decide_as(key, cost, self.default)
+        self.decide_with(key, cost, self.default)
     }
 
     /// The same, where an unknown key gets an account of this class.
@@ -83,6 +87,10 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
+        self.decide_with(key, cost, self.own(class)?)
+    }
+
+    fn decide_with(&self, key: &[u8], cost: u64, class: classes::ClassId) -> Result<Decision, Error> {
         let key = check(key)?;
         let taken = self.table.take::<false>(key, cost).map(Answer::Charged);
         // Who wants to know exactly is not told the usual no, which is by the coarse clock.
@@ -100,7 +108,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn peek(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
-        self.peek_as(key, cost, self.default)
+        self.peek_with(key, cost, self.default)
     }
 
     /// The same, where an unknown key is answered as one of this class.
@@ -108,6 +116,10 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn peek_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
+        self.peek_with(key, cost, self.own(class)?)
+    }
+
+    fn peek_with(&self, key: &[u8], cost: u64, class: classes::ClassId) -> Result<Decision, Error> {
         Ok(self.said(&self.table.peek(check(key)?, cost, class)).unwrap_or_default())
     }
 
@@ -124,7 +136,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
     pub fn try_acquire_many<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
-        self.try_acquire_many_as(keys, cost, self.default)
+        self.take_many::<false, K>(keys, cost, self.default)
     }
 
     /// The same, where unknown keys get accounts of this class.
@@ -137,14 +149,14 @@ impl Limiter {
         cost: u64,
         class: ClassId,
     ) -> Result<Vec<bool>, Error> {
-        self.take_many::<false, K>(keys, cost, class)
+        self.take_many::<false, K>(keys, cost, self.own(class)?)
     }
 
     fn take_many<const ALONE: bool, K: AsRef<[u8]>>(
         &self,
         keys: &[K],
         cost: u64,
-        class: ClassId,
+        class: classes::ClassId,
     ) -> Result<Vec<bool>, Error> {
         for key in keys {
             check(key.as_ref())?;
@@ -174,7 +186,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn charge_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Outcome<'_>, Error> {
-        self.ask(key, cost, Absent::Create(class))
+        self.ask(key, cost, Absent::Create(self.own(class)?))
     }
 
     /// A handle to the key's account, which keeps it from eviction; `None` if the key is unknown.
@@ -194,6 +206,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn bucket_as(self: &Arc<Self>, key: &[u8], class: ClassId) -> Result<Option<Bucket>, Error> {
+        let class = self.own(class)?;
         match self.table.pin(check(key)?, Absent::Create(class)) {
             Ok(pin) => Ok(pin.map(|pin| Bucket::pinned(self.clone(), pin))),
             Err(_) if self.table.plan().when_full == WhenFull::Allow => {
@@ -204,33 +217,13 @@ impl Limiter {
         }
     }
 
-    /// The number under which this limiter keeps a policy.
-    ///
-    /// # Errors
-    /// [`Error::TooManyPolicies`].
-    pub fn class(&self, policy: Policy) -> Result<ClassId, Error> {
-        self.table.intern(policy)
-    }
-
-    /// The policy of a class that [`Limiter::class`] gave.
-    #[cfg(feature = "python")]
-    pub(crate) fn policy(&self, class: ClassId) -> &Policy {
-        self.table.policy(class)
-    }
-
-    /// The class of accounts that nothing else was said about.
-    #[must_use]
-    pub fn default_class(&self) -> ClassId {
-        self.default
-    }
-
     /// Puts a known account under another class, its debt carried over as declared; false if the key is
     /// unknown. No decision sees a mixture of the two.
     ///
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn reconfigure(&self, key: &[u8], class: ClassId, how: Migration) -> Result<bool, Error> {
-        Ok(self.table.configure(check(key)?, class, how))
+        Ok(self.table.configure(check(key)?, self.own(class)?, how))
     }
 
     /// Makes the key's account as good as new; false if the key is unknown.

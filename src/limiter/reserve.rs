@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::full_decision;
-use super::{Limiter, check};
+use super::{ClassId, Limiter, check};
 use crate::account::{LeaseId, Terms};
-use crate::classes::ClassId;
+use crate::classes;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::table::Answer;
@@ -47,7 +47,7 @@ impl Limiter {
         lease_ns: u64,
         gives_back: bool,
     ) -> Result<Reservation, Error> {
-        self.reserve_as(key, cost, lease_ns, gives_back, self.default)
+        self.reserve_with(key, cost, lease_ns, gives_back, self.default)
     }
 
     /// The same, where an unknown key gets an account of this class.
@@ -61,6 +61,17 @@ impl Limiter {
         lease_ns: u64,
         gives_back: bool,
         class: ClassId,
+    ) -> Result<Reservation, Error> {
+        self.reserve_with(key, cost, lease_ns, gives_back, self.own(class)?)
+    }
+
+    fn reserve_with(
+        self: &Arc<Self>,
+        key: &[u8],
+        cost: u64,
+        lease_ns: u64,
+        gives_back: bool,
+        class: classes::ClassId,
     ) -> Result<Reservation, Error> {
         let key = check(key)?;
         let answer = self.table.reserve(key, cost, class, Terms::new(lease_ns, gives_back)?);
@@ -85,7 +96,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn penalize(&self, key: &[u8]) -> Result<bool, Error> {
-        self.penalize_as(key, self.default)
+        Ok(self.table.penalize(check(key)?, self.default))
     }
 
     /// The same, where an unknown key gets an account of this class.
@@ -93,7 +104,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn penalize_as(&self, key: &[u8], class: ClassId) -> Result<bool, Error> {
-        Ok(self.table.penalize(check(key)?, class))
+        Ok(self.table.penalize(check(key)?, self.own(class)?))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::answer::Joint;
-use super::{Limiter, check};
-use crate::classes::ClassId;
+use super::{ClassId, Limiter, check};
+use crate::classes;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::Error;
@@ -21,7 +21,7 @@ impl Limiter {
     /// # Errors
     /// No keys, the same key twice, or [`Error::KeyTooLong`]; nothing is charged then.
     pub fn try_acquire_all<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Joint, Error> {
-        self.try_acquire_all_as(keys, cost, |_| self.default)
+        self.all_with(keys, cost, |_| Ok(self.default))
     }
 
     /// The same, where the key of each number, if it is unknown, gets an account of a class of its own.
@@ -33,6 +33,15 @@ impl Limiter {
         keys: &[K],
         cost: u64,
         class: impl Fn(usize) -> ClassId,
+    ) -> Result<Joint, Error> {
+        self.all_with(keys, cost, |number| self.own(class(number)))
+    }
+
+    fn all_with<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        cost: u64,
+        class: impl Fn(usize) -> Result<classes::ClassId, Error>,
     ) -> Result<Joint, Error> {
         let mut seen = HashSet::with_capacity(keys.len());
         for key in keys {
@@ -47,7 +56,8 @@ impl Limiter {
         // Numbers of the keys that take part: all, but for those that pass because there is no place for them.
         let mut numbers: Vec<usize> = (0..keys.len()).collect();
         loop {
-            let these: Vec<_> = numbers.iter().map(|&number| (keys[number].as_ref(), class(number))).collect();
+            let these = numbers.iter().map(|&number| Ok((keys[number].as_ref(), class(number)?)));
+            let these = these.collect::<Result<Vec<_>, Error>>()?;
             match self.table.charge_all(&these, cost) {
                 Ok(answers) => return Ok(self.joint(&answers, &numbers)),
                 Err(NoPlace(at, nearest)) => {

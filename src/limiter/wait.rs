@@ -6,15 +6,18 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Limiter, Reservation, check};
+use super::{ClassId, Limiter, Reservation, check};
 use crate::account::{Asked, Seen, Terms};
-use crate::classes::ClassId;
+use crate::classes;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
 use crate::error::Error;
 use crate::parker::Parker;
 use crate::table::{Joined, Request, WhenFull};
 use crate::ticks::{PER_NANO, to_nanos_up};
+
+/// The lowest rank: a ticket has seven bits for it.
+const MOST_PRIORITY: u8 = 127;
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +38,15 @@ impl Ask {
     }
 
     /// Lower ones are served first, equal ones in the order of arrival; from 0, which is usual, to 127.
-    #[must_use]
-    pub const fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority & 127;
-        self
+    ///
+    /// # Errors
+    /// Refuses more than 127.
+    pub fn priority(mut self, priority: u8) -> Result<Self, Error> {
+        if priority > MOST_PRIORITY {
+            return Err(Error::invalid("priority", priority, "must be at most 127"));
+        }
+        self.priority = priority;
+        Ok(self)
     }
 
     /// Not if it takes longer than this.
@@ -93,6 +101,10 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn join(self: &Arc<Self>, key: &[u8], ask: Ask, class: ClassId, waker: Waker) -> Result<Turn, Error> {
+        self.join_with(key, ask, self.own(class)?, waker)
+    }
+
+    fn join_with(self: &Arc<Self>, key: &[u8], ask: Ask, class: classes::ClassId, waker: Waker) -> Result<Turn, Error> {
         let key = check(key)?;
         if ask.holds.is_none() && self.table.take::<false>(key, ask.cost).is_ok() {
             return Ok(self.come(key, ask, None));
@@ -144,7 +156,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     pub fn acquire_blocking(self: &Arc<Self>, key: &[u8], ask: Ask) -> Result<Result<Option<Reservation>, u64>, Error> {
         let parker = Arc::new(Parker::new());
-        let mut turn = self.join(key, ask, self.default, parker.clone().into())?;
+        let mut turn = self.join_with(key, ask, self.default, parker.clone().into())?;
         loop {
             match turn {
                 Turn::Come(held) => return Ok(Ok(held)),
@@ -153,7 +165,7 @@ impl Limiter {
                     parker.park(nanos);
                     turn = self.look(key, ask, place)?;
                 }
-                Turn::Gone => turn = self.join(key, ask, self.default, parker.clone().into())?,
+                Turn::Gone => turn = self.join_with(key, ask, self.default, parker.clone().into())?,
             }
         }
     }

@@ -15,10 +15,9 @@ use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
 use super::{entry, fork, limits};
-use crate::classes::ClassId;
 use crate::decision::Plan;
 use crate::error::Error;
-use crate::limiter::{self, Ask, Outcome};
+use crate::limiter::{self, Ask, ClassId, Outcome};
 
 /// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
 /// it gives.
@@ -114,7 +113,7 @@ fn asked(
         Some(timeout) if !is_infinite(timeout) => Some(convert::duration("timeout", timeout)?),
         _ => None,
     };
-    Ok(Ask::new(cost.0).timeout_ns(timeout).priority(priority.0))
+    Ok(Ask::new(cost.0).timeout_ns(timeout).priority(priority.0)?)
 }
 
 fn is_infinite(value: &Bound<'_, PyAny>) -> bool {

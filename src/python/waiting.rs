@@ -16,8 +16,7 @@ use super::leaving;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
-use crate::classes::ClassId;
-use crate::limiter::{Ask, Place, Reservation as Held, Turn};
+use crate::limiter::{Ask, ClassId, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
 
 /// One wait: begun once, looked at until it has come or is too late, or left.
