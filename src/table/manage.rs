@@ -12,7 +12,7 @@ impl Table {
     /// What a request of `n` would be told, without taking anything; an unknown key as one of `class` would be.
     pub(crate) fn peek(&self, key: &[u8], n: u64, class: ClassId) -> Answer {
         let sought @ Sought { probe, home } = self.seek(key);
-        for slot in self.stripes[home].index.candidates(&self.slab.segments, probe.hash) {
+        for slot in self.stripes[home].index.candidates(probe.hash) {
             if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(probe))
                 && !self.is_cold(class)
             {
