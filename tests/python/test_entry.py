@@ -272,7 +272,9 @@ def test_a_panic_after_the_charge_is_raised_and_charges_once(clock, monkeypatch,
     assert [" more since " in line for line in caplog.messages] == [False], "each of the two counted once"
 
 
-@pytest.mark.skipif(not FREE_THREADED or sys.platform != "linux", reason="one awaitable for the whole process")
+@pytest.mark.skipif(
+    not FREE_THREADED or sys.platform != "linux", reason="one awaitable for the whole process"
+)
 def test_an_await_after_the_threads_storage_is_gone_raises_a_live_exception():
     # A key's destructor runs after those of thread-local storage; the debug allocator overwrites what is freed.
     code = """
