@@ -226,7 +226,7 @@ def test_each_process_of_multiprocessing_admits_its_own_burst(method, tmp_path):
 @pytest.mark.hazard("python-servers")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_no_batch_starts_unlocked_before_the_second_of_two_forks():
-    # `late` is registered before tollbar's hook and so runs after it: the second thread is between hook and fork.
+    # `late`, registered before tollbar's hook, runs after it: the second thread is between hook and fork.
     code = """
         import os, sys, threading, time
 
