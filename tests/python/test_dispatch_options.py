@@ -175,7 +175,7 @@ def test_a_log_line_tells_sizes_rates_and_latencies(form, caplog):
         await queue.put("b")
         with caplog.at_level(logging.INFO, "tollbar.dispatch"):
             async with queue:
-                # However many lines there are before both are done, the second one after that tells nothing new.
+                # However many lines come before both are done, the third after that tells nothing new.
                 await form.until(lambda: queue.stats().done == 2)
                 lines = len(caplog.messages)
                 await form.until(lambda: len(caplog.messages) >= lines + 3)

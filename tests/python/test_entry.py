@@ -256,7 +256,7 @@ def test_a_panic_after_the_charge_is_raised_and_charges_once(clock, monkeypatch,
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     logging.getLogger("tollbar").addHandler(handler)
     try:
-        # An error in a handler makes pyo3 ask whether it is a panic that came through Python: its class is made.
+        # After an error pyo3 asks whether it is a panic that came through Python, and makes that class.
         assert not limiter.try_acquire("a")
         raises += [kind for kind in BaseException.__subclasses__() if kind.__name__ == "PanicException"]
         _, raises[0] = raises
