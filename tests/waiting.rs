@@ -128,8 +128,8 @@ fn a_deadline_that_passes_is_told_and_the_place_is_gone() {
     let ask = Ask::new(1).timeout_ns(Some(SECOND));
     let (place, _) = waits(join(&limiter, ask, &bell));
     // Somebody of a higher class comes first, who could not be foreseen.
-    let first = Ask::new(2).priority(0);
-    let low = Ask::new(1).priority(5).timeout_ns(Some(3 * SECOND));
+    let first = Ask::new(2).priority(0).unwrap();
+    let low = Ask::new(1).priority(5).unwrap().timeout_ns(Some(3 * SECOND));
     let (low_place, _) = waits(join(&limiter, low, &bell));
     let (first_place, _) = waits(join(&limiter, first, &bell));
     clock.advance_ns(SECOND.cast_signed());
@@ -282,7 +282,7 @@ proptest! {
         for act in acts {
             match act {
                 Act::Join { n, class, timeout } => {
-                    let ask = Ask::new(n).priority(class).timeout_ns(timeout.map(|seconds| seconds * SECOND));
+                    let ask = Ask::new(n).priority(class).unwrap().timeout_ns(timeout.map(|seconds| seconds * SECOND));
                     match join(&limiter, ask, &bell) {
                         Turn::Come(_) => taken.push((now, n)),
                         Turn::Wait(place, _) => waiting.push((ask, n, place)),

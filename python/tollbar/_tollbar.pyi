@@ -153,6 +153,11 @@ class Rate:
     `strict=True` admits at most `limit` in *every* window of `per` seconds, at the price of a slower
     refill, (limit - burst) / per; its burst is a tenth of the limit unless given.
 
+    These bounds count by the clock readings that decide. A yes may be decided by a reading up to one tick
+    old (10 ms at most, typically 4 ms or 1 ms). So in real time a window of w seconds admits at most
+    burst + (w + tick) / T with a token in every T seconds, and a strict window of `per` seconds at most
+    limit + tick / T.
+
     `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls
     the limit; "10000 per 3600 s" unless given.
 
@@ -760,7 +765,7 @@ class RateLimiter:
     burst_size: tokens a bucket holds, in place of messages_per_hour.
     account_burst, account_enabled: follow `burst_size` and `enabled` of an account's configuration, where
         present; an account that is not enabled has no limit.
-    strict: at most messages_per_hour in every window of an hour (see `Rate`).
+    strict: at most messages_per_hour in every window of an hour, by the clock readings that decide (see `Rate`).
     shadow: count and log what would be denied, and deny nothing.
     track_created: keep `bucket_created_at`.
     when_full: what to do when max_buckets accounts are active (see `Limiter`). The default never refuses mail

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::full_decision;
-use super::{Limiter, check};
+use super::{ClassId, Limiter, check};
 use crate::account::{LeaseId, Terms};
-use crate::classes::ClassId;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::policy::Cost;
@@ -62,7 +61,7 @@ impl Limiter {
     ) -> Result<Reservation, Error> {
         let (key, cost) = (check(key)?, cost.into());
         self.check_names(&cost)?;
-        let answer = self.table.reserve(key, &cost, class, Terms::new(lease_ns, gives_back)?);
+        let answer = self.table.reserve(key, &cost, self.own(class)?, Terms::new(lease_ns, gives_back)?);
         let outcome = self.outcome(&answer);
         let decision = self.said(&answer).unwrap_or_else(|| full_decision(&outcome));
         let lease = if let Answer::Ruled(ruled) = answer { ruled.lease } else { None };
@@ -92,7 +91,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn penalize_as(&self, key: &[u8], class: ClassId) -> Result<bool, Error> {
-        Ok(self.table.penalize(check(key)?, class))
+        Ok(self.table.penalize(check(key)?, self.own(class)?))
     }
 }
 

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Limiter, Reservation, check};
+use super::{ClassId, Limiter, Reservation, check};
 use crate::account::{Asked, Seen, Terms};
-use crate::classes::ClassId;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
 use crate::error::Error;
@@ -16,6 +15,9 @@ use crate::parker::Parker;
 use crate::policy::Cost;
 use crate::table::{Holds, Joined, Request, WhenFull};
 use crate::ticks::{PER_NANO, to_nanos_up};
+
+/// The lowest rank: a ticket has seven bits for it.
+const MOST_PRIORITY: u8 = 127;
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +50,15 @@ impl<'a> Ask<'a> {
     }
 
     /// Lower ones are served first, equal ones in the order of arrival; from 0, which is usual, to 127.
-    #[must_use]
-    pub const fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority & 127;
-        self
+    ///
+    /// # Errors
+    /// Refuses more than 127.
+    pub fn priority(mut self, priority: u8) -> Result<Self, Error> {
+        if priority > MOST_PRIORITY {
+            return Err(Error::invalid("priority", priority, "must be at most 127"));
+        }
+        self.priority = priority;
+        Ok(self)
     }
 
     /// Not if it takes longer than this.
@@ -122,6 +129,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     pub fn join(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, class: ClassId, waker: Waker) -> Result<Turn, Error> {
         let key = check(key)?;
+        let class = self.own(class)?;
         if ask.only_charges() && ask.costs.is_none() && self.table.take::<false>(key, ask.cost).is_ok() {
             return Ok(self.come(key, ask, None));
         }

@@ -34,7 +34,7 @@ pub(super) fn asked(
         Some(timeout) if !is_infinite(timeout) => Some(convert::duration("timeout", timeout)?),
         _ => None,
     };
-    Ok(Ask::new(cost.each()).timeout_ns(timeout).priority(priority.0))
+    Ok(Ask::new(cost.each()).timeout_ns(timeout).priority(priority.0)?)
 }
 
 pub(super) fn is_infinite(value: &Bound<'_, PyAny>) -> bool {

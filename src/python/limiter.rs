@@ -17,10 +17,9 @@ use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
 use super::{entry, fork, limits};
-use crate::classes::ClassId;
 use crate::decision::Plan;
 use crate::error::Error;
-use crate::limiter::{self, Outcome};
+use crate::limiter::{self, ClassId, Outcome};
 
 /// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
 /// it gives.

@@ -14,9 +14,8 @@ use super::fork;
 use super::inherited::{Home, Made};
 use super::refused;
 use super::token_bucket::{TokenBucket, state_dict};
-use crate::classes::ClassId;
 use crate::error::Error;
-use crate::limiter::{Denial, Limiter, Outcome};
+use crate::limiter::{ClassId, Denial, Limiter, Outcome};
 
 /// A limit per account, in messages an hour.
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]

@@ -16,9 +16,8 @@ use super::leaving;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
-use crate::classes::ClassId;
 use crate::decision::NEVER;
-use crate::limiter::{Ask, Place, Reservation as Held, Turn};
+use crate::limiter::{Ask, ClassId, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
 use crate::policy::Cost;
 

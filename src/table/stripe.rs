@@ -108,7 +108,7 @@ pub(super) struct Inner {
 }
 
 impl Stripe {
-    pub(super) fn new(slot_bits: u32) -> Self {
+    pub(super) fn new(slot_bits: u32, slab: &Slab) -> Self {
         let inner = Inner {
             hand: 0,
             horizon: 0,
@@ -117,7 +117,7 @@ impl Stripe {
             numbers: 0,
             long: HashMap::new(),
         };
-        Self { index: Index::new(slot_bits), inner: CachePadded::new(Mutex::new(inner)) }
+        Self { index: Index::new(slot_bits, slab.segments.clone()), inner: CachePadded::new(Mutex::new(inner)) }
     }
 
     /// The stripe with its lock held.
@@ -136,12 +136,10 @@ pub(super) struct Locked<'a> {
 impl Locked<'_> {
     /// The slot of a key. With the lock held, a miss is one.
     pub(super) fn find(&self, probe: &Probe<'_>) -> Option<u32> {
-        self.index.candidates(&self.slab.segments, probe.hash).find(|&slot| {
-            match self.slab.slot(slot).look(Whose::Key(*probe)) {
-                Ok(_) => true,
-                Err(Lost::Dead | Lost::Elsewhere) => false,
-                Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),
-            }
+        self.index.candidates(probe.hash).find(|&slot| match self.slab.slot(slot).look(Whose::Key(*probe)) {
+            Ok(_) => true,
+            Err(Lost::Dead | Lost::Elsewhere) => false,
+            Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),
         })
     }
 
@@ -158,7 +156,7 @@ impl Locked<'_> {
             self.inner.long.insert(slot, probe.key.into());
         }
         let slab = self.slab;
-        if self.index.insert(&slab.segments, probe.hash, slot, |slot| slab.slot(slot).hash()) {
+        if self.index.insert(probe.hash, slot, |slot| slab.slot(slot).hash()) {
             return Ok(());
         }
         self.slab.slot(slot).die(None);
@@ -170,7 +168,7 @@ impl Locked<'_> {
     /// `Err` if somebody charged it; `Ok(None)` if the slot must not be used again.
     pub(super) fn evict(&mut self, slot: u32, seen: Option<Ticks>, now: Ticks) -> Result<Option<u32>, ()> {
         self.slab.slot(slot).die(seen).ok_or(())?;
-        self.index.remove(&self.slab.segments, self.slab.slot(slot).hash(), slot);
+        self.index.remove(self.slab.slot(slot).hash(), slot);
         if !self.inner.long.is_empty() {
             self.inner.long.remove(&slot);
         }
@@ -220,7 +218,7 @@ impl Locked<'_> {
         let is_all = self.index.is_single();
         let (mut met, from) = (Met::default(), hash as usize >> 8);
         let near = if is_all { budget } else { budget / 2 }.min(MOST_BUDGET);
-        for (step, number) in self.index.around(&self.slab.segments, hash, from).enumerate() {
+        for (step, number) in self.index.around(hash, from).enumerate() {
             met.add(number);
             if step % RUN == RUN - 1 && met.count >= near {
                 break;
@@ -241,7 +239,7 @@ impl Locked<'_> {
         let mut met = Met::default();
         // Whole runs, so that nobody is skipped; few, where there is next to nobody.
         let mut runs = 0;
-        let walked = self.index.walk(&self.slab.segments, self.inner.hand, |run| {
+        let walked = self.index.walk(self.inner.hand, |run| {
             for number in run {
                 met.add(number);
             }
@@ -284,7 +282,7 @@ impl Locked<'_> {
 
     /// Whether the slot holds an account of this stripe that nobody has pinned or has a reservation of.
     pub(super) fn may_go(&self, slot: u32) -> bool {
-        let mut same = self.index.candidates(&self.slab.segments, self.slab.slot(slot).hash());
+        let mut same = self.index.candidates(self.slab.slot(slot).hash());
         same.any(|other| other == slot) && !self.is_pinned(slot)
     }
 
@@ -391,7 +389,7 @@ impl Locked<'_> {
 
     /// Every account's slot.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        self.index.all(&self.slab.segments)
+        self.index.all()
     }
 }
 

@@ -20,7 +20,8 @@ struct Bench {
 fn bench() -> Bench {
     let classes = Classes::new();
     let class = classes.intern(Policy::rate(Rate::new(1000, 1_000_000_000_000)).unwrap()).unwrap();
-    Bench { slab: Slab::new(10_000), stripe: Stripe::new(16), classes, class }
+    let slab = Slab::new(10_000);
+    Bench { stripe: Stripe::new(16, &slab), slab, classes, class }
 }
 
 impl Bench {

@@ -256,7 +256,7 @@ def test_a_panic_after_the_charge_is_raised_and_charges_once(clock, monkeypatch,
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     logging.getLogger("tollbar").addHandler(handler)
     try:
-        # An error in a handler makes pyo3 ask whether it is a panic that came through Python: then its class is made.
+        # After an error pyo3 asks whether it is a panic that came through Python, and makes that class.
         assert not limiter.try_acquire("a")
         raises += [kind for kind in BaseException.__subclasses__() if kind.__name__ == "PanicException"]
         _, raises[0] = raises
@@ -272,9 +272,11 @@ def test_a_panic_after_the_charge_is_raised_and_charges_once(clock, monkeypatch,
     assert [" more since " in line for line in caplog.messages] == [False], "each of the two counted once"
 
 
-@pytest.mark.skipif(not FREE_THREADED or sys.platform != "linux", reason="one awaitable for the whole process")
+@pytest.mark.skipif(
+    not FREE_THREADED or sys.platform != "linux", reason="one awaitable for the whole process"
+)
 def test_an_await_after_the_threads_storage_is_gone_raises_a_live_exception():
-    # A key's destructor runs after those of thread-local storage; the debug allocator overwrites what is freed.
+    # A key has its destructor run after those of thread-local storage; freed memory is overwritten here.
     code = """
         import ctypes, threading
         from tollbar import TokenBucket
