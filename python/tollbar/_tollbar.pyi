@@ -473,7 +473,8 @@ class Limiter:
         when it is cancelled: the place goes to the next. Only the first in line has a timer; nobody polls.
 
         AcquireTimeout as soon as it is known that the turn would come after `timeout` seconds, which is
-        usually at once; also for a cost that can never pass, and where a full table has no place for the key.
+        usually at once; also where a full table has no place for the key. NeverFits, a ValueError, for a cost
+        that a limit can never hold.
         jitter: wait up to so many seconds more, at random, after the turn has come.
 
         For asyncio (with any loop, over several `asyncio.run`) and trio. Costs a coroutine and a call; a wait

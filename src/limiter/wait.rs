@@ -13,7 +13,8 @@ use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
 use crate::error::Error;
 use crate::parker::Parker;
-use crate::table::{Joined, Request, WhenFull};
+use crate::policy::Limit;
+use crate::table::{Answer, Joined, Request, WhenFull};
 use crate::ticks::{PER_NANO, to_nanos_up};
 
 /// What somebody waits for.
@@ -54,6 +55,12 @@ impl Ask {
     pub const fn group(mut self, group: u64) -> Self {
         self.group = group;
         self
+    }
+
+    /// The tokens that are asked for.
+    #[must_use]
+    pub const fn cost(&self) -> u64 {
+        self.cost
     }
 
     /// To hold a reservation, as [`Limiter::reserve`] does.
@@ -156,6 +163,22 @@ impl Limiter {
                 Turn::Gone => turn = self.join(key, ask, self.default, parker.clone().into())?,
             }
         }
+    }
+
+    /// The limit that can never hold what is asked for, as the key's limits are now; of several the smallest. This is why a
+    /// turn is too late by [`NEVER`], unless the table has no place for the key.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn too_small(&self, key: &[u8], ask: Ask, class: ClassId) -> Result<Option<&Limit>, Error> {
+        let class = match self.table.peek(check(key)?, ask.cost, class) {
+            Answer::Charged(charge) => charge.class,
+            Answer::Ruled(ruled) => ruled.class,
+            Answer::Full(_) | Answer::Unknown => class,
+        };
+        let limits = self.table.policy(class).limits().iter();
+        let too_small = limits.filter(|limit| !limit.is_shadow() && limit.capacity() < ask.cost);
+        Ok(too_small.min_by_key(|limit| limit.capacity()))
     }
 
     fn come(self: &Arc<Self>, key: &[u8], ask: Ask, lease: Option<u64>) -> Turn {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyList, PyString, PyTuple};
 
-use super::convert::{self, Cost};
+use super::convert::{self, Cost, Key};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
-use super::{entry, fork, limits};
+use super::{batch, entry, fork, limits};
 use crate::classes::ClassId;
 use crate::decision::Plan;
 use crate::error::Error;
@@ -77,9 +77,10 @@ impl Limiter {
     }
 }
 
+/// A key of a batch, and its place.
 #[inline]
-fn bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    entry::key_of(key).map_or_else(|| convert::key(key.cast::<PyString>()?), Ok)
+fn bytes<'a>((at, key): (usize, &'a Bound<'_, PyAny>)) -> PyResult<&'a [u8]> {
+    entry::key_of(key).map_or_else(|| convert::key(batch::text(at, key)?), Ok)
 }
 
 /// The part of the face that is Python: how tasks are parked.
@@ -131,13 +132,6 @@ fn terms(lease: Option<&Bound<'_, PyAny>>, lost: &str) -> PyResult<(u64, bool)> 
     Ok((lease.map_or(Ok(crate::DEFAULT_LEASE_NS), |lease| convert::duration("lease", lease))?, gives_back))
 }
 
-fn refuse_text(keys: &Bound<'_, PyAny>) -> PyResult<()> {
-    if keys.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
-    }
-    Ok(())
-}
-
 #[pymethods]
 impl Limiter {
     #[new]
@@ -172,24 +166,24 @@ impl Limiter {
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn try_acquire(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<bool> {
-        Ok(self.core.try_acquire_as(convert::key(key)?, cost.0, self.class(key)?)?)
+    fn try_acquire(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<bool> {
+        Ok(self.core.try_acquire_as(convert::key(&key)?, cost.0, self.class(&key)?)?)
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn decide(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
+    fn decide(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<Decision> {
         self.home.heed(key.py());
-        Ok(Decision::new(self.core.decide_as(convert::key(key)?, cost.0, self.class(key)?)?))
+        Ok(Decision::new(self.core.decide_as(convert::key(&key)?, cost.0, self.class(&key)?)?))
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn peek(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
-        Ok(Decision::new(self.core.peek_as(convert::key(key)?, cost.0, self.class(key)?)?))
+    fn peek(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<Decision> {
+        Ok(Decision::new(self.core.peek_as(convert::key(&key)?, cost.0, self.class(&key)?)?))
     }
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
-    fn plan(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Option<f64>> {
-        Ok(match self.core.peek_as(convert::key(key)?, cost.0, self.class(key)?)?.plan() {
+    fn plan(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<Option<f64>> {
+        Ok(match self.core.peek_as(convert::key(&key)?, cost.0, self.class(&key)?)?.plan() {
             Plan::Now => Some(0.0),
             Plan::After(nanos) => Some(convert::seconds_up(nanos)),
             Plan::Never => None,
@@ -200,21 +194,21 @@ impl Limiter {
            text_signature = "($self, key, cost=1, lease=None, *, lost='sent')")]
     fn reserve(
         &self,
-        key: &Bound<'_, PyString>,
+        key: Key<'_, '_>,
         cost: Cost,
         lease: Option<&Bound<'_, PyAny>>,
         lost: &str,
     ) -> PyResult<Reservation> {
         self.home.heed(key.py());
         let (lease, gives_back) = terms(lease, lost)?;
-        let (name, class) = (convert::key(key)?, self.class(key)?);
+        let (name, class) = (convert::key(&key)?, self.class(&key)?);
         Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?))
     }
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
         self.home.heed(py);
-        refuse_text(keys)?;
+        batch::refuse_text(keys)?;
         if !self.policies.is_none() {
             return self.try_acquire_each(keys, cost.0);
         }
@@ -225,54 +219,57 @@ impl Limiter {
             let keys = list.to_tuple();
             // Room for all at once, which a collection of results would not ask for.
             let mut each = Vec::with_capacity(keys.len());
-            for key in keys.as_slice() {
+            for key in keys.as_slice().iter().enumerate() {
                 each.push(bytes(key)?);
             }
-            return Ok(if fork::is_alone() {
+            let answers = if fork::is_alone() {
                 self.core.try_acquire_many_alone(&each, cost.0)
             } else {
                 self.core.try_acquire_many(&each, cost.0)
-            }?);
+            };
+            return answers.map_err(|error| batch::located(error, &each));
         }
-        let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
+        let texts = batch::each(keys)?.enumerate().map(|(at, key)| batch::text(at, &key?)?.extract());
+        let keys = texts.collect::<PyResult<Vec<PyBackedStr>>>()?;
         let bytes: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
         let work = || self.core.try_acquire_many(&bytes, cost.0);
-        Ok(if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) }?)
+        let answers = if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) };
+        answers.map_err(|error| batch::located(error, &bytes))
     }
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
         self.home.heed(keys.py());
-        refuse_text(keys)?;
         let (keys, classes) = self.classed(keys)?;
         let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
-        let joint = self.core.try_acquire_all_as(&names, cost.0, |number| classes[number])?;
+        let joint = self.core.try_acquire_all_as(&names, cost.0, |number| classes[number]);
+        let joint = joint.map_err(|error| batch::located(error, &names))?;
         let denied = joint.denied_by.map(|number| convert::text(names[number]));
         Ok(Decision::new(joint.decision).by(denied.as_deref()))
     }
 
     #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
-    fn reconfigure(&self, key: &Bound<'_, PyString>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
+    fn reconfigure(&self, key: Key<'_, '_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
         let class = self.core.class(limits::policy(limits)?)?;
-        Ok(self.core.reconfigure(convert::key(key)?, class, convert::migration(migration)?)?)
+        Ok(self.core.reconfigure(convert::key(&key)?, class, convert::migration(migration)?)?)
     }
 
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), jitter=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, jitter=0.0)")]
     fn acquire<'py>(
         slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyString>,
+        key: Key<'_, 'py>,
         cost: Cost,
         timeout: Option<&Bound<'py, PyAny>>,
         priority: Priority,
         jitter: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let jitter = jitter.map_or(Ok(0), |jitter| convert::duration("jitter", jitter))?;
-        let mut ask = asked(key, cost, timeout, priority)?;
+        let mut ask = asked(&key, cost, timeout, priority)?;
         if jitter > 0 {
             ask = ask.holding(crate::DEFAULT_LEASE_NS.max(jitter.saturating_mul(2)), false)?;
         }
-        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
+        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask);
         waiting_module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
     }
 
@@ -280,13 +277,14 @@ impl Limiter {
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
     fn acquire_blocking(
         slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyString>,
+        key: Key<'_, '_>,
         cost: Cost,
         timeout: Option<&Bound<'_, PyAny>>,
         priority: Priority,
     ) -> PyResult<bool> {
-        let ask = asked(key, cost, timeout, priority)?;
-        Bound::new(slf.py(), Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask))?.call_method0("_block")?;
+        let ask = asked(&key, cost, timeout, priority)?;
+        Bound::new(slf.py(), Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask))?
+            .call_method0("_block")?;
         Ok(true)
     }
 
@@ -294,7 +292,7 @@ impl Limiter {
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, lease=None, lost='sent')")]
     fn slot<'py>(
         slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyString>,
+        key: Key<'_, 'py>,
         cost: Cost,
         timeout: Option<&Bound<'py, PyAny>>,
         priority: Priority,
@@ -302,8 +300,8 @@ impl Limiter {
         lost: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (lease, gives_back) = terms(lease, lost)?;
-        let ask = asked(key, cost, timeout, priority)?.holding(lease, gives_back)?;
-        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask);
+        let ask = asked(&key, cost, timeout, priority)?.holding(lease, gives_back)?;
+        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask);
         waiting_module(slf.py())?.call_method1("Slot", (waiting,))
     }
 
@@ -320,16 +318,16 @@ impl Limiter {
         module.call_method("decorator", PyTuple::new(slf.py(), all)?, options)
     }
 
-    fn release(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.release(convert::key(key)?)?)
+    fn release(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.release(convert::key(&key)?)?)
     }
 
-    fn penalize(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.penalize_as(convert::key(key)?, self.class(key)?)?)
+    fn penalize(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.penalize_as(convert::key(&key)?, self.class(&key)?)?)
     }
 
-    fn reset(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.reset(convert::key(key)?)?)
+    fn reset(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.reset(convert::key(&key)?)?)
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -361,15 +359,16 @@ impl Limiter {
         true
     }
 
-    fn __contains__(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.contains(convert::key(key)?)?)
+    fn __contains__(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.contains(convert::key(&key)?)?)
     }
 }
 
 impl Limiter {
     /// The keys, and the class that each of them gets where it is unknown.
     fn classed<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<(Vec<Bound<'py, PyString>>, Vec<ClassId>)> {
-        let keys = keys.try_iter()?.map(|key| Ok(key?.cast_into()?)).collect::<PyResult<Vec<_>>>()?;
+        let texts = batch::each(keys)?.enumerate().map(|(at, key)| Ok(batch::text(at, &key?)?.clone()));
+        let keys = texts.collect::<PyResult<Vec<_>>>()?;
         let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
         Ok((keys, classes))
     }

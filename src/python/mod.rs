@@ -12,6 +12,7 @@ mod access;
 mod accounts;
 mod answered;
 mod awaitable;
+mod batch;
 mod clock;
 mod convert;
 mod decision;
@@ -35,6 +36,7 @@ mod raw_type;
 mod refused;
 mod reservation;
 mod sliding_window;
+mod suggest;
 mod token_bucket;
 mod waiting;
 

@@ -2,9 +2,10 @@
 
 use std::hash::{Hash, Hasher};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::{convert, limits};
+use super::{convert, limits, suggest};
 use crate::limit;
 use crate::policy::Limit;
 
@@ -49,15 +50,22 @@ impl Rate {
         shadow: Option<&Bound<'_, PyAny>>,
         name: Option<&str>,
     ) -> PyResult<Self> {
-        let mut rate = limit::Rate::new(convert::whole("limit", limit)?, convert::duration("per", per)?);
-        if let Some(burst) = burst {
-            rate = rate.burst(convert::whole("burst", burst)?);
-        }
+        let per_ns = convert::duration("per", per)?;
+        let burst = burst.map(|burst| convert::whole("burst", burst)).transpose()?;
         let strict = convert::flag("strict", strict)?;
+        let limit = suggest::limit(limit, per_ns, burst, strict)?;
+        let mut rate = limit::Rate::new(limit, per_ns);
+        if let Some(burst) = burst {
+            rate = rate.burst(burst);
+        }
         if strict {
             rate = rate.strict();
         }
-        Ok(Self { spec: rate, strict, limit: limits::said(Limit::rate(rate)?, shadow, name)? })
+        let core = Limit::rate(rate).map_err(|error| match suggest::larger_unit(limit, per_ns, burst, strict) {
+            Some(advice) => PyValueError::new_err(format!("{error}: {advice}")),
+            None => error.into(),
+        });
+        Ok(Self { spec: rate, strict, limit: limits::said(core?, shadow, name)? })
     }
 
     #[getter]

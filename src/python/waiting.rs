@@ -17,6 +17,7 @@ use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
 use crate::classes::ClassId;
+use crate::decision::{NEVER, Reason};
 use crate::limiter::{Ask, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
 
@@ -60,7 +61,7 @@ impl Waiting {
                 }
                 Turn::TooLate(wait) => {
                     *self.stage.lock() = Stage::Over;
-                    return Err(too_late(py, &self.key, wait));
+                    return Err(self.too_late(py, wait, class));
                 }
                 Turn::Gone => self.join(py, class, call.clone().into(), 0)?,
             };
@@ -93,6 +94,24 @@ impl Waiting {
         self.noted(py, turn, class, &call)
     }
 
+    /// The exception for a turn that would come in so many nanoseconds, or for a cost that no wait helps.
+    fn too_late(&self, py: Python<'_>, wait: u64, class: ClassId) -> PyErr {
+        let make = || {
+            let (module, key) = (py.import("tollbar._late")?, self.key.bind(py));
+            let core = self.limiter.get().core();
+            let never = if wait == NEVER { core.too_small(convert::key(key)?, self.ask, class)? } else { None };
+            Ok(PyErr::from_value(match never {
+                Some(limit) => {
+                    let measure = if limit.reason() == Reason::Rate { "burst" } else { "limit" };
+                    let arguments = (key, self.ask.cost(), limit.name(), limit.capacity(), measure);
+                    module.getattr("NeverFits")?.call1(arguments)?
+                }
+                None => module.getattr("AcquireTimeout")?.call1((key, convert::seconds_up(wait)))?,
+            }))
+        };
+        make().unwrap_or_else(|error: PyErr| error)
+    }
+
     fn leave(&self, py: Python<'_>) {
         let stage = std::mem::replace(&mut *self.stage.lock(), Stage::Over);
         if let (Stage::At(place, ..), Ok(key)) = (stage, convert::key(self.key.bind(py))) {
@@ -100,15 +119,6 @@ impl Waiting {
             let _ = self.limiter.get().core().leave(key, place);
         }
     }
-}
-
-/// The exception for a turn that would come in so many nanoseconds.
-fn too_late(py: Python<'_>, key: &Py<PyString>, wait: u64) -> PyErr {
-    let make = || {
-        let class = py.import("tollbar._late")?.getattr("AcquireTimeout")?;
-        Ok(PyErr::from_value(class.call1((key.clone_ref(py), convert::seconds_up(wait)))?))
-    };
-    make().unwrap_or_else(|error: PyErr| error)
 }
 
 fn seconds(nanos: u64) -> f64 {
@@ -140,7 +150,7 @@ impl Waiting {
                     *self.stage.lock() = Stage::Come(held);
                     return Ok(());
                 }
-                Turn::TooLate(wait) => return Err(too_late(py, &self.key, wait)),
+                Turn::TooLate(wait) => return Err(self.too_late(py, wait, class)),
                 Turn::Gone => core.join(key, self.ask, class, parker.clone().into())?,
                 Turn::Wait(place, nanos) => {
                     leaving::outside(py, || parker.park(Some(nanos.unwrap_or(u64::MAX).min(CHUNK_NS))));
