@@ -223,7 +223,10 @@ def test_of_several_limits_the_smallest_is_told_and_no_shadow(clock):
         assert never.value.most == most
     assert limiter.acquire_blocking("a", 20), "the shadow would have denied it"
     limiter.reconfigure("a", Rate(1, per=1, burst=3, name="new"))
-    with pytest.raises(NeverFits, match="limit 'new' can hold at once .burst 3.") as never:
+    with pytest.raises(NeverFits, match="limit 'new' can hold at once .burst 3."):
+        limiter.acquire_blocking("a", 20)
+    limiter.reconfigure("a", Window(4, per=60, name="newest"), InFlight(9))
+    with pytest.raises(NeverFits, match="limit 'newest' can hold at once .limit 4."):
         limiter.acquire_blocking("a", 20)
 
 
