@@ -944,10 +944,15 @@ class Pacing:
     def record_latency(self, latency_ms: float) -> None:
         """Tell a round-trip time that was measured elsewhere; those of the blocks are known."""
     def record_rejected(self, retry_after: float | str | None = None) -> None:
-        """Tell that the server answered 429, and what its Retry-After said, in seconds.
+        """Tell that the server answered 429, and what its Retry-After said.
 
         The headroom grows; with `retry_after` nothing is sent until then, and whoever would have to wait past
         his timeout is told at once.
+
+        retry_after: seconds, or the text of the header: a number, or an HTTP date in any form of RFC 9110,
+            which is read by the clock's Unix time. More than a day counts as a day. A text that is neither is
+            the server's mistake and counts as None; a number that is negative or not finite is the caller's,
+            a ValueError, and counts as nothing.
         """
     def stats(self) -> _PacingState:
         """Return totals and the present state.
