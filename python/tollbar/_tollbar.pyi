@@ -480,7 +480,8 @@ class Limiter:
         when it is cancelled: the place goes to the next. Only the first in line has a timer; nobody polls.
 
         AcquireTimeout as soon as it is known that the turn would come after `timeout` seconds, which is
-        usually at once; also for a cost that can never pass, and where a full table has no place for the key.
+        usually at once; also where a full table has no place for the key. NeverFits, a ValueError, for a cost
+        that a limit can never hold.
         jitter: wait up to so many seconds more, at random, after the turn has come.
 
         For asyncio (with any loop, over several `asyncio.run`) and trio. Costs a coroutine and a call; a wait
@@ -950,10 +951,15 @@ class Pacing:
     def record_latency(self, latency_ms: float) -> None:
         """Tell a round-trip time that was measured elsewhere; those of the blocks are known."""
     def record_rejected(self, retry_after: float | str | None = None) -> None:
-        """Tell that the server answered 429, and what its Retry-After said, in seconds.
+        """Tell that the server answered 429, and what its Retry-After said.
 
         The headroom grows; with `retry_after` nothing is sent until then, and whoever would have to wait past
         his timeout is told at once.
+
+        retry_after: seconds, or the text of the header: a number, or an HTTP date in any form of RFC 9110,
+            which is read by the clock's Unix time. More than a day counts as a day. A text that is neither is
+            the server's mistake and counts as None; a number that is negative or not finite is the caller's,
+            a ValueError, and counts as nothing.
         """
     def stats(self) -> _PacingState:
         """Return totals and the present state.

@@ -23,7 +23,8 @@ pub(super) struct Dormant {
     pub(super) heir: Option<usize>,
 }
 
-/// The dormant limits of a key: nearly all keys have none.
+/// The dormant limits of a key: nearly all keys have none, so the list is one pointer.
+#[allow(clippy::box_collection)]
 #[derive(Debug, Default)]
 pub(super) struct Sleepers(Option<Box<Vec<Dormant>>>);
 

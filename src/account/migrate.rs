@@ -65,7 +65,7 @@ impl Cold {
                 let slot = &mut next.parts[number].state;
                 match (&mut *slot, &limit.rule, source) {
                     (State::Bucket(_) | State::Jail(_), _, Source::Same(from)) => {
-                        *slot = self.parts[from].state.clone()
+                        *slot = self.parts[from].state.clone();
                     }
                     (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
                         *tat = self.word_for(bucket, source.number(), old, now, how);
