@@ -283,7 +283,8 @@ impl Limiter {
     }
 
     /// A wait for the turn of a decorated call, which holds a place where a limit of the key counts what is in flight.
-    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None))]
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn _turn(
         slf: &Bound<'_, Self>,
         key: Key<'_, '_>,
