@@ -135,7 +135,7 @@ impl Table {
             forgiven: AtomicU64::new(0),
             most_looks: AtomicU32::new(0),
             next_lease: AtomicU64::new(1),
-            own: OwnLimits::default(),
+            own: OwnLimits::new(),
             default: AtomicU32::new(0),
         }
     }
