@@ -54,7 +54,9 @@ impl Owed {
 impl Cold {
     /// The same key under other limits. What is reserved stays reserved, and what is blocked stays blocked.
     pub(crate) fn migrate(mut self, old: &[Limit], new: &[Limit], now: Ticks, how: Migration) -> Self {
-        self.catch_up(old, now);
+        // What no old limit counts any more is gone, whether or not something has dropped it yet: the answer does not depend on
+        // when the account was met.
+        self.tidy(old, now);
         let sources = sources(old, new);
         let mut next = Self::fresh(new, self.from);
         next.blocked = self.blocked;
