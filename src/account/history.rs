@@ -52,10 +52,9 @@ impl Cold {
         now: Ticks,
         how: Migration,
     ) {
-        // Windows with logs of their own count different things: then each goes on with its own.
-        let apart = old.iter().zip(&self.parts).any(|(limit, part)| {
-            !limit.shadow && matches!(part.state, State::Own(_)) && matches!(limit.rule, Rule::Window(_))
-        });
+        // Windows that were charged differently count different things: then each goes on with its own.
+        let apart = self.apart;
+        next.apart = apart;
         let shares = |limit: &Limit, part: &Part| match (&part.state, &limit.rule) {
             (State::Shared, Rule::Window(window)) => Some(window.reach()),
             _ => None,
