@@ -7,7 +7,7 @@
 
 use super::cold::Cold;
 use super::part::{Part, State};
-use crate::limit::TokenBucket;
+use crate::limit::{Record, TokenBucket};
 use crate::policy::{Cost, Limit, Rule};
 use crate::ticks::Ticks;
 
@@ -94,8 +94,23 @@ impl Dormant {
                 let alike = window.is_conservative() == wider.is_conservative();
                 self.heir == other.heir && alike && window.reach() <= wider.reach()
             }
-            (Rule::Jail(_), Rule::Jail(_)) => self.heir == other.heir,
             _ => false,
+        }
+    }
+
+    /// Whether it is another state of the same jail.
+    fn is_the_jail(&self, other: &Self) -> bool {
+        let jails = matches!((&self.limit.rule, &other.limit.rule), (Rule::Jail(_), Rule::Jail(_)));
+        jails && (self.heir, &self.limit.name) == (other.heir, &other.limit.name)
+    }
+
+    /// Takes over what another state of the same jail remembers, and for as long.
+    fn join(&mut self, other: Self) {
+        if let (State::Jail(record), State::Jail(others)) = (&mut self.part.state, &other.part.state) {
+            record.join(others);
+        }
+        if other.limit.longest() > self.limit.longest() {
+            self.limit = other.limit;
         }
     }
 
@@ -174,6 +189,10 @@ impl Cold {
             all = self.dormant.take();
             all.retain(|other| !new.covers(other, now));
         } else {
+            if let Some(joined) = self.dormant.iter_mut().find(|other| other.is_the_jail(&new)) {
+                joined.join(new);
+                return;
+            }
             // All were charged with the same, so the one that reaches back farthest holds what the others do.
             if self.dormant.iter().any(|other| new.is_told_by(other)) {
                 return;
@@ -202,6 +221,17 @@ impl Cold {
             })
         });
         words.fold(tat, Ticks::max)
+    }
+
+    /// Adds to the record of a jail that takes over from limit `from` what the dormant jails of that one and of its name
+    /// remember.
+    pub(super) fn join_dormant(&self, record: &mut Record, name: &str, from: Option<usize>) {
+        for dormant in self.dormant.iter() {
+            let is_meant = dormant.heir.is_none() || dormant.heir == from || *dormant.limit.name == *name;
+            if let (true, State::Jail(slept)) = (is_meant, &dormant.part.state) {
+                record.join(slept);
+            }
+        }
     }
 
     /// From when on no dormant limit counts anything.

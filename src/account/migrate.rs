@@ -73,12 +73,10 @@ impl Cold {
                         *tat = self.word_for(bucket, source.number(), old, now, how);
                     }
                     (State::Jail(record), ..) => {
-                        let slept = || self.dormant.iter().map(|dormant| &dormant.part.state);
-                        let kept = source.number().map(|from| &self.parts[from].state);
-                        let kept = kept.or_else(|| slept().find(|state| matches!(state, State::Jail(_))));
-                        if let Some(State::Jail(kept)) = kept {
+                        if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
                             *record = kept.clone();
                         }
+                        self.join_dormant(record, &limit.name, source.number());
                     }
                     _ => {}
                 }
