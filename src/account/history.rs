@@ -21,10 +21,11 @@ struct Begun {
 }
 
 impl Begun {
-    /// As a log of moments: the end of a step that has not ended is now.
+    /// As a log of moments: what happened in a step happened before its end, and before now.
     fn log(&self, now: Ticks) -> Log {
         let mut log = Log::new();
-        self.entries.iter().for_each(|&(stamp, n)| log.push(stamp.min(now), n));
+        let moment = |stamp: Ticks| if self.in_steps { (stamp - 1).min(now) } else { stamp.min(now) };
+        self.entries.iter().for_each(|&(stamp, n)| log.push(moment(stamp), n));
         log
     }
 }
