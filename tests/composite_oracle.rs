@@ -2,38 +2,13 @@
 //! event and finds every time by trying.
 
 mod brute;
+mod chance;
 mod size;
 
-use brute::Said;
 use brute::bench::{Act, Bench, KEYS};
+use brute::said;
+use chance::{limits, time};
 use proptest::prelude::*;
-use tollbar::limit::Edge;
-
-/// Times that often meet each other, and now and then just miss.
-fn time(most: u64) -> impl Strategy<Value = u64> {
-    (1..most, prop_oneof![8 => Just(0_i64), 1 => Just(-1), 1 => Just(1)])
-        .prop_map(|(units, more)| (100 * units).saturating_add_signed(more))
-}
-
-fn said() -> impl Strategy<Value = Said> {
-    prop_oneof![
-        2 => (1_u64..15, 1_u64..6).prop_map(|(units, burst)| Said::Rate { emission: 100 * units, burst }),
-        3 => (1_u64..6, time(40), any::<bool>()).prop_map(|(limit, width, closed)| Said::Window {
-            limit,
-            width,
-            edge: if closed { Edge::Closed } else { Edge::HalfOpen },
-        }),
-        1 => (1_u64..6, time(8), 1_u64..6).prop_map(|(limit, step, steps)| Said::Steps { limit, step, steps }),
-        1 => (1_u64..6).prop_map(|limit| Said::InFlight { limit }),
-        1 => (1_u64..4, time(30), time(30), 1_u32..4, time(60)).prop_map(|(denials, within, duration, factor, more)| {
-            Said::Jail { denials, within, duration, factor, longest: duration + more }
-        }),
-    ]
-}
-
-fn policy() -> impl Strategy<Value = Vec<(Said, bool)>> {
-    prop::collection::vec((said(), prop::bool::weighted(0.15)), 1..5)
-}
 
 fn act() -> impl Strategy<Value = Act> {
     let key = 0..KEYS;
@@ -60,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_answer_is_that_of_the_oracle(policy in policy(), acts in prop::collection::vec(act(), 1..40)) {
+    fn every_answer_is_that_of_the_oracle(policy in limits(), acts in prop::collection::vec(act(), 1..40)) {
         size::schedule();
         let mut bench = Bench::new(&policy);
         for act in acts {

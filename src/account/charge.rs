@@ -25,19 +25,22 @@ impl Cold {
         self.log_shared(limits, now, cost, forgot);
     }
 
-    /// Exact windows share one log for as long as they cost the same: the first request that costs one of them more than
-    /// another gives each a log of its own.
+    /// Exact windows share one log for as long as all windows cost the same: the first request that costs one of them more
+    /// than another gives each a log of its own.
     fn part_logs(&mut self, limits: &[Limit], cost: &Cost) {
         if cost.uniform().is_some() {
             return;
         }
-        let is_shared = |part: &Part| matches!(part.state, State::Shared);
-        let mut shared =
-            self.parts.iter().zip(limits).filter(|(part, _)| is_shared(part)).map(|(_, limit)| cost.on(limit));
-        let Some(first) = shared.next() else { return };
-        if shared.all(|n| n == first) {
+        let windows = limits.iter().filter(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_)));
+        let mut costs = windows.map(|limit| cost.on(limit));
+        let first = costs.next();
+        if costs.all(|n| Some(n) == first)
+            && self.costs_dormant(limits, cost).all(|n| first.is_none_or(|first| first == n))
+        {
             return;
         }
+        self.apart = true;
+        let is_shared = |part: &Part| matches!(part.state, State::Shared);
         for part in self.parts.iter_mut().filter(|part| is_shared(part)) {
             part.state = State::Own(self.log.clone());
         }

@@ -19,6 +19,8 @@ pub(crate) struct Cold {
     pub(super) parts: Box<[Part]>,
     /// What was let through, for as long as an exact window counts it.
     pub(super) log: Log,
+    /// Windows have been charged differently: each counts what no other does.
+    pub(super) apart: bool,
     pub(super) leases: Leases,
     /// Limits that were in force before, for as long as they remember anything.
     pub(super) dormant: Sleepers,
@@ -83,7 +85,8 @@ impl Cold {
     /// A key never seen, which may not ask before `from`.
     pub(crate) fn fresh(limits: &[Limit], from: Ticks) -> Self {
         let parts = limits.iter().map(Part::fresh).collect();
-        Self { parts, log: Log::new(), leases: Leases::default(), dormant: Sleepers::default(), blocked: 0, from }
+        let (log, leases, dormant) = (Log::new(), Leases::default(), Sleepers::default());
+        Self { parts, log, apart: false, leases, dormant, blocked: 0, from }
     }
 
     /// A key of a single rate, whose word this was.

@@ -7,7 +7,7 @@
 
 use super::cold::Cold;
 use super::part::{Part, State};
-use crate::limit::TokenBucket;
+use crate::limit::{Record, TokenBucket};
 use crate::policy::{Cost, Limit, Rule};
 use crate::ticks::Ticks;
 
@@ -52,6 +52,11 @@ impl Sleepers {
 }
 
 impl Dormant {
+    /// The limit that a request's cost is meant for: the one in force that took over, if there is one.
+    fn meant<'a>(&'a self, limits: &'a [Limit]) -> &'a Limit {
+        self.heir.and_then(|heir| limits.get(heir)).unwrap_or(&self.limit)
+    }
+
     /// Whether it counts nothing any more.
     fn has_settled(&mut self, now: Ticks) -> bool {
         match (&mut self.part.state, &self.limit.rule) {
@@ -75,7 +80,7 @@ impl Dormant {
             _ if limit.shadow => false,
             (Rule::Rate { bucket, .. }, Rule::Rate { bucket: heir, .. }, State::Bucket(word)) => {
                 let State::Bucket(tat) = self.part.state else { return true };
-                !bucket.overflows(heir, tat, now) && heir.owed(*word, now) >= bucket.owed(tat, now)
+                !bucket.overflows(heir, tat, now) && !heir.owes_less(*word, (bucket, tat), now)
             }
             (Rule::Window(window), Rule::Window(heir), _) => heir.reach() >= window.reach(),
             (Rule::Jail(_), Rule::Jail(_), _) => true,
@@ -90,8 +95,23 @@ impl Dormant {
                 let alike = window.is_conservative() == wider.is_conservative();
                 self.heir == other.heir && alike && window.reach() <= wider.reach()
             }
-            (Rule::Jail(_), Rule::Jail(_)) => self.heir == other.heir,
             _ => false,
+        }
+    }
+
+    /// Whether it is another state of the same jail.
+    fn is_the_jail(&self, other: &Self) -> bool {
+        let jails = matches!((&self.limit.rule, &other.limit.rule), (Rule::Jail(_), Rule::Jail(_)));
+        jails && (self.heir, &self.limit.name) == (other.heir, &other.limit.name)
+    }
+
+    /// Takes over what another state of the same jail remembers, and for as long.
+    fn join(&mut self, other: Self) {
+        if let (State::Jail(record), State::Jail(others)) = (&mut self.part.state, &other.part.state) {
+            record.join(others);
+        }
+        if other.limit.longest() > self.limit.longest() {
+            self.limit = other.limit;
         }
     }
 
@@ -104,12 +124,18 @@ impl Dormant {
         }
     }
 
-    /// What a rate owes: tokens, and the time at which it owes none. `None` if it is no rate.
-    fn owed(&self, now: Ticks) -> Option<(u64, Ticks)> {
+    /// The bucket of a rate, and its word. `None` if it is no rate.
+    fn rate(&self) -> Option<(&TokenBucket, Ticks)> {
         match (&self.part.state, &self.limit.rule) {
-            (State::Bucket(tat), Rule::Rate { bucket, .. }) => Some((bucket.owed(*tat, now), *tat)),
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) => Some((bucket, *tat)),
             _ => None,
         }
+    }
+
+    /// Whether it is a rate that owes no fewer tokens than another, and for no shorter time.
+    fn covers(&self, other: &Self, now: Ticks) -> bool {
+        let (Some((bucket, until)), Some((others, sooner))) = (self.rate(), other.rate()) else { return false };
+        self.heir == other.heir && until >= sooner && !bucket.owes_less(until, (others, sooner), now)
     }
 }
 
@@ -117,12 +143,17 @@ impl Cold {
     /// Charges the limits that are no longer in force with what has passed.
     pub(super) fn charge_dormant(&mut self, limits: &[Limit], now: Ticks, cost: &Cost) {
         for dormant in self.dormant.iter_mut() {
-            let meant = dormant.heir.and_then(|heir| limits.get(heir)).unwrap_or(&dormant.limit);
-            let n = cost.on(meant);
+            let n = cost.on(dormant.meant(limits));
             if n > 0 {
                 dormant.charge(now, n);
             }
         }
+    }
+
+    /// What a request costs the windows that are no longer in force.
+    pub(super) fn costs_dormant(&self, limits: &[Limit], cost: &Cost) -> impl Iterator<Item = u64> {
+        let windows = self.dormant.iter().filter(|dormant| matches!(dormant.limit.rule, Rule::Window(_)));
+        windows.map(|dormant| cost.on(dormant.meant(limits)))
     }
 
     /// Drops the dormant limits that count nothing any more, and brings the others back from a future that a step of the
@@ -152,19 +183,17 @@ impl Cold {
             return;
         }
         let mut all;
-        if let Some((tokens, until)) = new.owed(now) {
-            let dominates = |other: &Dormant| {
-                other.heir == new.heir && other.owed(now).is_some_and(|(more, later)| more >= tokens && later >= until)
-            };
-            if self.dormant.iter().any(dominates) {
+        if new.rate().is_some() {
+            if self.dormant.iter().any(|other| other.covers(&new, now)) {
                 return;
             }
             all = self.dormant.take();
-            all.retain(|other| {
-                let is_less = |(less, sooner)| less <= tokens && sooner <= until;
-                other.heir != new.heir || !other.owed(now).is_some_and(is_less)
-            });
+            all.retain(|other| !new.covers(other, now));
         } else {
+            if let Some(joined) = self.dormant.iter_mut().find(|other| other.is_the_jail(&new)) {
+                joined.join(new);
+                return;
+            }
             // All were charged with the same, so the one that reaches back farthest holds what the others do.
             if self.dormant.iter().any(|other| new.is_told_by(other)) {
                 return;
@@ -195,6 +224,17 @@ impl Cold {
         words.fold(tat, Ticks::max)
     }
 
+    /// Adds to the record of a jail that takes over from limit `from` what the dormant jails of that one and of its name
+    /// remember.
+    pub(super) fn join_dormant(&self, record: &mut Record, name: &str, from: Option<usize>) {
+        for dormant in self.dormant.iter() {
+            let is_meant = dormant.heir.is_none() || dormant.heir == from || *dormant.limit.name == *name;
+            if let (true, State::Jail(slept)) = (is_meant, &dormant.part.state) {
+                record.join(slept);
+            }
+        }
+    }
+
     /// From when on no dormant limit counts anything.
     pub(super) fn dormant_until(&self) -> Ticks {
         let until = |dormant: &Dormant| match (&dormant.part.state, &dormant.limit.rule) {
@@ -211,7 +251,7 @@ impl Cold {
 /// Makes one of the two rates that owe least where there are too many.
 fn join(all: &mut Vec<Dormant>, now: Ticks) {
     while all.len() > MOST {
-        let owed = |at: usize| all[at].owed(now);
+        let owed = |at: usize| all[at].rate().map(|(bucket, until)| (bucket.owed(until, now), until));
         let mut rates: Vec<usize> = (0..all.len()).filter(|&at| owed(at).is_some()).collect();
         rates.sort_unstable_by_key(|&at| owed(at));
         let [least, next, ..] = *rates else {
@@ -220,7 +260,7 @@ fn join(all: &mut Vec<Dormant>, now: Ticks) {
             all.remove(shortest.unwrap_or(0));
             continue;
         };
-        let until = all[least].owed(now).map_or(0, |(_, until)| until);
+        let until = owed(least).map_or(0, |(_, until)| until);
         let kept = &mut all[next];
         if let (Rule::Rate { bucket, .. }, State::Bucket(tat)) = (&mut kept.limit.rule, &mut kept.part.state) {
             *bucket = bucket.at_least(until.saturating_sub(now));

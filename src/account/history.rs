@@ -21,10 +21,11 @@ struct Begun {
 }
 
 impl Begun {
-    /// As a log of moments: the end of a step that has not ended is now.
+    /// As a log of moments: what happened in a step happened before its end, and before now.
     fn log(&self, now: Ticks) -> Log {
         let mut log = Log::new();
-        self.entries.iter().for_each(|&(stamp, n)| log.push(stamp.min(now), n));
+        let moment = |stamp: Ticks| if self.in_steps { (stamp - 1).min(now) } else { stamp.min(now) };
+        self.entries.iter().for_each(|&(stamp, n)| log.push(moment(stamp), n));
         log
     }
 }
@@ -52,10 +53,9 @@ impl Cold {
         now: Ticks,
         how: Migration,
     ) {
-        // Windows with logs of their own count different things: then each goes on with its own.
-        let apart = old.iter().zip(&self.parts).any(|(limit, part)| {
-            !limit.shadow && matches!(part.state, State::Own(_)) && matches!(limit.rule, Rule::Window(_))
-        });
+        // Windows that were charged differently count different things: then each goes on with its own.
+        let apart = self.apart;
+        next.apart = apart;
         let shares = |limit: &Limit, part: &Part| match (&part.state, &limit.rule) {
             (State::Shared, Rule::Window(window)) => Some(window.reach()),
             _ => None,

@@ -54,7 +54,9 @@ impl Owed {
 impl Cold {
     /// The same key under other limits. What is reserved stays reserved, and what is blocked stays blocked.
     pub(crate) fn migrate(mut self, old: &[Limit], new: &[Limit], now: Ticks, how: Migration) -> Self {
-        self.catch_up(old, now);
+        // What no old limit counts any more is gone, whether or not something has dropped it yet: the answer does not depend on
+        // when the account was met.
+        self.tidy(old, now);
         let sources = sources(old, new);
         let mut next = Self::fresh(new, self.from);
         next.blocked = self.blocked;
@@ -71,12 +73,10 @@ impl Cold {
                         *tat = self.word_for(bucket, source.number(), old, now, how);
                     }
                     (State::Jail(record), ..) => {
-                        let slept = || self.dormant.iter().map(|dormant| &dormant.part.state);
-                        let kept = source.number().map(|from| &self.parts[from].state);
-                        let kept = kept.or_else(|| slept().find(|state| matches!(state, State::Jail(_))));
-                        if let Some(State::Jail(kept)) = kept {
+                        if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
                             *record = kept.clone();
                         }
+                        self.join_dormant(record, &limit.name, source.number());
                     }
                     _ => {}
                 }

@@ -206,6 +206,13 @@ impl TokenBucket {
         if self.emission == 0 { 0 } else { self.clamp(tat, now).saturating_sub(now).div_ceil(self.emission) }
     }
 
+    /// Whether this bucket owes fewer tokens than another, parts of one included.
+    #[must_use]
+    pub(crate) fn owes_less(&self, tat: Ticks, (other, others): (&Self, Ticks), now: Ticks) -> bool {
+        let time = |bucket: &Self, tat: Ticks| u128::from(bucket.clamp(tat, now).saturating_sub(now));
+        time(self, tat) * u128::from(other.emission) < time(other, others) * u128::from(self.emission)
+    }
+
     /// Whether `to` cannot hold what this bucket owes, so that [`TokenBucket::migrate`] would forget some of it.
     #[must_use]
     pub(crate) fn overflows(&self, to: &Self, tat: Ticks, now: Ticks) -> bool {
