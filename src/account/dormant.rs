@@ -74,6 +74,17 @@ impl Dormant {
         }
     }
 
+    /// What is used of it, from 0 to 1.
+    pub(super) fn share(&self, now: Ticks) -> f64 {
+        let (used, most) = match (&self.part.state, &self.limit.rule) {
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) => (bucket.owed(*tat, now), bucket.burst()),
+            (State::Own(log), Rule::Window(window)) => (log.newer_than(window.horizon(now)), window.limit()),
+            (State::Steps(tally), Rule::Window(window)) => (tally.newer_than(window.horizon(now)), window.limit()),
+            _ => (0, 1),
+        };
+        used as f64 / most.max(1) as f64
+    }
+
     /// Whether a limit in force counts all that this one does, and for as long.
     pub(super) fn is_held_by(&self, limit: &Limit, state: &State, now: Ticks) -> bool {
         match (&self.limit.rule, &limit.rule, state) {

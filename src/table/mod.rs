@@ -34,6 +34,7 @@ mod room;
 mod segment;
 mod slot;
 mod stripe;
+mod sweep;
 mod take;
 mod together;
 
