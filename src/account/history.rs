@@ -110,11 +110,15 @@ impl Cold {
         let covers = |known: &&Known<'_>| {
             let exact = !known.window.is_conservative();
             let reach = known.window.reach();
-            (!known.limit.shadow || limit.shadow, reach.min(window.reach()), known.is_source, exact, reach)
+            let own = apart && known.limit.name == limit.name;
+            (!known.limit.shadow || limit.shadow, own, reach.min(window.reach()), known.is_source, exact, reach)
         };
         let mut begun = Begun { entries: Entries::new(), in_steps: false };
         if let Some(best) = known.iter().max_by_key(covers) {
-            let exact = known.iter().filter(|known| !known.window.is_conservative() && !known.limit.shadow);
+            let alike = |known: &&Known<'_>| {
+                !known.limit.shadow && !best.limit.shadow && (!apart || known.limit.name == best.limit.name)
+            };
+            let exact = known.iter().filter(|known| !known.window.is_conservative() && alike(known));
             begun = match exact.max_by_key(|known| known.window.reach()) {
                 Some(finer) if best.window.is_conservative() && !window.is_conservative() => {
                     Begun { entries: self.refined(best, finer, now), in_steps: false }
@@ -155,12 +159,16 @@ impl Cold {
     fn refined(&self, steps: &Known<'_>, exact: &Known<'_>, now: Ticks) -> Entries {
         let since = exact.window.horizon(now);
         let finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
+        let counted = self.stamps(steps.part).entries();
+        // The steps may have been of other lengths, so what is older is found by number: both count the same.
+        let number = |entries: &Entries| entries.iter().map(|(_, n)| n).sum::<u64>();
+        let mut older = number(&counted).saturating_sub(number(&finer));
         let mut entries = Entries::new();
-        for (end, n) in self.stamps(steps.part).entries() {
-            let known: u64 = finer.iter().filter(|&&(at, _)| steps.window.stamped(at) == end).map(|(_, n)| n).sum();
-            let older = n.saturating_sub(known);
-            if older > 0 {
-                entries.push((end.min(since.saturating_sub(1)), older));
+        for (end, n) in counted {
+            let n = n.min(older);
+            older -= n;
+            if n > 0 {
+                entries.push((end.min(since.saturating_sub(1)), n));
             }
         }
         entries.extend(finer);
