@@ -24,7 +24,7 @@ impl Begun {
     /// As a log of moments: what happened in a step happened before its end, and before now.
     fn log(&self, now: Ticks) -> Log {
         let mut log = Log::new();
-        let moment = |stamp: Ticks| if self.in_steps { (stamp - 1).min(now) } else { stamp.min(now) };
+        let moment = |stamp: Ticks| stamp.saturating_sub(u64::from(self.in_steps)).min(now);
         self.entries.iter().for_each(|&(stamp, n)| log.push(moment(stamp), n));
         log
     }
@@ -134,7 +134,8 @@ impl Cold {
             let logged: u64 = begun.entries.iter().filter(counts).map(|(_, n)| n).sum();
             let missing = owed.saturating_sub(held).saturating_sub(logged);
             if missing > 0 {
-                begun.entries.push((now, missing));
+                // As the end of a step, it is just over.
+                begun.entries.push((now + u64::from(begun.in_steps), missing));
             }
         }
         begun
