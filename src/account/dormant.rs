@@ -99,8 +99,12 @@ impl Dormant {
         }
     }
 
-    /// Whether another window that is no longer in force remembers all that this one does.
-    fn is_told_by(&self, other: &Self) -> bool {
+    /// Whether another window that is no longer in force remembers all that this one does; one of another name does not where
+    /// windows have been charged differently.
+    fn is_told_by(&self, other: &Self, apart: bool) -> bool {
+        if apart && self.limit.name != other.limit.name {
+            return false;
+        }
         match (&self.limit.rule, &other.limit.rule) {
             (Rule::Window(window), Rule::Window(wider)) => {
                 let alike = window.is_conservative() == wider.is_conservative();
@@ -206,21 +210,30 @@ impl Cold {
                 return;
             }
             // All were charged with the same, so the one that reaches back farthest holds what the others do.
-            if self.dormant.iter().any(|other| new.is_told_by(other)) {
+            if self.dormant.iter().any(|other| new.is_told_by(other, self.apart)) {
                 return;
             }
             all = self.dormant.take();
-            all.retain(|other| !other.is_told_by(&new));
+            all.retain(|other| !other.is_told_by(&new, self.apart));
         }
         all.push(new);
         join(&mut all, now);
         self.dormant.put(all);
     }
 
-    /// The word that a bucket begins with that takes over from limit `from`: what the dormant limits of that one owe, if it
-    /// is more than the word `tat`.
-    pub(super) fn word_with_dormant(&self, bucket: &TokenBucket, tat: Ticks, from: Option<usize>, now: Ticks) -> Ticks {
-        let same_heir = |dormant: &&Dormant| from.is_none() || dormant.heir == from || dormant.heir.is_none();
+    /// The word that a bucket begins with that takes over from limit `from`: what the dormant limits of that one and of its
+    /// name owe, if it is more than the word `tat`.
+    pub(super) fn word_with_dormant(
+        &self,
+        (name, bucket): (&str, &TokenBucket),
+        tat: Ticks,
+        from: Option<usize>,
+        now: Ticks,
+    ) -> Ticks {
+        let same_heir = |dormant: &&Dormant| {
+            let is_heir = from.is_none() || dormant.heir == from || dormant.heir.is_none();
+            is_heir || *dormant.limit.name == *name
+        };
         let words = self.dormant.iter().filter(same_heir).filter_map(|dormant| {
             let (State::Bucket(slept), Rule::Rate { bucket: before, .. }) = (&dormant.part.state, &dormant.limit.rule)
             else {

@@ -24,7 +24,7 @@ impl Begun {
     /// As a log of moments: what happened in a step happened before its end, and before now.
     fn log(&self, now: Ticks) -> Log {
         let mut log = Log::new();
-        let moment = |stamp: Ticks| if self.in_steps { (stamp - 1).min(now) } else { stamp.min(now) };
+        let moment = |stamp: Ticks| stamp.saturating_sub(u64::from(self.in_steps)).min(now);
         self.entries.iter().for_each(|&(stamp, n)| log.push(moment(stamp), n));
         log
     }
@@ -110,11 +110,15 @@ impl Cold {
         let covers = |known: &&Known<'_>| {
             let exact = !known.window.is_conservative();
             let reach = known.window.reach();
-            (!known.limit.shadow || limit.shadow, reach.min(window.reach()), known.is_source, exact, reach)
+            let own = apart && known.limit.name == limit.name;
+            (!known.limit.shadow || limit.shadow, own, reach.min(window.reach()), known.is_source, exact, reach)
         };
         let mut begun = Begun { entries: Entries::new(), in_steps: false };
         if let Some(best) = known.iter().max_by_key(covers) {
-            let exact = known.iter().filter(|known| !known.window.is_conservative() && !known.limit.shadow);
+            let alike = |known: &&Known<'_>| {
+                !known.limit.shadow && !best.limit.shadow && (!apart || known.limit.name == best.limit.name)
+            };
+            let exact = known.iter().filter(|known| !known.window.is_conservative() && alike(known));
             begun = match exact.max_by_key(|known| known.window.reach()) {
                 Some(finer) if best.window.is_conservative() && !window.is_conservative() => {
                     Begun { entries: self.refined(best, finer, now), in_steps: false }
@@ -130,7 +134,8 @@ impl Cold {
             let logged: u64 = begun.entries.iter().filter(counts).map(|(_, n)| n).sum();
             let missing = owed.saturating_sub(held).saturating_sub(logged);
             if missing > 0 {
-                begun.entries.push((now, missing));
+                // As the end of a step, it is just over.
+                begun.entries.push((now + u64::from(begun.in_steps), missing));
             }
         }
         begun
@@ -155,12 +160,16 @@ impl Cold {
     fn refined(&self, steps: &Known<'_>, exact: &Known<'_>, now: Ticks) -> Entries {
         let since = exact.window.horizon(now);
         let finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
+        let counted = self.stamps(steps.part).entries();
+        // The steps may have been of other lengths, so what is older is found by number: both count the same.
+        let number = |entries: &Entries| entries.iter().map(|(_, n)| n).sum::<u64>();
+        let mut older = number(&counted).saturating_sub(number(&finer));
         let mut entries = Entries::new();
-        for (end, n) in self.stamps(steps.part).entries() {
-            let known: u64 = finer.iter().filter(|&&(at, _)| steps.window.stamped(at) == end).map(|(_, n)| n).sum();
-            let older = n.saturating_sub(known);
-            if older > 0 {
-                entries.push((end.min(since.saturating_sub(1)), older));
+        for (end, n) in counted {
+            let n = n.min(older);
+            older -= n;
+            if n > 0 {
+                entries.push((end.min(since.saturating_sub(1)), n));
             }
         }
         entries.extend(finer);

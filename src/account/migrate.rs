@@ -70,7 +70,7 @@ impl Cold {
                         *slot = self.parts[from].state.clone();
                     }
                     (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
-                        *tat = self.word_for(bucket, source.number(), old, now, how);
+                        *tat = self.word_for((limit, bucket), source.number(), old, now, how);
                     }
                     (State::Jail(record), ..) => {
                         if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
@@ -121,7 +121,14 @@ impl Cold {
         leases
     }
 
-    fn word_for(&self, bucket: &TokenBucket, from: Option<usize>, old: &[Limit], now: Ticks, how: Migration) -> Ticks {
+    fn word_for(
+        &self,
+        (limit, bucket): (&Limit, &TokenBucket),
+        from: Option<usize>,
+        old: &[Limit],
+        now: Ticks,
+        how: Migration,
+    ) -> Ticks {
         let tat = if let Some(from) = from
             && let (Rule::Rate { bucket: before, .. }, State::Bucket(tat)) = (&old[from].rule, &self.parts[from].state)
         {
@@ -130,7 +137,7 @@ impl Cold {
             let owed = self.owed(old, now).map(|owed| owed.carried(bucket.burst(), how)).max();
             bucket.clamp(bucket.debit(now, now, owed.unwrap_or(0)), now)
         };
-        if how == Migration::AsIs { self.word_with_dormant(bucket, tat, from, now) } else { tat }
+        if how == Migration::AsIs { self.word_with_dormant((&limit.name, bucket), tat, from, now) } else { tat }
     }
 
     /// What each limit that denies counts, reservations included.
@@ -159,7 +166,13 @@ impl Cold {
         now: Ticks,
         how: Migration,
     ) {
-        let heir_of = |from: usize| sources.iter().position(|source| source.number() == Some(from));
+        let takes_over = |from: usize, number: usize| sources[number].number() == Some(from);
+        // Of several that take over from one, its namesake is the heir.
+        let heir_of = |from: usize| {
+            let mut heirs = (0..new.len()).filter(|&number| takes_over(from, number));
+            let namesake = heirs.clone().find(|&number| new[number].name == old[from].name);
+            namesake.or_else(|| heirs.next())
+        };
         let mut sleeping = self.dormant.take();
         for dormant in &mut sleeping {
             dormant.heir = dormant.heir.and_then(heir_of);
