@@ -920,10 +920,10 @@ class RateLimiter:
     burst_size: tokens a bucket holds, in place of messages_per_hour.
     account_burst, account_enabled: follow `burst_size` and `enabled` of an account's configuration, where
         present; an account that is not enabled has no limit.
-    strict: at most messages_per_hour in every window of an hour, by the clock readings that decide (see
-    `Rate`). shadow: count and log what would be denied, and deny nothing. track_created: keep
-    `bucket_created_at`. when_full: what to do when max_buckets accounts are active (see `Limiter`). The
-    default never refuses mail
+    strict: at most messages_per_hour in every window of an hour, by the readings that decide (see `Rate`).
+    shadow: count and log what would be denied, and deny nothing.
+    track_created: keep `bucket_created_at`.
+    when_full: what to do when max_buckets accounts are active (see `Limiter`). The default never refuses mail
         for want of room.
     log_interval: seconds between two log lines about one account's denials, on the logger "tollbar"; 0 logs
         each denial, None none.

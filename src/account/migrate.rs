@@ -85,7 +85,7 @@ impl Cold {
         }
         next.leases = self.hand_over_leases(old, new, &sources, now, how);
         for (number, (part, limit)) in next.parts.iter_mut().zip(new).enumerate() {
-            part.held = next.leases.of((number, limit)).map(|(_, n)| n).sum();
+            part.held = next.leases.held((number, limit));
         }
         next
     }
