@@ -97,6 +97,7 @@ impl Key {
             }
             Said::InFlight { limit } => flying + n <= limit,
             Said::Jail { .. } => at >= seen.until,
+            Said::Closed => false,
         }
     }
 
