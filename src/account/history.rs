@@ -171,11 +171,19 @@ impl Cold {
     /// The entries of a window in steps with those that an exact log knows in place of the last steps.
     fn refined(&self, steps: &Known<'_>, exact: &Known<'_>, now: Ticks) -> Entries {
         let since = exact.window.horizon(now);
-        let finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
+        let mut finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
         let counted = self.stamps(steps.part).entries();
         // The steps may have been of other lengths, so what is older is found by number: both count the same.
         let number = |entries: &Entries| entries.iter().map(|(_, n)| n).sum::<u64>();
-        let mut older = number(&counted).saturating_sub(number(&finer));
+        let (all, known) = (number(&counted), number(&finer));
+        let mut older = all.saturating_sub(known);
+        // What has left the steps is not counted again, whenever the log believes that it happened.
+        let mut gone = known.saturating_sub(all);
+        for (_, n) in &mut finer {
+            let left = gone.min(*n);
+            *n -= left;
+            gone -= left;
+        }
         let mut entries = Entries::new();
         for (end, n) in counted {
             let n = n.min(older);
