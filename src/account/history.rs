@@ -62,30 +62,37 @@ impl Cold {
         };
         let sharing = new.iter().zip(&next.parts).filter_map(|(limit, part)| shares(limit, part)).count();
         let one_log = !apart && (how == Migration::AsIs || sharing == 1);
-        let widest = new.iter().zip(&next.parts).filter_map(|(limit, part)| shares(limit, part)).max();
-        for (number, limit) in new.iter().enumerate() {
+        // The widest of those that share goes first, and the others share its log if it says of them what is known best.
+        let reach_of = |number: usize| shares(&new[number], &next.parts[number]);
+        let mut order: Vec<usize> = (0..new.len()).collect();
+        order.sort_by_key(|&number| std::cmp::Reverse(reach_of(number)));
+        let mut has_log = false;
+        for number in order {
+            let limit = &new[number];
             let Rule::Window(window) = &limit.rule else { continue };
             let source = sources[number];
-            let reach = shares(limit, &next.parts[number]);
             match (source, &self.parts.get(source.number().unwrap_or(usize::MAX)).map(|part| &part.state)) {
                 (Source::Same(_), Some(state @ (State::Own(_) | State::Steps(_)))) => {
                     next.parts[number].state = (*state).clone();
                     continue;
                 }
-                (Source::Same(_), Some(State::Shared)) if reach.is_some() && !one_log => {
+                (Source::Same(_), Some(State::Shared)) if !one_log => {
                     next.parts[number].state = State::Own(self.log.clone());
                     continue;
                 }
                 _ => {}
             }
-            if reach.is_some() && one_log && reach != widest {
-                continue;
-            }
             let mut known = self.entries_for(limit, window, source, (old, apart), now, how);
             scale(&mut known.entries, window, source, old, how);
             match &mut next.parts[number].state {
-                State::Shared if one_log => next.log = known.log(now),
-                state @ State::Shared => *state = State::Own(known.log(now)),
+                State::Shared if one_log && !has_log => (next.log, has_log) = (known.log(now), true),
+                state @ State::Shared => {
+                    let log = known.log(now);
+                    let counts = |&(stamp, _): &(Ticks, u64)| window.free_at(stamp) > now;
+                    if !one_log || !log.entries().filter(counts).eq(next.log.entries().filter(counts)) {
+                        *state = State::Own(log);
+                    }
+                }
                 State::Own(log) => *log = known.log(now),
                 // The ends of steps stay as they are.
                 State::Steps(tally) => known.entries.iter().for_each(|&(stamp, n)| {
@@ -123,7 +130,12 @@ impl Cold {
                 Some(finer) if best.window.is_conservative() && !window.is_conservative() => {
                     Begun { entries: self.refined(best, finer, now), in_steps: false }
                 }
-                _ => Begun { entries: self.stamps(best.part).entries(), in_steps: best.window.is_conservative() },
+                _ => {
+                    // A log that is shared holds what wider windows count, too.
+                    let mut entries = self.stamps(best.part).entries();
+                    entries.retain(|&(stamp, _)| best.window.free_at(stamp) > now);
+                    Begun { entries, in_steps: best.window.is_conservative() }
+                }
             };
         }
         if !old.iter().any(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_))) {
@@ -159,11 +171,19 @@ impl Cold {
     /// The entries of a window in steps with those that an exact log knows in place of the last steps.
     fn refined(&self, steps: &Known<'_>, exact: &Known<'_>, now: Ticks) -> Entries {
         let since = exact.window.horizon(now);
-        let finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
+        let mut finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
         let counted = self.stamps(steps.part).entries();
         // The steps may have been of other lengths, so what is older is found by number: both count the same.
         let number = |entries: &Entries| entries.iter().map(|(_, n)| n).sum::<u64>();
-        let mut older = number(&counted).saturating_sub(number(&finer));
+        let (all, known) = (number(&counted), number(&finer));
+        let mut older = all.saturating_sub(known);
+        // What has left the steps is not counted again, whenever the log believes that it happened.
+        let mut gone = known.saturating_sub(all);
+        for (_, n) in &mut finer {
+            let left = gone.min(*n);
+            *n -= left;
+            gone -= left;
+        }
         let mut entries = Entries::new();
         for (end, n) in counted {
             let n = n.min(older);

@@ -190,7 +190,9 @@ impl Cold {
         }
         for dormant in sleeping {
             let heir = dormant.heir.map(|heir| (&new[heir], &next.parts[heir]));
-            if !heir.is_some_and(|(limit, part)| dormant.is_held_by(limit, &part.state, now)) {
+            // A limit that is put back may take over from another than its heir; not from another than its namesake.
+            let is_sure = |limit: &Limit| limit.name == dormant.limit.name || matches!(limit.rule, Rule::Window(_));
+            if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, now)) {
                 next.put_to_sleep(dormant, now);
             }
         }

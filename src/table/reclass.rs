@@ -52,7 +52,9 @@ impl Locked<'_> {
         let (old, new) = (classes.get(shown), classes.get(class));
         if !old.is_cold() {
             let (before, after) = (old.rule(), new.rule());
-            if !new.is_cold() && (how != Migration::AsIs || !before.overflows(after, tat, now)) {
+            // A shadow owes nothing later on, so what it takes over is remembered elsewhere.
+            let forgets = before.overflows(after, tat, now) || (new.is_shadow() && !old.is_shadow());
+            if !new.is_cold() && (how != Migration::AsIs || !forgets) {
                 self.change(slot, |tat, _| (before.migrate(after, tat, now, how), class));
                 return;
             }
