@@ -38,7 +38,7 @@ impl Cold {
     pub(super) fn remains(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
         let part = &self.parts[number];
         match (&part.state, &limit.rule) {
-            (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.balance(*tat, now).remaining,
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.remaining(*tat, now),
             (State::Jail(record), _) if record.holds(now) => 0,
             (State::Jail(_), _) => u64::MAX,
             (_, Rule::Window(window)) => {

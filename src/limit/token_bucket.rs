@@ -200,6 +200,13 @@ impl TokenBucket {
         tat.saturating_add(n.saturating_mul(self.emission)).saturating_sub(self.tolerance)
     }
 
+    /// How many whole tokens the bucket holds at `now`.
+    #[must_use]
+    pub(crate) const fn remaining(&self, tat: Ticks, now: Ticks) -> u64 {
+        let owed = tat.saturating_sub(now);
+        if self.emission == 0 { 0 } else { self.tolerance.saturating_sub(owed) / self.emission }
+    }
+
     /// How many tokens are missing at `now`, a part of one counted whole.
     #[must_use]
     pub(crate) const fn owed(&self, tat: Ticks, now: Ticks) -> u64 {

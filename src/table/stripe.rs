@@ -10,7 +10,7 @@ use super::memory::Slab;
 use super::probe::Probe;
 use super::slot::{Lost, Slot, Whose};
 use crate::classes::{ClassId, Classes};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, keyed_hash};
 use crate::ticks::Ticks;
 
 pub(super) struct Stripe {
@@ -69,7 +69,7 @@ struct Turn {
 pub(super) struct Inner {
     pub(super) hand: usize,
     horizon: Ticks,
-    side: HashMap<u32, Side>,
+    side: HashMap<u32, Side, ahash::RandomState>,
     /// The slots of accounts that are more than a word, in the order in which they are looked at again.
     turns: VecDeque<Turn>,
     numbers: u64,
@@ -81,7 +81,7 @@ impl Stripe {
         let inner = Inner {
             hand: 0,
             horizon: 0,
-            side: HashMap::new(),
+            side: HashMap::with_hasher(keyed_hash()),
             turns: VecDeque::new(),
             numbers: 0,
             long: HashMap::new(),
