@@ -81,6 +81,8 @@ pub(crate) struct Classes {
     longest: AtomicU64,
     /// Whether any policy has been followed by another.
     changed: atomic::AtomicBool,
+    /// How many policies there are beside the first, and one more if that is no rate.
+    several: atomic::AtomicU64,
 }
 
 impl Classes {
@@ -92,6 +94,7 @@ impl Classes {
             numbers: Mutex::new(Numbers::default()),
             longest: AtomicU64::new(0),
             changed: atomic::AtomicBool::new(false),
+            several: atomic::AtomicU64::new(0),
         }
     }
 
@@ -127,6 +130,8 @@ impl Classes {
             quick.set(&Usual::of(policy.rule()));
         }
         numbers.names.extend(policy.limits().iter().map(|limit| limit.name.clone()));
+        // ORDERING: Relaxed; see `is_one_rate`.
+        self.several.fetch_add(u64::from(next > 0 || policy.is_cold()), atomic::Ordering::Relaxed);
         let _ = room[offset].policy.set(policy);
         numbers.given += 1;
         Ok(ClassId(next))
@@ -140,6 +145,12 @@ impl Classes {
             quick.close();
         }
         self.changed.store(true, atomic::Ordering::SeqCst);
+    }
+
+    /// Whether there has been one policy alone, and that a rate: then words tell who owes more.
+    pub(crate) fn is_one_rate(&self) -> bool {
+        // ORDERING: Relaxed; a policy that comes meanwhile is compared like the others a little later.
+        self.several.load(atomic::Ordering::Relaxed) == 0
     }
 
     /// Whether any policy has been followed by another.

@@ -40,7 +40,7 @@ fn another_limiters_class_is_an_error_at_every_entry() {
             )),
             message(limiter.charge_as(KEY, 1, class)),
             message(limiter.bucket_as(KEY, class)),
-            message(limiter.reserve_as(KEY, 1, true, class)),
+            message(limiter.reserve_as(KEY, 1, None, true, class)),
             message(limiter.reconfigure(KEY, class, Migration::AsIs)),
             message(limiter.penalize_as(KEY, class)),
             message(limiter.join(KEY, Ask::new(1), class, Waker::noop().clone())),

@@ -21,6 +21,19 @@ impl Cold {
         (remaining, reset)
     }
 
+    /// What the key has used of the limit that it has used most of, from 0 to 1; more while it is blocked or in a timeout.
+    pub(crate) fn share(&self, limits: &[Limit], now: Ticks) -> f64 {
+        let of = |used: u64, most: u64| used as f64 / most.max(1) as f64;
+        let active = limits.iter().enumerate().filter(|(_, limit)| !limit.is_shadow());
+        let active = active.map(|(number, limit)| match &limit.rule {
+            Rule::Rate { .. } | Rule::Window(_) | Rule::InFlight(_) => of(self.used(number, limit, now), limit.most()),
+            Rule::Jail(_) if self.used(number, limit, now) > 0 => 2.0,
+            Rule::Jail(_) | Rule::Closed => 0.0,
+        });
+        let blocked = if self.blocked > now { 2.0 } else { 0.0 };
+        active.chain(self.dormant.iter().map(|dormant| dormant.share(now))).fold(blocked, f64::max)
+    }
+
     /// What one limit lets pass at once.
     pub(super) fn remains(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
         let part = &self.parts[number];

@@ -76,7 +76,7 @@ impl Cold {
                 continue;
             }
             let n = cost.on(limit);
-            part.held += n;
+            part.held = part.held.saturating_add(n);
             if let (State::Bucket(tat), Rule::Rate { bucket, .. }) = (&mut part.state, &limit.rule) {
                 *tat = bucket.debit(*tat, now, n);
                 receipts[number] = *tat;
@@ -123,7 +123,11 @@ impl Cold {
                 continue;
             }
             let (reserved, used) = (lease.cost.on(limit), used.on(limit));
-            part.held = part.held.saturating_sub(reserved);
+            // A sum that has saturated is counted anew.
+            part.held = match part.held {
+                u64::MAX => self.leases.held((number, limit)),
+                held => held - reserved,
+            };
             match (&mut part.state, &limit.rule) {
                 (State::Bucket(tat), Rule::Rate { bucket, .. }) => {
                     let unused = reserved.saturating_sub(used);

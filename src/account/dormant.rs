@@ -23,7 +23,8 @@ pub(super) struct Dormant {
     pub(super) heir: Option<usize>,
 }
 
-/// The dormant limits of a key: nearly all keys have none.
+/// The dormant limits of a key: nearly all keys have none, so the list is one pointer.
+#[allow(clippy::box_collection)]
 #[derive(Debug, Default)]
 pub(super) struct Sleepers(Option<Box<Vec<Dormant>>>);
 
@@ -71,6 +72,17 @@ impl Dormant {
             (State::Jail(record), Rule::Jail(jail)) => jail.settled(record) <= now,
             _ => true,
         }
+    }
+
+    /// What is used of it, from 0 to 1.
+    pub(super) fn share(&self, now: Ticks) -> f64 {
+        let (used, most) = match (&self.part.state, &self.limit.rule) {
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) => (bucket.owed(*tat, now), bucket.burst()),
+            (State::Own(log), Rule::Window(window)) => (log.newer_than(window.horizon(now)), window.limit()),
+            (State::Steps(tally), Rule::Window(window)) => (tally.newer_than(window.horizon(now)), window.limit()),
+            _ => (0, 1),
+        };
+        used as f64 / most.max(1) as f64
     }
 
     /// Whether a limit in force counts all that this one does, and for as long.

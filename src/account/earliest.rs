@@ -87,15 +87,16 @@ pub(super) fn earliest(
     let mut later = 0;
     for (at, n) in leaving {
         let newer = window.map_or(0, |window| stamps.still_in(window, at));
-        if spare < later + newer {
+        let newer = newer.saturating_add(later);
+        if spare < newer {
             break;
         }
-        if spare < later + newer + n {
+        if spare < newer.saturating_add(n) {
             return at;
         }
-        later += n;
+        later = later.saturating_add(n);
     }
-    stamps.nth_from_end(spare - later).map_or(0, free_at)
+    stamps.nth_from_end(spare.saturating_sub(later)).map_or(0, free_at)
 }
 
 /// The same of a bucket: reservations that would be given back when they end may make it sooner.

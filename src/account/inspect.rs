@@ -46,7 +46,7 @@ impl Cold {
     }
 
     /// Tokens owed, requests in the window, what is reserved; of a jail, 1 while it holds.
-    fn used(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
+    pub(super) fn used(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
         let part = &self.parts[number];
         match (&part.state, &limit.rule) {
             (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.owed(*tat, now),

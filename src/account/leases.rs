@@ -103,6 +103,11 @@ impl Leases {
         charged.map(|lease| (lease, lease.cost.on(limit)))
     }
 
+    /// What those charged to a limit come to.
+    pub(super) fn held(&self, limit: (usize, &Limit)) -> u64 {
+        self.of(limit).fold(0, |sum, (_, n)| sum.saturating_add(n))
+    }
+
     pub(super) fn each(&mut self, change: impl FnMut(&mut Lease)) {
         self.by_id.values_mut().for_each(change);
     }

@@ -67,7 +67,7 @@ impl Cold {
                 let slot = &mut next.parts[number].state;
                 match (&mut *slot, &limit.rule, source) {
                     (State::Bucket(_) | State::Jail(_), _, Source::Same(from)) => {
-                        *slot = self.parts[from].state.clone()
+                        *slot = self.parts[from].state.clone();
                     }
                     (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
                         *tat = self.word_for((limit, bucket), source.number(), old, now, how);
@@ -85,7 +85,7 @@ impl Cold {
         }
         next.leases = self.hand_over_leases(old, new, &sources, now, how);
         for (number, (part, limit)) in next.parts.iter_mut().zip(new).enumerate() {
-            part.held = next.leases.of((number, limit)).map(|(_, n)| n).sum();
+            part.held = next.leases.held((number, limit));
         }
         next
     }

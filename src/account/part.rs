@@ -22,8 +22,8 @@ pub(super) enum State {
     /// request costs differently cannot share.
     Own(Log),
     /// A window in steps.
-    Steps(Tally),
-    Jail(Record),
+    Steps(Box<Tally>),
+    Jail(Box<Record>),
     /// What is held says it all.
     Held,
 }
@@ -32,10 +32,10 @@ impl Part {
     pub(super) fn fresh(limit: &Limit) -> Self {
         let state = match &limit.rule {
             Rule::Rate { .. } => State::Bucket(0),
-            Rule::Window(window) if window.is_conservative() => State::Steps(Tally::default()),
+            Rule::Window(window) if window.is_conservative() => State::Steps(Box::default()),
             Rule::Window(_) if limit.shadow => State::Own(Log::new()),
             Rule::Window(_) => State::Shared,
-            Rule::Jail(_) => State::Jail(Record::default()),
+            Rule::Jail(_) => State::Jail(Box::default()),
             Rule::InFlight(_) | Rule::Closed => State::Held,
         };
         Self { held: 0, state }

@@ -66,7 +66,7 @@ fn it_is_a_sorted_list_of_units_in_every_form_and_order() {
                 13 => {
                     let now = newest - random(newest.min(4) + 1);
                     log.settle(now);
-                    list.iter_mut().for_each(|stamp| *stamp = now.min(*stamp));
+                    list = list.iter().map(|&stamp| now.min(stamp)).collect();
                     newest = now;
                 }
                 14..=18 if list.len() < longest => {}

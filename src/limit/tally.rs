@@ -236,8 +236,10 @@ mod tests {
     #[test]
     fn one_stamp_counts_no_more_than_the_largest_limit() {
         let mut tally = Tally::default();
+        tally.push(5, 5);
         tally.push(10, u64::MAX);
-        assert_eq!(all(&tally), [(10, MOST)]);
+        assert_eq!(all(&tally), [(5, 5), (10, MOST)]);
+        tally.drop_before(10);
         tally.push(20, 7);
         tally.push(10, 1);
         tally.push(20, MOST - 7);

@@ -250,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn late_units_fit_among_large_numbers_exactly() {
+        let (window, half) = (Window::new(MOST, 10, Edge::HalfOpen).unwrap(), MOST / 2);
+        let mut around = Log::new();
+        for (stamp, n) in [(84, MOST), (95, half), (101, half / 2), (104, half / 2 - 5), (109, half), (111, 7)] {
+            around.push(stamp, n);
+        }
+        let is_most = |stamp, n| window.fits(&around, stamp, n) && !window.fits(&around, stamp, n + 1);
+        assert!(is_most(93, 0), "84 fills its window");
+        assert!(is_most(94, half / 2), "95 and 101 come with it");
+        assert!([95, 99, 101, 103, 104].iter().all(|&stamp| is_most(stamp, 5)), "95 to 104");
+        assert!([105, 109].iter().all(|&stamp| is_most(stamp, 5)), "101 to 109");
+        assert!(is_most(112, half / 2 - 2), "104 to 111");
+    }
+
+    #[test]
     fn the_ends_of_time() {
         let one = Window::new(1, u64::MAX, Edge::Closed).unwrap();
         assert!(!one.fits(&log(&[0]), u64::MAX, 1));

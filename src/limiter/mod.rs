@@ -62,7 +62,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`]; nothing is charged then.
     #[inline]
     pub fn try_acquire(&self, key: &[u8], cost: u64) -> Result<bool, Error> {
-        Ok(self.ask(key, cost, Absent::Charge(self.table.default_class()))?.passes())
+        Ok(self.ask(key, cost, || Absent::Charge(self.table.default_class()))?.passes())
     }
 
     /// The same, where limits may have a cost of their own, and an unknown key gets an account of this class if the request
@@ -73,7 +73,7 @@ impl Limiter {
     pub fn try_acquire_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<bool, Error> {
         let (cost, class) = (cost.into(), self.own(class)?);
         match cost.uniform() {
-            Some(n) => Ok(self.ask(key, n, Absent::Charge(class))?.passes()),
+            Some(n) => Ok(self.ask(key, n, || Absent::Charge(class))?.passes()),
             None => Ok(self.outcome(&self.charge_by_names(key, &cost, class)?).passes()),
         }
     }
@@ -181,7 +181,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     #[inline]
     pub fn charge_known(&self, key: &[u8], cost: u64) -> Result<Outcome<'_>, Error> {
-        self.ask(key, cost, Absent::Tell)
+        self.ask(key, cost, || Absent::Tell)
     }
 
     /// Takes `cost` tokens; an unknown key gets an account of this class first, whatever the answer.
@@ -189,7 +189,8 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn charge_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Outcome<'_>, Error> {
-        self.ask(key, cost, Absent::Create(self.own(class)?))
+        let class = self.own(class)?;
+        self.ask(key, cost, || Absent::Create(class))
     }
 
     /// A handle to the key's account, which keeps it from eviction; `None` if the key is unknown.
@@ -283,14 +284,14 @@ impl Limiter {
 
     /// Charges: the usual yes here and now, everything else elsewhere.
     #[inline]
-    fn ask(&self, key: &[u8], cost: u64, absent: Absent) -> Result<Outcome<'_>, Error> {
+    fn ask(&self, key: &[u8], cost: u64, absent: impl FnOnce() -> Absent) -> Result<Outcome<'_>, Error> {
         let key = check(key)?;
         match self.table.take::<false>(key, cost) {
             Ok(_) => {
                 self.counters.count(Event::Allowed);
                 Ok(Outcome::Allowed)
             }
-            Err(trace) => Ok(self.not_taken(key, trace, cost, absent)),
+            Err(trace) => Ok(self.not_taken(key, trace, cost, absent())),
         }
     }
 

@@ -12,8 +12,8 @@ use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
 use crate::error::Error;
 use crate::parker::Parker;
-use crate::policy::Cost;
-use crate::table::{Holds, Joined, Request, WhenFull};
+use crate::policy::{Cost, Limit};
+use crate::table::{Answer, Holds, Joined, Request, WhenFull};
 use crate::ticks::{PER_NANO, to_nanos_up};
 
 /// The lowest rank: a ticket has seven bits for it.
@@ -195,6 +195,23 @@ impl Limiter {
                 Turn::Come(_) | Turn::TooLate(_) | Turn::Never => return Ok(turn),
             }
         }
+    }
+
+    /// The limit that can never hold what is asked for, as the key's limits are now, and what it would cost it; of several the
+    /// smallest. This is why a turn is [`Turn::Never`].
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn too_small(&self, key: &[u8], ask: Ask<'_>, class: ClassId) -> Result<Option<(&Limit, u64)>, Error> {
+        let (cost, class) = (ask.cost(), self.own(class)?);
+        let class = match self.table.peek(check(key)?, &cost, class) {
+            Answer::Charged(charge) => charge.class,
+            Answer::Ruled(ruled) => ruled.class,
+            Answer::Full(_) | Answer::Unknown => class,
+        };
+        let limits = self.table.policy(class).limits().iter().map(|limit| (limit, cost.on(limit)));
+        let too_small = limits.filter(|(limit, n)| !limit.is_shadow() && limit.capacity() < *n);
+        Ok(too_small.min_by_key(|(limit, _)| limit.capacity()))
     }
 
     fn come(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, lease: Option<u64>) -> Turn {

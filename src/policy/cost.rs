@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use super::Limit;
 
+/// A limit's name, and what a request costs that limit.
+type Named = (Arc<str>, u64);
+
 /// What a request costs each limit of its key.
 ///
 /// A clone shares the names.
@@ -14,7 +17,7 @@ use super::Limit;
 pub struct Cost {
     each: u64,
     /// In no order, each name once.
-    named: Option<Arc<[(Arc<str>, u64)]>>,
+    named: Option<Arc<[Named]>>,
 }
 
 impl Cost {

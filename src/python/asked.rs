@@ -1,6 +1,6 @@
 //! The arguments of requests that wait or hold: priorities, timeouts, leases.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyString};
 
@@ -49,13 +49,6 @@ pub(super) fn terms(lease: Option<&Bound<'_, PyAny>>, lost: &str) -> PyResult<(O
         other => return Err(PyValueError::new_err(format!("lost must be 'sent' or 'returned', not {other:?}"))),
     };
     Ok((lease_ns(lease)?, gives_back))
-}
-
-pub(super) fn refuse_text(keys: &Bound<'_, PyAny>) -> PyResult<()> {
-    if keys.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
-    }
-    Ok(())
 }
 
 /// The argument `lease` in nanoseconds; None and infinity: until the reservation is ended.

@@ -13,6 +13,7 @@ mod accounts;
 mod answered;
 mod asked;
 mod awaitable;
+mod batch;
 mod clock;
 mod convert;
 mod decision;
@@ -37,6 +38,7 @@ mod raw_type;
 mod refused;
 mod reservation;
 mod sliding_window;
+mod suggest;
 mod token_bucket;
 mod waiting;
 

@@ -2,9 +2,10 @@
 
 use std::hash::{Hash, Hasher};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::{convert, limits};
+use super::{convert, limits, suggest};
 use crate::limit;
 use crate::policy::Limit;
 
@@ -49,21 +50,26 @@ impl Rate {
         shadow: Option<&Bound<'_, PyAny>>,
         name: Option<&str>,
     ) -> PyResult<Self> {
-        let (count, per_ns) = (convert::whole("limit", limit)?, convert::duration("per", per)?);
+        let per_ns = convert::duration("per", per)?;
+        let burst = burst.map(|burst| convert::whole("burst", burst)).transpose()?;
+        let strict = convert::flag("strict", strict)?;
+        let count = suggest::limit(limit, per_ns, burst, strict)?;
         let mut rate = limit::Rate::new(count, per_ns);
         if count == 0 {
-            let strict = convert::flag("strict", strict)?;
             let like = Limit::rate(limit::Rate::new(1, per_ns))?;
             return Ok(Self { spec: rate, strict, limit: limits::said(limits::closed_like(&like), shadow, name)? });
         }
         if let Some(burst) = burst {
-            rate = rate.burst(convert::whole("burst", burst)?);
+            rate = rate.burst(burst);
         }
-        let strict = convert::flag("strict", strict)?;
         if strict {
             rate = rate.strict();
         }
-        Ok(Self { spec: rate, strict, limit: limits::said(Limit::rate(rate)?, shadow, name)? })
+        let core = Limit::rate(rate).map_err(|error| match suggest::larger_unit(count, per_ns, burst, strict) {
+            Some(advice) => PyValueError::new_err(format!("{error}: {advice}")),
+            None => error.into(),
+        });
+        Ok(Self { spec: rate, strict, limit: limits::said(core?, shadow, name)? })
     }
 
     #[getter]

@@ -8,7 +8,7 @@ use pyo3::types::{PyDateTime, PyDict, PyString, PyType};
 
 use super::accounts::Reading;
 use super::awaitable::Ready;
-use super::convert::{self, Tokens};
+use super::convert::{self, Email, Tokens};
 use super::denial::{self, Refused};
 use super::fork;
 use super::inherited::{Home, Made};
@@ -205,12 +205,12 @@ impl RateLimiter {
            text_signature = "($self, account_email, account=None, tokens=1)")]
     fn acquire(
         slf: &Bound<'_, Self>,
-        account_email: &Bound<'_, PyString>,
+        account_email: Email<'_, '_>,
         account: Account<'_, '_>,
         tokens: Tokens,
     ) -> PyResult<Py<PyAny>> {
-        match slf.get().charge(account_email, account, tokens.0) {
-            Ok(Outcome::Denied(denial)) => Self::denied(slf, account_email, tokens.0, &denial),
+        match slf.get().charge(&account_email, account, tokens.0) {
+            Ok(Outcome::Denied(denial)) => Self::denied(slf, &account_email, tokens.0, &denial),
             Ok(_) => Ready::yes(slf.py()),
             Err(error) => Ready::failed(slf.py(), error),
         }
@@ -218,15 +218,10 @@ impl RateLimiter {
 
     #[pyo3(signature = (account_email, tokens=Tokens(1), account=None),
            text_signature = "($self, account_email, tokens=1, account=None)")]
-    fn try_acquire(
-        &self,
-        account_email: &Bound<'_, PyString>,
-        tokens: Tokens,
-        account: Account<'_, '_>,
-    ) -> PyResult<bool> {
-        let outcome = self.charge(account_email, account, tokens.0)?;
+    fn try_acquire(&self, account_email: Email<'_, '_>, tokens: Tokens, account: Account<'_, '_>) -> PyResult<bool> {
+        let outcome = self.charge(&account_email, account, tokens.0)?;
         if let Outcome::Denied(denial) = &outcome {
-            denial::log(account_email, tokens.0, denial);
+            denial::log(&account_email, tokens.0, denial);
         }
         Ok(outcome.passes())
     }
@@ -235,12 +230,12 @@ impl RateLimiter {
            text_signature = "($self, account_email, account=None, tokens=1)")]
     fn check_rate_limit(
         &self,
-        account_email: &Bound<'_, PyString>,
+        account_email: Email<'_, '_>,
         account: Account<'_, '_>,
         tokens: Tokens,
     ) -> PyResult<Py<PyAny>> {
         let py = account_email.py();
-        match self.bucket(account_email, account) {
+        match self.bucket(&account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket.0.peek(tokens.0).allowed),
             Ok(None) => Ready::value(py, self.reading.shadow),
             Err(error) => Ready::failed(py, error),
@@ -250,26 +245,21 @@ impl RateLimiter {
     #[pyo3(signature = (account_email, account=None))]
     fn get_or_create_bucket(
         slf: &Bound<'_, Self>,
-        account_email: &Bound<'_, PyString>,
+        account_email: Email<'_, '_>,
         account: Account<'_, '_>,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        match slf.get().bucket(account_email, account) {
+        match slf.get().bucket(&account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket),
-            Ok(None) => refused::refused(py, Refused::table_full(slf, account_email)),
+            Ok(None) => refused::refused(py, Refused::table_full(slf, &account_email)),
             Err(error) => Ready::failed(py, error),
         }
     }
 
     #[pyo3(signature = (account_email, account=None, *, migration="as_is"))]
-    fn reconfigure(
-        &self,
-        account_email: &Bound<'_, PyString>,
-        account: Account<'_, '_>,
-        migration: &str,
-    ) -> PyResult<bool> {
+    fn reconfigure(&self, account_email: Email<'_, '_>, account: Account<'_, '_>, migration: &str) -> PyResult<bool> {
         let how = convert::migration(migration)?;
-        let key = convert::key(account_email)?;
+        let key = convert::key(&account_email)?;
         if !self.limiter.contains(key)? {
             return Ok(false);
         }
@@ -306,18 +296,18 @@ impl RateLimiter {
 
     // What the views ask. A key that could never be in the table is simply not there, as in a dict.
 
-    fn _bucket(&self, account_email: &Bound<'_, PyString>) -> PyResult<Option<TokenBucket>> {
-        let bucket = self.limiter.bucket(convert::key(account_email)?).ok().flatten();
+    fn _bucket(&self, account_email: Email<'_, '_>) -> PyResult<Option<TokenBucket>> {
+        let bucket = self.limiter.bucket(convert::key(&account_email)?).ok().flatten();
         Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home)))
     }
 
-    fn _created_at<'py>(&self, account_email: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
-        let created = self.limiter.created_ns(convert::key(account_email)?);
+    fn _created_at<'py>(&self, account_email: Email<'_, 'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        let created = self.limiter.created_ns(convert::key(&account_email)?);
         created.map(|unix_ns| convert::datetime(account_email.py(), unix_ns)).transpose()
     }
 
-    fn _knows(&self, account_email: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.limiter.contains(convert::key(account_email)?).unwrap_or(false))
+    fn _knows(&self, account_email: Email<'_, '_>) -> PyResult<bool> {
+        Ok(self.limiter.contains(convert::key(&account_email)?).unwrap_or(false))
     }
 
     fn _emails(&self) -> Vec<String> {

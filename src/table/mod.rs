@@ -34,6 +34,7 @@ mod room;
 mod segment;
 mod slot;
 mod stripe;
+mod sweep;
 mod take;
 mod together;
 
@@ -135,7 +136,7 @@ impl Table {
             forgiven: AtomicU64::new(0),
             most_looks: AtomicU32::new(0),
             next_lease: AtomicU64::new(1),
-            own: OwnLimits::default(),
+            own: OwnLimits::new(),
             default: AtomicU32::new(0),
         }
     }

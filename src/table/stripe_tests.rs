@@ -4,6 +4,8 @@ use super::*;
 use crate::account::{Cold, Purpose, Terms};
 use crate::limit::Rate;
 use crate::policy::Policy;
+use crate::table::index::RUN;
+use crate::table::sweep::MOST_RUNS;
 use crate::ticks::PER_NANO;
 
 const SECOND: Ticks = 1_000_000_000 * PER_NANO;
