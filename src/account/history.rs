@@ -138,7 +138,8 @@ impl Cold {
                 }
             };
         }
-        if !old.iter().any(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_))) {
+        let is_known = limit.shadow && source.number().is_some();
+        if !is_known && !old.iter().any(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_))) {
             // Of buckets it is known how much they count, and not since when.
             let held: u64 = self.parts.first().map_or(0, |part| part.held);
             let owed = self.owed(old, now).map(|owed| owed.carried(window.limit(), how)).max().unwrap_or(0);
