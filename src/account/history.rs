@@ -169,32 +169,26 @@ impl Cold {
         windows.filter(|known| known.is_source || !apart).collect()
     }
 
-    /// The entries of a window in steps with those that an exact log knows in place of the last steps.
+    /// The entries of a window in steps, each at the moment that it or an exact log knows, whichever is sooner: both count the
+    /// same, so the newest of one is the newest of the other.
     fn refined(&self, steps: &Known<'_>, exact: &Known<'_>, now: Ticks) -> Entries {
         let since = exact.window.horizon(now);
-        let mut finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
-        let counted = self.stamps(steps.part).entries();
-        // The steps may have been of other lengths, so what is older is found by number: both count the same.
-        let number = |entries: &Entries| entries.iter().map(|(_, n)| n).sum::<u64>();
-        let (all, known) = (number(&counted), number(&finer));
-        let mut older = all.saturating_sub(known);
-        // What has left the steps is not counted again, whenever the log believes that it happened.
-        let mut gone = known.saturating_sub(all);
-        for (_, n) in &mut finer {
-            let left = gone.min(*n);
-            *n -= left;
-            gone -= left;
-        }
+        let mut finer: Entries = self.stamps(exact.part).entries();
         let mut entries = Entries::new();
-        for (end, n) in counted {
-            let n = n.min(older);
-            older -= n;
-            if n > 0 {
-                entries.push((end.min(since.saturating_sub(1)), n));
+        for (end, mut n) in self.stamps(steps.part).entries().into_iter().rev() {
+            let latest = end.saturating_sub(1);
+            while n > 0 {
+                // What the exact log does not know is older than what it does.
+                let (at, known) = finer.pop().unwrap_or((since.saturating_sub(1), n));
+                let units = n.min(known);
+                entries.push((at.min(latest), units));
+                n -= units;
+                if known > units {
+                    finer.push((at, known - units));
+                }
             }
         }
-        entries.extend(finer);
-        entries.sort_by_key(|&(at, _)| at);
+        entries.reverse();
         entries
     }
 }
