@@ -94,9 +94,10 @@ impl Cold {
                     }
                 }
                 State::Own(log) => *log = known.log(now),
-                // The ends of steps stay as they are.
+                // The ends of steps stay as they are, but none is later than that of the step that is now.
                 State::Steps(tally) => known.entries.iter().for_each(|&(stamp, n)| {
-                    tally.push(if known.in_steps { stamp } else { window.stamped(stamp) }, n);
+                    let end = if known.in_steps { stamp.min(window.stamped(now)) } else { window.stamped(stamp) };
+                    tally.push(end, n);
                 }),
                 State::Bucket(_) | State::Jail(_) | State::Held => {}
             }
