@@ -167,7 +167,12 @@ impl Cold {
             Rule::Window(window) => Some(Known { limit, window, part, is_source }),
             _ => None,
         });
-        windows.filter(|known| known.is_source || !apart).collect()
+        let mut windows: Vec<Known<'_>> = windows.collect();
+        // A window that takes over from none in particular goes by what any of them knows.
+        if apart && windows.iter().any(|known| known.is_source) {
+            windows.retain(|known| known.is_source);
+        }
+        windows
     }
 
     /// The entries of a window in steps, each at the moment that it or an exact log knows, whichever is sooner: both count the
