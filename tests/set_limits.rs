@@ -121,7 +121,7 @@ fn in_time(work: impl FnOnce() + Send + 'static) {
 
 /// How much each key was let have by threads that charge while the limits of all go back and forth between these, and how many
 /// nanoseconds went by.
-fn charged_meanwhile(limits: Vec<Policy>, steps: u64) -> (Vec<u64>, u64) {
+fn charged_meanwhile(limits: &[Policy], steps: u64) -> (Vec<u64>, u64) {
     let clock = Arc::new(ManualClock::new(0, 0));
     let builder = Limiter::builder(limits[0].clone()).max_keys(1_000);
     let limiter = Arc::new(builder.clock(Clock::Manual(clock.clone())).build().unwrap());
@@ -137,21 +137,21 @@ fn charged_meanwhile(limits: Vec<Policy>, steps: u64) -> (Vec<u64>, u64) {
                     }
                     let key = u32::try_from(round % NAMES as usize).unwrap();
                     let n = 1 + u64::from(round % 7 == 0);
-                    let passes = if round % 11 == 0 {
+                    let is_let = if round % 11 == 0 {
                         let keys = [key.to_be_bytes(), ((key + 1) % NAMES).to_be_bytes()];
-                        let passes = limiter.try_acquire_all(&keys, n).unwrap().decision.allowed;
-                        passed[((key + 1) % NAMES) as usize].fetch_add(u64::from(passes) * n, Ordering::SeqCst);
-                        passes
+                        let both = limiter.try_acquire_all(&keys, n).unwrap().decision.allowed;
+                        passed[((key + 1) % NAMES) as usize].fetch_add(u64::from(both) * n, Ordering::SeqCst);
+                        both
                     } else {
                         limiter.try_acquire(&key.to_be_bytes(), n).unwrap()
                     };
-                    passed[key as usize].fetch_add(u64::from(passes) * n, Ordering::SeqCst);
+                    passed[key as usize].fetch_add(u64::from(is_let) * n, Ordering::SeqCst);
                 }
             });
         }
-        for round in 0..size::of(2_000, 20_000) {
-            let to = limits[(round % limits.len() as u64) as usize].clone();
-            limiter.set_limits(to, Migration::AsIs).unwrap();
+        let rounds = usize::try_from(size::of(2_000, 20_000)).unwrap();
+        for to in limits.iter().cycle().take(rounds) {
+            limiter.set_limits(to.clone(), Migration::AsIs).unwrap();
             clock.advance_ns(steps.cast_signed());
             std::thread::yield_now();
         }
@@ -164,15 +164,15 @@ fn charged_meanwhile(limits: Vec<Policy>, steps: u64) -> (Vec<u64>, u64) {
 fn threads_get_no_more_than_the_highest_limits() {
     in_time(|| {
         let rate = |limit: u64| Policy::rate(Rate::new(limit, SECOND).burst(limit)).unwrap();
-        let (passed, time) = charged_meanwhile(vec![rate(100), rate(10), rate(50)], 1_000_000);
+        let (passed, time) = charged_meanwhile(&[rate(100), rate(10), rate(50)], 1_000_000);
         let most = 100 + time / (SECOND / 100);
         assert!(passed.iter().all(|&n| n <= most), "{most} {passed:?}");
         assert!(passed.iter().sum::<u64>() > 0);
         let window = |limit| Policy::all([Limit::window(limit, 100 * SECOND, Edge::HalfOpen).unwrap()]).unwrap();
-        let (passed, _) = charged_meanwhile(vec![window(40), window(7), rate(100)], 0);
+        let (passed, _) = charged_meanwhile(&[window(40), window(7), rate(100)], 0);
         // A window knows what a rate lets pass between two changes, and a rate what a window does.
         assert!(passed.iter().all(|&n| n <= 100), "{passed:?}");
-        let (passed, _) = charged_meanwhile(vec![window(40), window(7)], 1_000);
+        let (passed, _) = charged_meanwhile(&[window(40), window(7)], 1_000);
         assert!(passed.iter().all(|&n| n <= 40), "{passed:?}");
         assert!(passed.iter().sum::<u64>() > 0);
         size::did(passed.len() as u64, "keys");

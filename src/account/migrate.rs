@@ -74,7 +74,7 @@ impl Cold {
                     }
                     (State::Jail(record), ..) => {
                         if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
-                            *record = kept.clone();
+                            record.clone_from(kept);
                         }
                         self.join_dormant(record, &limit.name, source.number());
                     }

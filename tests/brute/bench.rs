@@ -103,7 +103,9 @@ impl Bench {
     fn cost(&self, spend: &Spend) -> (Cost, Vec<u64>) {
         let mut each = vec![spend.each; self.said.len() + 1];
         let named: Vec<_> = spend.named.iter().copied().filter(|&(at, _)| at < self.said.len()).collect();
-        named.iter().for_each(|&(at, n)| each[at] = n);
+        for &(at, n) in &named {
+            each[at] = n;
+        }
         (Cost::new(spend.each).with(named.into_iter().map(|(at, n)| (at.to_string(), n))), each)
     }
 
@@ -241,11 +243,11 @@ impl Bench {
     }
 
     fn commit(&mut self, which: usize, used: Option<&Spend>) {
-        let spent = used.map(|used| (self.cost(used), used));
+        let asked = used.map(|used| (self.cost(used), used));
         let Some((key, reserved, reservation)) = self.reserved.get(which) else { return };
         let was_open = reservation.is_open();
         // What was reserved of a limit by its name is what it took, unless something else is said of it by its name.
-        let (did, used) = match spent {
+        let (did, used) = match asked {
             None => (reservation.commit(None), reserved.clone()),
             Some(((cost, mut each), spend)) => {
                 for (name, n) in reservation.costs().named() {
@@ -269,19 +271,17 @@ impl Bench {
         for ((said, _), &number) in said.iter_mut().zip(numbers) {
             said.renumber(number);
         }
-        match key {
-            Some(key) => {
-                self.own[key] = true;
-                self.keys[key].renumber(self.now, numbers);
-                let class = self.limiter.class(policy(&said)).unwrap();
-                self.limiter.reconfigure(&name(key), class, Migration::AsIs).unwrap();
-            }
-            None => {
-                let followers = self.keys.iter_mut().zip(self.own).filter(|(_, own)| !own);
-                followers.for_each(|(key, _)| key.renumber(self.now, numbers));
-                self.limiter.set_limits(policy(&said), Migration::AsIs).unwrap();
-                self.said = said;
-            }
+        if let Some(key) = key {
+            self.own[key] = true;
+            self.keys[key].renumber(self.now, numbers);
+            let class = self.limiter.class(policy(&said)).unwrap();
+            self.limiter.reconfigure(&name(key), class, Migration::AsIs).unwrap();
+            return;
         }
+        for (key, _) in self.keys.iter_mut().zip(self.own).filter(|(_, own)| !own) {
+            key.renumber(self.now, numbers);
+        }
+        self.limiter.set_limits(policy(&said), Migration::AsIs).unwrap();
+        self.said = said;
     }
 }

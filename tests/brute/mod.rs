@@ -36,6 +36,7 @@ struct Held {
 }
 
 /// What a key is told.
+#[allow(clippy::struct_excessive_bools)] // each is a part of an answer
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) allowed: bool,
