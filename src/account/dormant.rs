@@ -150,7 +150,8 @@ impl Dormant {
     /// Whether it is a rate that owes no fewer tokens than another, and for no shorter time.
     fn covers(&self, other: &Self, now: Ticks) -> bool {
         let (Some((bucket, until)), Some((others, sooner))) = (self.rate(), other.rate()) else { return false };
-        self.heir == other.heir && until >= sooner && !bucket.owes_less(until, (others, sooner), now)
+        let is_its_kin = self.heir == other.heir && self.limit.name == other.limit.name;
+        is_its_kin && until >= sooner && !bucket.owes_less(until, (others, sooner), now)
     }
 }
 

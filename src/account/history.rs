@@ -94,9 +94,10 @@ impl Cold {
                     }
                 }
                 State::Own(log) => *log = known.log(now),
-                // The ends of steps stay as they are.
+                // The ends of steps stay as they are, but none is later than that of the step that is now.
                 State::Steps(tally) => known.entries.iter().for_each(|&(stamp, n)| {
-                    tally.push(if known.in_steps { stamp } else { window.stamped(stamp) }, n);
+                    let end = if known.in_steps { stamp.min(window.stamped(now)) } else { window.stamped(stamp) };
+                    tally.push(end, n);
                 }),
                 State::Bucket(_) | State::Jail(_) | State::Held => {}
             }
@@ -138,7 +139,8 @@ impl Cold {
                 }
             };
         }
-        if !old.iter().any(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_))) {
+        let is_known = limit.shadow && source.number().is_some();
+        if !is_known && !old.iter().any(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_))) {
             // Of buckets it is known how much they count, and not since when.
             let held: u64 = self.parts.first().map_or(0, |part| part.held);
             let owed = self.owed(old, now).map(|owed| owed.carried(window.limit(), how)).max().unwrap_or(0);
@@ -165,35 +167,34 @@ impl Cold {
             Rule::Window(window) => Some(Known { limit, window, part, is_source }),
             _ => None,
         });
-        windows.filter(|known| known.is_source || !apart).collect()
+        let mut windows: Vec<Known<'_>> = windows.collect();
+        // A window that takes over from none in particular goes by what any of them knows.
+        if apart && windows.iter().any(|known| known.is_source) {
+            windows.retain(|known| known.is_source);
+        }
+        windows
     }
 
-    /// The entries of a window in steps with those that an exact log knows in place of the last steps.
+    /// The entries of a window in steps, each at the moment that it or an exact log knows, whichever is sooner: both count the
+    /// same, so the newest of one is the newest of the other.
     fn refined(&self, steps: &Known<'_>, exact: &Known<'_>, now: Ticks) -> Entries {
         let since = exact.window.horizon(now);
-        let mut finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
-        let counted = self.stamps(steps.part).entries();
-        // The steps may have been of other lengths, so what is older is found by number: both count the same.
-        let number = |entries: &Entries| entries.iter().map(|(_, n)| n).sum::<u64>();
-        let (all, known) = (number(&counted), number(&finer));
-        let mut older = all.saturating_sub(known);
-        // What has left the steps is not counted again, whenever the log believes that it happened.
-        let mut gone = known.saturating_sub(all);
-        for (_, n) in &mut finer {
-            let left = gone.min(*n);
-            *n -= left;
-            gone -= left;
-        }
+        let mut finer: Entries = self.stamps(exact.part).entries();
         let mut entries = Entries::new();
-        for (end, n) in counted {
-            let n = n.min(older);
-            older -= n;
-            if n > 0 {
-                entries.push((end.min(since.saturating_sub(1)), n));
+        for (end, mut n) in self.stamps(steps.part).entries().into_iter().rev() {
+            let latest = end.saturating_sub(1);
+            while n > 0 {
+                // What the exact log does not know is older than what it does.
+                let (at, known) = finer.pop().unwrap_or((since.saturating_sub(1), n));
+                let units = n.min(known);
+                entries.push((at.min(latest), units));
+                n -= units;
+                if known > units {
+                    finer.push((at, known - units));
+                }
             }
         }
-        entries.extend(finer);
-        entries.sort_by_key(|&(at, _)| at);
+        entries.reverse();
         entries
     }
 }

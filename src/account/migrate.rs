@@ -74,7 +74,7 @@ impl Cold {
                     }
                     (State::Jail(record), ..) => {
                         if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
-                            *record = kept.clone();
+                            record.clone_from(kept);
                         }
                         self.join_dormant(record, &limit.name, source.number());
                     }
@@ -101,11 +101,16 @@ impl Cold {
         how: Migration,
     ) -> Leases {
         let mut leases = std::mem::take(&mut self.leases);
+        // Of several that take over from one, its namesake gives back what it gave back.
+        let is_sure = |from: usize, limit: &Limit| {
+            let takers = sources.iter().filter(|source| source.number() == Some(from)).count();
+            takers == 1 || old[from].name == limit.name
+        };
         leases.each(|lease| {
             let receipt = |(limit, source): (&Limit, &Source)| match (&limit.rule, source.number()) {
                 _ if how == Migration::Reset => 0,
                 (_, Some(from)) if *source == Source::Same(from) => lease.receipts[from],
-                (Rule::Rate { bucket, .. }, Some(from)) => {
+                (Rule::Rate { bucket, .. }, Some(from)) if is_sure(from, limit) => {
                     let Rule::Rate { bucket: before, .. } = &old[from].rule else { return 0 };
                     before.migrate(bucket, lease.receipts[from], now, how)
                 }
@@ -191,7 +196,9 @@ impl Cold {
         for dormant in sleeping {
             let heir = dormant.heir.map(|heir| (&new[heir], &next.parts[heir]));
             // A limit that is put back may take over from another than its heir; not from another than its namesake.
-            let is_sure = |limit: &Limit| limit.name == dormant.limit.name || matches!(limit.rule, Rule::Window(_));
+            let is_sure = |limit: &Limit| {
+                limit.name == dormant.limit.name || (matches!(limit.rule, Rule::Window(_)) && !next.apart)
+            };
             if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, now)) {
                 next.put_to_sleep(dormant, now);
             }

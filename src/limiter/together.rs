@@ -93,6 +93,8 @@ impl Limiter {
             }
         }
         (joint.decision.allowed, joint.decision.retry_after_ns) = (joint.denied_by.is_none(), longest);
+        // Nothing passed that a shadow would have denied.
+        joint.decision.shadowed &= joint.decision.allowed;
         self.counters.count(match (joint.decision.allowed, joint.decision.shadowed) {
             (true, false) => Event::Allowed,
             (true, true) => Event::Shadowed,

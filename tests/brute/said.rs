@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test takes from here what it needs
 
 use tollbar::limit::{Edge, Jail};
-use tollbar::{Limit, Rate};
+use tollbar::{Limit, Rate, Reason};
 
 /// Oracles count in sixteenths of a nanosecond, as waits do before they are rounded up.
 pub(crate) const TICKS: u64 = 16;
@@ -54,6 +54,27 @@ impl Said {
             }
         };
         limit.unwrap().named(name).shadow(shadow)
+    }
+
+    /// The same with another number, if it is a window or counts what is in flight; true if it is another then.
+    pub(crate) fn renumber(&mut self, number: u64) -> bool {
+        match self {
+            Self::Window { limit, .. } | Self::Steps { limit, .. } | Self::InFlight { limit } => {
+                std::mem::replace(limit, number) != number
+            }
+            Self::Rate { .. } | Self::Jail { .. } | Self::Closed => false,
+        }
+    }
+
+    /// Why it denies.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Rate { .. } => Reason::Rate,
+            Self::Window { .. } | Self::Steps { .. } => Reason::Window,
+            Self::InFlight { .. } => Reason::InFlight,
+            Self::Jail { .. } => Reason::Jail,
+            Self::Closed => Reason::Closed,
+        }
     }
 
     pub(crate) fn in_ticks(&self) -> Self {
