@@ -77,7 +77,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     at_fork.call((), Some(&hooks)).map(|_| ())
 }
 
-/// Waits until no batch runs outside the interpreter.
+#[doc = stub!("_before_fork")]
 #[pyfunction(name = "_before_fork")]
 fn before_fork(py: Python<'_>) {
     FORKING.store(true, Ordering::SeqCst);
@@ -86,11 +86,13 @@ fn before_fork(py: Python<'_>) {
     }
 }
 
+#[doc = stub!("_after_fork")]
 #[pyfunction(name = "_after_fork")]
 fn after_fork() {
     FORKING.store(false, Ordering::SeqCst);
 }
 
+#[doc = stub!("_after_fork_in_child")]
 #[pyfunction(name = "_after_fork_in_child")]
 fn after_fork_in_child() {
     after_fork();

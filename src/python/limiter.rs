@@ -5,16 +5,15 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyList, PyString, PyTuple};
 
-use super::convert::{self, Cost, Key};
+use super::convert::{self, Cost, Key, Priority};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
-use super::{batch, entry, fork, limits};
+use super::{batch, fork, limits, waiting};
 use crate::classes::ClassId;
 use crate::decision::Plan;
 use crate::error::Error;
@@ -24,7 +23,7 @@ use crate::limiter::{self, Ask, Outcome};
 /// it gives.
 const DETACH_FROM: usize = 1024;
 
-/// Limits many keys, each on its own.
+#[doc = stub!("Limiter")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct Limiter {
     core: Arc<limiter::Limiter>,
@@ -74,32 +73,6 @@ impl Limiter {
             return Ok(self.core.default_class());
         }
         self.policies.class(&self.core, key)
-    }
-}
-
-/// A key of a batch, and its place.
-#[inline]
-fn bytes<'a>((at, key): (usize, &'a Bound<'_, PyAny>)) -> PyResult<&'a [u8]> {
-    entry::key_of(key).map_or_else(|| convert::key(batch::text(at, key)?), Ok)
-}
-
-/// The part of the face that is Python: how tasks are parked.
-pub(super) fn waiting_module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
-}
-
-/// The argument `priority`: lower ones are served first.
-struct Priority(u8);
-
-impl<'py> FromPyObject<'_, 'py> for Priority {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        match u8::try_from(convert::whole("priority", &value)?) {
-            Ok(priority) if priority < 128 => Ok(Self(priority)),
-            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
-        }
     }
 }
 
@@ -160,27 +133,32 @@ impl Limiter {
         })
     }
 
+    #[doc = stub!("Limiter.limits")]
     #[getter]
     fn limits(&self, py: Python<'_>) -> Py<PyTuple> {
         self.limits.clone_ref(py)
     }
 
+    #[doc = stub!("Limiter.try_acquire")]
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn try_acquire(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<bool> {
         Ok(self.core.try_acquire_as(convert::key(&key)?, cost.0, self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.decide")]
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn decide(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<Decision> {
         self.home.heed(key.py());
         Ok(Decision::new(self.core.decide_as(convert::key(&key)?, cost.0, self.class(&key)?)?))
     }
 
+    #[doc = stub!("Limiter.peek")]
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn peek(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<Decision> {
         Ok(Decision::new(self.core.peek_as(convert::key(&key)?, cost.0, self.class(&key)?)?))
     }
 
+    #[doc = stub!("Limiter.plan")]
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn plan(&self, key: Key<'_, '_>, cost: Cost) -> PyResult<Option<f64>> {
         Ok(match self.core.peek_as(convert::key(&key)?, cost.0, self.class(&key)?)?.plan() {
@@ -190,6 +168,7 @@ impl Limiter {
         })
     }
 
+    #[doc = stub!("Limiter.reserve")]
     #[pyo3(signature = (key, cost=Cost(1), lease=None, *, lost="sent"),
            text_signature = "($self, key, cost=1, lease=None, *, lost='sent')")]
     fn reserve(
@@ -205,6 +184,7 @@ impl Limiter {
         Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?))
     }
 
+    #[doc = stub!("Limiter.try_acquire_many")]
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
         self.home.heed(py);
@@ -220,7 +200,7 @@ impl Limiter {
             // Room for all at once, which a collection of results would not ask for.
             let mut each = Vec::with_capacity(keys.len());
             for key in keys.as_slice().iter().enumerate() {
-                each.push(bytes(key)?);
+                each.push(batch::bytes(key)?);
             }
             let answers = if fork::is_alone() {
                 self.core.try_acquire_many_alone(&each, cost.0)
@@ -237,6 +217,7 @@ impl Limiter {
         answers.map_err(|error| batch::located(error, &bytes))
     }
 
+    #[doc = stub!("Limiter.try_acquire_all")]
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
         self.home.heed(keys.py());
@@ -248,12 +229,14 @@ impl Limiter {
         Ok(Decision::new(joint.decision).by(denied.as_deref()))
     }
 
+    #[doc = stub!("Limiter.reconfigure")]
     #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
     fn reconfigure(&self, key: Key<'_, '_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
         let class = self.core.class(limits::policy(limits)?)?;
         Ok(self.core.reconfigure(convert::key(&key)?, class, convert::migration(migration)?)?)
     }
 
+    #[doc = stub!("Limiter.acquire")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), jitter=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, jitter=0.0)")]
     fn acquire<'py>(
@@ -270,9 +253,10 @@ impl Limiter {
             ask = ask.holding(crate::DEFAULT_LEASE_NS.max(jitter.saturating_mul(2)), false)?;
         }
         let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask);
-        waiting_module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
+        waiting::module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
     }
 
+    #[doc = stub!("Limiter.acquire_blocking")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0)),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
     fn acquire_blocking(
@@ -288,6 +272,7 @@ impl Limiter {
         Ok(true)
     }
 
+    #[doc = stub!("Limiter.slot")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), lease=None, lost="sent"),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, lease=None, lost='sent')")]
     fn slot<'py>(
@@ -302,10 +287,11 @@ impl Limiter {
         let (lease, gives_back) = terms(lease, lost)?;
         let ask = asked(&key, cost, timeout, priority)?.holding(lease, gives_back)?;
         let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask);
-        waiting_module(slf.py())?.call_method1("Slot", (waiting,))
+        waiting::module(slf.py())?.call_method1("Slot", (waiting,))
     }
 
-    /// The arguments are the decorator's own, which knows a key given by place from one given by name.
+    // The arguments are the decorator's own, which knows a key given by place from one given by name.
+    #[doc = stub!("Limiter.limited")]
     #[pyo3(signature = (*arguments, **options),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0)")]
     fn limited<'py>(
@@ -318,18 +304,22 @@ impl Limiter {
         module.call_method("decorator", PyTuple::new(slf.py(), all)?, options)
     }
 
+    #[doc = stub!("Limiter.release")]
     fn release(&self, key: Key<'_, '_>) -> PyResult<bool> {
         Ok(self.core.release(convert::key(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.penalize")]
     fn penalize(&self, key: Key<'_, '_>) -> PyResult<bool> {
         Ok(self.core.penalize_as(convert::key(&key)?, self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.reset")]
     fn reset(&self, key: Key<'_, '_>) -> PyResult<bool> {
         Ok(self.core.reset(convert::key(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.core.stats();
         [
@@ -345,6 +335,7 @@ impl Limiter {
         .into_py_dict(py)
     }
 
+    #[doc = stub!("Limiter.shadow_denied")]
     fn shadow_denied<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = self.core.shadow_denied();
         counts.iter().map(|(name, count)| (&**name, count)).into_py_dict(py)

@@ -73,7 +73,7 @@ fn not_a_limit(object: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("limits must be Rate, Window, InFlight or Jail objects, not {shown}"))
 }
 
-/// At most `limit` in any `per` seconds.
+#[doc = stub!("Window")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct Window {
@@ -114,31 +114,37 @@ impl Window {
         Ok(Self { per_ns, edge, steps, limit: said(limit?, shadow, name)? })
     }
 
+    #[doc = stub!("Window.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("Window.per")]
     #[getter]
     fn per(&self) -> f64 {
         self.per_ns as f64 / 1e9
     }
 
+    #[doc = stub!("Window.edge")]
     #[getter]
     fn edge(&self) -> &'static str {
         if self.edge == Edge::Closed { "closed" } else { "half_open" }
     }
 
+    #[doc = stub!("Window.steps")]
     #[getter]
     fn steps(&self) -> Option<u64> {
         self.steps
     }
 
+    #[doc = stub!("Window.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Window.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -158,7 +164,7 @@ impl Window {
     }
 }
 
-/// At most `limit` reserved and neither committed nor cancelled.
+#[doc = stub!("InFlight")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct InFlight {
@@ -173,16 +179,19 @@ impl InFlight {
         Ok(Self { limit: said(Limit::in_flight(convert::whole("limit", limit)?)?, shadow, name)? })
     }
 
+    #[doc = stub!("InFlight.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("InFlight.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("InFlight.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -197,7 +206,7 @@ impl InFlight {
     }
 }
 
-/// A timeout for those who do not stop asking.
+#[doc = stub!("Jail")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq)]
 pub(super) struct Jail {
@@ -245,36 +254,43 @@ impl Jail {
         Ok(Self { rule, limit: said(Limit::jail(rule)?, shadow, name)? })
     }
 
+    #[doc = stub!("Jail.denials")]
     #[getter]
     fn denials(&self) -> u64 {
         self.rule.denials()
     }
 
+    #[doc = stub!("Jail.within")]
     #[getter]
     fn within(&self) -> f64 {
         self.rule.within() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.duration")]
     #[getter]
     fn duration(&self) -> f64 {
         self.rule.duration() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.factor")]
     #[getter]
     fn factor(&self) -> f64 {
         self.rule.factor()
     }
 
+    #[doc = stub!("Jail.longest")]
     #[getter]
     fn longest(&self) -> Option<f64> {
         self.rule.longest().map(|longest| longest as f64 / 1e9)
     }
 
+    #[doc = stub!("Jail.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Jail.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()

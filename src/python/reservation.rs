@@ -7,7 +7,7 @@ use super::convert;
 use super::decision::Decision;
 use crate::limiter;
 
-/// The right to act once. Dropped without a word, it counts as used.
+#[doc = stub!("Reservation")]
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Reservation(limiter::Reservation);
 
@@ -28,31 +28,37 @@ impl Reservation {
 
 #[pymethods]
 impl Reservation {
+    #[doc = stub!("Reservation.commit")]
     #[pyo3(signature = (actual=None), text_signature = "($self, actual=None)")]
     fn commit(&self, actual: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let actual = actual.map(|actual| convert::cost("actual", actual)).transpose()?;
         Ok(self.0.commit(actual))
     }
 
+    #[doc = stub!("Reservation.cancel")]
     fn cancel(&self) -> bool {
         self.0.cancel()
     }
 
+    #[doc = stub!("Reservation.decision")]
     #[getter]
     fn decision(&self) -> Decision {
         Decision::new(self.0.decision().clone())
     }
 
+    #[doc = stub!("Reservation.key")]
     #[getter]
     fn key(&self) -> String {
         convert::text(self.0.key()).into_owned()
     }
 
+    #[doc = stub!("Reservation.cost")]
     #[getter]
     fn cost(&self) -> u64 {
         self.0.cost()
     }
 
+    #[doc = stub!("Reservation.is_open")]
     #[getter]
     fn is_open(&self) -> bool {
         self.0.is_open()
