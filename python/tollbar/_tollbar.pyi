@@ -1107,8 +1107,8 @@ class Pacing:
     def record_rejected(self, retry_after: float | str | None = None) -> None:
         """Tell that the server answered 429, and what its Retry-After said.
 
-        The headroom grows; with `retry_after` nothing is sent until then, and whoever would have to wait past
-        his timeout is told at once.
+        The headroom grows. With `retry_after` nothing is sent until then, and a waiter whose timeout ends
+        before that gets RateLimiterTimeout at once.
 
         retry_after: seconds, or the text of the header: a number, or an HTTP date in any form of RFC 9110,
             which is read by the clock's Unix time. More than a day counts as a day. A text that is neither is

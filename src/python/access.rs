@@ -9,7 +9,7 @@ use super::inherited::{Home, Made};
 use super::limits::Jail;
 use crate::access;
 
-/// At most `limit` accesses of a client in any `period`.
+#[doc = stub!("ClientAccess")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar.access")]
 pub(super) struct ClientAccess(access::ClientAccess, Home);
 
@@ -57,12 +57,14 @@ impl ClientAccess {
         Ok(Self(access, Home::here()))
     }
 
+    #[doc = stub!("ClientAccess.is_allowed")]
     #[pyo3(signature = (client_id, access_time=None), text_signature = "($self, client_id, access_time=None)")]
     fn is_allowed(&self, client_id: Client<'_, '_>, access_time: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let time = access_time.map(|time| convert::nanos("access_time", time)).transpose()?;
         Ok(self.0.is_allowed(convert::key(&client_id)?, time)?)
     }
 
+    #[doc = stub!("ClientAccess.isAllowed")]
     #[pyo3(name = "isAllowed", signature = (client_id, access_time=None),
            text_signature = "($self, client_id, access_time=None)")]
     fn is_allowed_in_camel_case(
@@ -73,14 +75,17 @@ impl ClientAccess {
         self.is_allowed(client_id, access_time)
     }
 
+    #[doc = stub!("ClientAccess.release")]
     fn release(&self, client_id: Client<'_, '_>) -> PyResult<bool> {
         Ok(self.0.release(convert::key(&client_id)?)?)
     }
 
+    #[doc = stub!("ClientAccess.jailed_until")]
     fn jailed_until(&self, client_id: Client<'_, '_>) -> PyResult<Option<f64>> {
         Ok(self.0.jailed_until(convert::key(&client_id)?)?.map(convert::time_up))
     }
 
+    #[doc = stub!("ClientAccess.jailed")]
     fn jailed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (client, until) in self.0.jailed() {
@@ -89,10 +94,12 @@ impl ClientAccess {
         Ok(dict)
     }
 
+    #[doc = stub!("ClientAccess.forget")]
     fn forget(&self, client_id: Client<'_, '_>) -> PyResult<bool> {
         Ok(self.0.forget(convert::key(&client_id)?)?)
     }
 
+    #[doc = stub!("ClientAccess.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.0.stats();
         [

@@ -4,23 +4,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyString};
 
-use super::convert;
+use super::convert::{self, Priority};
 use crate::limiter::Ask;
 use crate::policy;
-
-/// The argument `priority`: lower ones are served first.
-pub(super) struct Priority(pub(super) u8);
-
-impl<'py> FromPyObject<'_, 'py> for Priority {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        match u8::try_from(convert::whole("priority", &value)?) {
-            Ok(priority) if priority < 128 => Ok(Self(priority)),
-            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
-        }
-    }
-}
 
 /// What is waited for, and for how long at most. A key that is refused is refused here.
 pub(super) fn asked(

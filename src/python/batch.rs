@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyString};
 
-use super::convert;
+use super::{convert, entry};
 use crate::MAX_KEY_LEN;
 use crate::error::Error;
 
@@ -37,4 +37,10 @@ pub(super) fn located(error: Error, keys: &[&[u8]]) -> PyErr {
         }
         _ => error.into(),
     }
+}
+
+/// A key of a batch, and its place.
+#[inline]
+pub(super) fn bytes<'a>((at, key): (usize, &'a Bound<'_, PyAny>)) -> PyResult<&'a [u8]> {
+    entry::key_of(key).map_or_else(|| convert::key(text(at, key)?), Ok)
 }

@@ -159,6 +159,20 @@ impl<'py> FromPyObject<'_, 'py> for Tokens {
     }
 }
 
+/// The argument `priority`: lower ones are served first.
+pub(super) struct Priority(pub(super) u8);
+
+impl<'py> FromPyObject<'_, 'py> for Priority {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match u8::try_from(whole("priority", &value)?) {
+            Ok(priority) if priority < 128 => Ok(Self(priority)),
+            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
+        }
+    }
+}
+
 /// Seconds as whole nanoseconds, signed, rounded to the nearest; an int or a float, no bool.
 pub(super) fn nanos(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
     if value.is_instance_of::<PyBool>() || !(value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>()) {

@@ -5,27 +5,25 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
 
-use super::asked::{Priority, asked, terms};
-use super::convert::{self, Cost, Costs, Key};
+use super::asked::{asked, terms};
+use super::convert::{self, Cost, Costs, Key, Priority};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
 use super::inspect::{Keys, LimitState};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
-use super::{batch, entry, fork, limits};
+use super::{batch, fork, limits, waiting};
 use crate::decision::Plan;
 use crate::error::Error;
 use crate::limiter::{self, ClassId, Outcome};
 
-/// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
-/// it gives.
+/// A batch of at least this many keys lets other Python threads run; below, that costs more than it gives.
 const DETACH_FROM: usize = 1024;
 
-/// Limits many keys, each on its own.
+#[doc = stub!("Limiter")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct Limiter {
     core: Arc<limiter::Limiter>,
@@ -78,18 +76,6 @@ impl Limiter {
     }
 }
 
-/// A key of a batch, and its place.
-#[inline]
-fn bytes<'a>((at, key): (usize, &'a Bound<'_, PyAny>)) -> PyResult<&'a [u8]> {
-    entry::key_of(key).map_or_else(|| convert::key(batch::text(at, key)?), Ok)
-}
-
-/// The part of the face that is Python: how tasks are parked.
-pub(super) fn waiting_module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
-}
-
 #[pymethods]
 impl Limiter {
     #[new]
@@ -115,27 +101,32 @@ impl Limiter {
         })
     }
 
+    #[doc = stub!("Limiter.limits")]
     #[getter]
     fn limits(&self, py: Python<'_>) -> Py<PyTuple> {
         self.limits.lock().clone_ref(py)
     }
 
+    #[doc = stub!("Limiter.try_acquire")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
     fn try_acquire(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<bool> {
         Ok(self.core.try_acquire_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.decide")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
     fn decide(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
         self.home.heed(key.py());
         Ok(Decision::new(self.core.decide_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?))
     }
 
+    #[doc = stub!("Limiter.peek")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
     fn peek(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
         Ok(Decision::new(self.core.peek_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?))
     }
 
+    #[doc = stub!("Limiter.plan")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
     fn plan(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Option<f64>> {
         Ok(match self.core.peek_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?.plan() {
@@ -145,6 +136,7 @@ impl Limiter {
         })
     }
 
+    #[doc = stub!("Limiter.reserve")]
     #[pyo3(signature = (key, cost=Cost(1), lease=None, *, lost="sent", costs=None),
            text_signature = "($self, key, cost=1, lease=None, *, lost='sent', costs=None)")]
     fn reserve(
@@ -161,6 +153,7 @@ impl Limiter {
         Ok(Reservation::new(self.core.reserve_as(name, Costs::beside(cost.0, costs), lease, gives_back, class)?))
     }
 
+    #[doc = stub!("Limiter.try_acquire_many")]
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
         self.home.heed(py);
@@ -176,7 +169,7 @@ impl Limiter {
             // Room for all at once, which a collection of results would not ask for.
             let mut each = Vec::with_capacity(keys.len());
             for key in keys.as_slice().iter().enumerate() {
-                each.push(bytes(key)?);
+                each.push(batch::bytes(key)?);
             }
             let answers = if fork::is_alone() {
                 self.core.try_acquire_many_alone(&each, cost.0)
@@ -193,6 +186,7 @@ impl Limiter {
         answers.map_err(|error| batch::located(error, &bytes))
     }
 
+    #[doc = stub!("Limiter.try_acquire_all")]
     #[pyo3(signature = (keys, cost=Cost(1), *, costs=None), text_signature = "($self, keys, cost=1, *, costs=None)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
         self.home.heed(keys.py());
@@ -204,6 +198,7 @@ impl Limiter {
         Ok(Decision::new(joint.decision).by(denied.as_deref()))
     }
 
+    #[doc = stub!("Limiter.reconfigure")]
     #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
     fn reconfigure(&self, key: Key<'_, '_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
         let (name, how) = (convert::key(&key)?, convert::migration(migration)?);
@@ -213,37 +208,41 @@ impl Limiter {
         Ok(self.core.reconfigure(name, self.core.class(limits::policy(limits)?)?, how)?)
     }
 
+    #[doc = stub!("Limiter.set_limits")]
     #[pyo3(signature = (*limits, migration="as_is"), text_signature = "($self, *limits, migration='as_is')")]
     fn set_limits(&self, py: Python<'_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<()> {
         let (policy, how) = (limits::whole(limits)?, convert::migration(migration)?);
         // The tuple that was there before is dropped after the lock: that may run Python code.
-        let before = fork::detached(py, || self.core.set_limits(policy, how));
-        before?;
-        let old = std::mem::replace(&mut *self.limits.lock(), limits.clone().unbind());
-        drop(old);
+        fork::detached(py, || self.core.set_limits(policy, how))?;
+        drop(std::mem::replace(&mut *self.limits.lock(), limits.clone().unbind()));
         Ok(())
     }
 
+    #[doc = stub!("Limiter.block")]
     fn block(&self, key: Key<'_, '_>, seconds: &Bound<'_, PyAny>) -> PyResult<bool> {
         let length = convert::duration("seconds", seconds)?;
         Ok(self.core.block_as(convert::key(&key)?, length, self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.drain")]
     #[pyo3(signature = (key, to=Cost(0), *, limit=None), text_signature = "($self, key, to=0, *, limit=None)")]
     fn drain(&self, key: Key<'_, '_>, to: Cost, limit: Option<&str>) -> PyResult<bool> {
         Ok(self.core.drain_as(convert::key(&key)?, to.0, limit, self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.inspect")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
     fn inspect(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Vec<LimitState>> {
-        let states = self.core.inspect_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?;
-        Ok(states.into_iter().map(LimitState::new).collect())
+        let (name, cost) = (convert::key(&key)?, Costs::beside(cost.0, costs));
+        Ok(self.core.inspect_as(name, cost, self.class(&key)?)?.into_iter().map(LimitState::new).collect())
     }
 
+    #[doc = stub!("Limiter.keys")]
     fn keys(slf: &Bound<'_, Self>) -> Keys {
         Keys::new(slf.clone().unbind())
     }
 
+    #[doc = stub!("Limiter.acquire")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), jitter=None, costs=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, jitter=0.0, costs=None)")]
     fn acquire<'py>(
@@ -262,9 +261,10 @@ impl Limiter {
             ask = ask.holding(None, false)?;
         }
         let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
-        waiting_module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
+        waiting::module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
     }
 
+    #[doc = stub!("Limiter.acquire_blocking")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn acquire_blocking(
@@ -282,7 +282,6 @@ impl Limiter {
         Ok(true)
     }
 
-    /// A wait for the turn of a decorated call, which holds a place where a limit of the key counts what is in flight.
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn _turn(
@@ -298,6 +297,7 @@ impl Limiter {
         Ok(Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost))
     }
 
+    #[doc = stub!("Limiter.slot")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), lease=None, lost="sent", costs=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, lease=None, lost='sent', costs=None)")]
     #[allow(clippy::too_many_arguments)] // the options of a request that waits and holds
@@ -314,10 +314,11 @@ impl Limiter {
         let ((lease, gives_back), cost) = (terms(lease, lost)?, Costs::beside(cost.0, costs));
         let ask = asked(&key, &cost, timeout, priority)?.holding(lease, gives_back)?;
         let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
-        waiting_module(slf.py())?.call_method1("Slot", (waiting,))
+        waiting::module(slf.py())?.call_method1("Slot", (waiting,))
     }
 
-    /// The arguments are the decorator's own, which knows a key given by place from one given by name.
+    // The arguments are the decorator's own, which knows a key given by place from one given by name.
+    #[doc = stub!("Limiter.limited")]
     #[pyo3(signature = (*arguments, **options),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn limited<'py>(
@@ -330,18 +331,22 @@ impl Limiter {
         module.call_method("decorator", PyTuple::new(slf.py(), all)?, options)
     }
 
+    #[doc = stub!("Limiter.release")]
     fn release(&self, key: Key<'_, '_>) -> PyResult<bool> {
         Ok(self.core.release(convert::key(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.penalize")]
     fn penalize(&self, key: Key<'_, '_>) -> PyResult<bool> {
         Ok(self.core.penalize_as(convert::key(&key)?, self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.reset")]
     fn reset(&self, key: Key<'_, '_>) -> PyResult<bool> {
         Ok(self.core.reset(convert::key(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.core.stats();
         [
@@ -358,6 +363,7 @@ impl Limiter {
         .into_py_dict(py)
     }
 
+    #[doc = stub!("Limiter.shadow_denied")]
     fn shadow_denied<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = self.core.shadow_denied();
         counts.iter().map(|(name, count)| (&**name, count)).into_py_dict(py)
@@ -367,7 +373,6 @@ impl Limiter {
         self.core.len()
     }
 
-    /// A limiter without accounts is still a limiter.
     fn __bool__(&self) -> bool {
         true
     }

@@ -24,7 +24,7 @@ use crate::ticks;
 /// The drop-in has no keys.
 const KEY: &[u8] = b"";
 
-/// So many requests in any second of a server.
+#[doc = stub!("Pacing")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar.pacing")]
 pub(super) struct Pacing(Pacer, Home);
 
@@ -64,16 +64,19 @@ impl Pacing {
         Ok(Turn { limiter: slf.clone().unbind(), timeout, stage: Mutex::new(Stage::New) })
     }
 
+    #[doc = stub!("Pacing.record_latency")]
     fn record_latency(&self, latency_ms: &Bound<'_, PyAny>) -> PyResult<()> {
         Ok(self.0.record_latency(KEY, milliseconds("latency_ms", latency_ms)?)?)
     }
 
+    #[doc = stub!("Pacing.record_rejected")]
     #[pyo3(signature = (retry_after=None))]
     fn record_rejected(&self, retry_after: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let retry_after = retry_after.map(|said| seconds_or_text(said, self.0.clock())).transpose()?;
         Ok(self.0.record_rejected(KEY, retry_after.flatten())?)
     }
 
+    #[doc = stub!("Pacing.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.0.stats(KEY)?;
         let dict = [
@@ -137,8 +140,8 @@ pub(super) fn timeout_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let make = || {
         let base = py.get_type::<PyException>();
-        let doc = c"No permit within the timeout.";
-        let class = PyErr::new_type(py, c"tollbar.pacing.RateLimiterTimeout", Some(doc), Some(&base), None)?;
+        let class = PyErr::new_type(py, c"tollbar.pacing.RateLimiterTimeout", None, Some(&base), None)?;
+        class.setattr(py, "__doc__", stub!("RateLimiterTimeout"))?;
         class.setattr(py, "retry_after", py.None())?;
         Ok::<_, PyErr>(class)
     };
@@ -158,7 +161,7 @@ fn too_late(py: Python<'_>, timeout: Option<u64>, wait: u64) -> PyErr {
     make().unwrap_or_else(|error: PyErr| error)
 }
 
-/// One `with` block: waits for a permit, holds it, gives it back.
+#[doc = stub!("Turn")]
 #[pyclass(frozen, module = "tollbar.pacing")]
 pub(super) struct Turn {
     limiter: Py<Pacing>,

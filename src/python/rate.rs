@@ -9,7 +9,7 @@ use super::{convert, limits, suggest};
 use crate::limit;
 use crate::policy::Limit;
 
-/// At most `limit` in every `per` seconds, of which up to `burst` at once.
+#[doc = stub!("Rate")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 pub(super) struct Rate {
     spec: limit::Rate,
@@ -72,31 +72,37 @@ impl Rate {
         Ok(Self { spec: rate, strict, limit: limits::said(core?, shadow, name)? })
     }
 
+    #[doc = stub!("Rate.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.spec.limit()
     }
 
+    #[doc = stub!("Rate.per")]
     #[getter]
     fn per(&self) -> f64 {
         self.spec.period_ns() as f64 / 1e9
     }
 
+    #[doc = stub!("Rate.burst")]
     #[getter]
     fn burst(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("Rate.strict")]
     #[getter]
     fn strict(&self) -> bool {
         self.strict
     }
 
+    #[doc = stub!("Rate.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Rate.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()

@@ -17,7 +17,7 @@ use super::token_bucket::{TokenBucket, state_dict};
 use crate::error::Error;
 use crate::limiter::{ClassId, Denial, Limiter, Outcome};
 
-/// A limit per account, in messages an hour.
+#[doc = stub!("RateLimiter")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct RateLimiter {
     limiter: Arc<Limiter>,
@@ -201,6 +201,7 @@ impl RateLimiter {
         Ok(Self { limiter, reading, exception, messages_per_hour, max_buckets, track_created, home })
     }
 
+    #[doc = stub!("RateLimiter.acquire")]
     #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
            text_signature = "($self, account_email, account=None, tokens=1)")]
     fn acquire(
@@ -216,6 +217,7 @@ impl RateLimiter {
         }
     }
 
+    #[doc = stub!("RateLimiter.try_acquire")]
     #[pyo3(signature = (account_email, tokens=Tokens(1), account=None),
            text_signature = "($self, account_email, tokens=1, account=None)")]
     fn try_acquire(&self, account_email: Email<'_, '_>, tokens: Tokens, account: Account<'_, '_>) -> PyResult<bool> {
@@ -226,6 +228,7 @@ impl RateLimiter {
         Ok(outcome.passes())
     }
 
+    #[doc = stub!("RateLimiter.check_rate_limit")]
     #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
            text_signature = "($self, account_email, account=None, tokens=1)")]
     fn check_rate_limit(
@@ -242,6 +245,7 @@ impl RateLimiter {
         }
     }
 
+    #[doc = stub!("RateLimiter.get_or_create_bucket")]
     #[pyo3(signature = (account_email, account=None))]
     fn get_or_create_bucket(
         slf: &Bound<'_, Self>,
@@ -256,6 +260,7 @@ impl RateLimiter {
         }
     }
 
+    #[doc = stub!("RateLimiter.reconfigure")]
     #[pyo3(signature = (account_email, account=None, *, migration="as_is"))]
     fn reconfigure(&self, account_email: Email<'_, '_>, account: Account<'_, '_>, migration: &str) -> PyResult<bool> {
         let how = convert::migration(migration)?;
@@ -266,6 +271,7 @@ impl RateLimiter {
         Ok(self.limiter.configure(key, self.class(account)?, how)?)
     }
 
+    #[doc = stub!("RateLimiter.get_stats")]
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let mut states = Vec::with_capacity(self.limiter.len());
         self.limiter.for_each(|key, state| states.push((Box::<[u8]>::from(key), state)));
@@ -278,12 +284,14 @@ impl RateLimiter {
         Ok(dict)
     }
 
+    #[doc = stub!("RateLimiter.buckets")]
     #[getter]
     fn buckets<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static VIEW: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         VIEW.import(slf.py(), "tollbar._views", "Buckets")?.call1((slf,))
     }
 
+    #[doc = stub!("RateLimiter.bucket_created_at")]
     #[getter]
     fn bucket_created_at<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static VIEW: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -320,16 +328,19 @@ impl RateLimiter {
         self.limiter.len()
     }
 
+    #[doc = stub!("RateLimiter.default_messages_per_hour")]
     #[getter]
     fn default_messages_per_hour(&self) -> u64 {
         self.messages_per_hour
     }
 
+    #[doc = stub!("RateLimiter.default_refill_rate")]
     #[getter]
     fn default_refill_rate(&self) -> f64 {
         self.messages_per_hour as f64 / 3600.0
     }
 
+    #[doc = stub!("RateLimiter.max_buckets")]
     #[getter]
     fn max_buckets(&self) -> usize {
         self.max_buckets

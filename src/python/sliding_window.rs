@@ -12,7 +12,7 @@ use super::inherited::Home;
 use crate::history::{Limits, Plan, Planned, SendHistory};
 use crate::limit::Runs;
 
-/// Limits per minute, hour and day over logged sends.
+#[doc = stub!("SlidingWindow")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct SlidingWindow(SendHistory, Home);
 
@@ -155,27 +155,32 @@ impl SlidingWindow {
         Ok(Self(SendHistory::new(convert::clock(clock)?, plan, lease, log_unlimited)?, Home::here()))
     }
 
+    #[doc = stub!("SlidingWindow.check_and_plan")]
     fn check_and_plan(&self, account: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = account.py();
         self.1.heed(py);
         self.planned(account).or_else(|error| Ready::failed(py, error))
     }
 
+    #[doc = stub!("SlidingWindow.log_send")]
     fn log_send(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
         self.0.log(convert::key(&account_id)?)?;
         done(account_id.py())
     }
 
+    #[doc = stub!("SlidingWindow.release_slot")]
     fn release_slot(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
         self.0.release(convert::key(&account_id)?);
         done(account_id.py())
     }
 
+    #[doc = stub!("SlidingWindow.purge_for_account")]
     fn purge_for_account(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
         let purged = self.0.purge(convert::key(&account_id)?);
         answered(account_id.py(), purged.into_pyobject(account_id.py())?.into_any().unbind())
     }
 
+    #[doc = stub!("SlidingWindow.clear")]
     fn clear(&self) {
         self.0.clear();
     }

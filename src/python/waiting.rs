@@ -8,6 +8,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
 use super::convert;
@@ -21,7 +22,13 @@ use crate::limiter::{Ask, ClassId, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
 use crate::policy::Cost;
 
-/// One wait: begun once, looked at until it has come or is too late, or left.
+/// The part of the face that is Python: how tasks are parked.
+pub(super) fn module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
+}
+
+#[doc = stub!("Waiting")]
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Waiting {
     limiter: Py<Limiter>,
