@@ -202,9 +202,9 @@ impl TokenBucket {
 
     /// How many whole tokens the bucket holds at `now`.
     #[must_use]
-    pub(crate) const fn remaining(&self, tat: Ticks, now: Ticks) -> u64 {
-        let owed = tat.saturating_sub(now);
-        if self.emission == 0 { 0 } else { self.tolerance.saturating_sub(owed) / self.emission }
+    pub(crate) fn remaining(&self, tat: Ticks, now: Ticks) -> u64 {
+        let held = self.tolerance.saturating_sub(tat.saturating_sub(now));
+        held.checked_div(self.emission).unwrap_or(0)
     }
 
     /// How many tokens are missing at `now`, a part of one counted whole.
