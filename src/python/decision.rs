@@ -43,7 +43,7 @@ impl Decision {
         seconds_up(self.answer.retry_after_ns)
     }
 
-    #[doc = stub!("Decision.remaining")]
+    #[doc = stub!("Decision.estimated")]
     #[getter]
     fn estimated(&self) -> bool {
         self.answer.estimated

@@ -81,10 +81,10 @@ def test_nothing_of_the_module_is_undocumented():
 @pytest.mark.parametrize(
     ("thing", "signature"),
     [
-        (tollbar.Limiter.try_acquire, "(self, /, key, cost=1)"),
+        (tollbar.Limiter.try_acquire, "(self, /, key, cost=1, *, costs=None)"),
         (tollbar.RateLimiter.acquire, "(self, /, account_email, account=None, tokens=1)"),
         (tollbar.TokenBucket.try_acquire, "(self, /, tokens=1)"),
-        (tollbar.Limiter.reserve, "(self, /, key, cost=1, lease=None, *, lost='sent')"),
+        (tollbar.Limiter.reserve, "(self, /, key, cost=1, lease=None, *, lost='sent', costs=None)"),
     ],
 )
 def test_help_shows_signature_and_documentation(thing, signature):
