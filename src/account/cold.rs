@@ -148,15 +148,7 @@ impl Cold {
             self.blocked = 0;
         }
         for (part, limit) in self.parts.iter_mut().zip(limits) {
-            match (&mut part.state, &limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) if bucket.is_ahead(*tat, now) => {
-                    *tat = bucket.clamp(*tat, now);
-                }
-                (State::Own(log), _) => log.settle(now),
-                (State::Steps(tally), Rule::Window(window)) => tally.settle(window.stamped(now)),
-                (State::Jail(record), Rule::Jail(jail)) => jail.settle(record, now),
-                _ => {}
-            }
+            part.settle(&limit.rule, now);
         }
         while let Some(lease) = self.leases.expire(now) {
             let sent = if lease.terms.gives_back { Cost::new(0) } else { lease.cost.clone() };
@@ -253,12 +245,7 @@ impl Cold {
     }
 
     pub(super) fn stamps<'a>(&'a self, part: &'a Part) -> Stamps<'a> {
-        match &part.state {
-            State::Shared => Stamps::Log(&self.log),
-            State::Own(log) => Stamps::Log(log),
-            State::Steps(tally) => Stamps::Tally(tally),
-            State::Bucket(_) | State::Jail(_) | State::Held => Stamps::None,
-        }
+        if let State::Shared = part.state { Stamps::Log(&self.log) } else { part.state.stamps() }
     }
 }
 

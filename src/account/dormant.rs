@@ -5,9 +5,10 @@
 //! charged with everything that passes, and asked nothing, until it has settled. A limit that takes over later begins with
 //! what its predecessor and that predecessor's dormant limits count, whichever counts more.
 
+use super::balance::share;
 use super::cold::Cold;
 use super::part::{Part, State};
-use crate::limit::{Record, TokenBucket};
+use crate::limit::{Migration, Record, TokenBucket};
 use crate::policy::{Cost, Limit, Rule};
 use crate::ticks::Ticks;
 
@@ -57,32 +58,19 @@ impl Dormant {
         self.heir.and_then(|heir| limits.get(heir)).unwrap_or(&self.limit)
     }
 
-    /// Whether it counts nothing any more.
-    fn has_settled(&mut self, now: Ticks) -> bool {
-        match (&mut self.part.state, &self.limit.rule) {
-            (State::Bucket(tat), _) => *tat <= now,
-            (State::Own(log), Rule::Window(window)) => {
-                log.drop_before(window.horizon(now));
-                log.is_empty()
-            }
-            (State::Steps(tally), Rule::Window(window)) => {
-                tally.drop_before(window.horizon(now));
-                tally.is_empty()
-            }
-            (State::Jail(record), Rule::Jail(jail)) => jail.settled(record) <= now,
-            _ => true,
-        }
+    /// From when on it counts nothing.
+    fn full_at(&self) -> Ticks {
+        self.part.full_at(&self.limit.rule, self.part.state.stamps())
     }
 
-    /// What is used of it, from 0 to 1.
+    /// What is used of it, from 0 to 1; nothing of a jail, which denies nothing while it is dormant.
     pub(super) fn share(&self, now: Ticks) -> f64 {
-        let (used, most) = match (&self.part.state, &self.limit.rule) {
-            (State::Bucket(tat), Rule::Rate { bucket, .. }) => (bucket.owed(*tat, now), bucket.burst()),
-            (State::Own(log), Rule::Window(window)) => (log.newer_than(window.horizon(now)), window.limit()),
-            (State::Steps(tally), Rule::Window(window)) => (tally.newer_than(window.horizon(now)), window.limit()),
-            _ => (0, 1),
-        };
-        used as f64 / most.max(1) as f64
+        match &self.limit.rule {
+            Rule::Rate { .. } | Rule::Window(_) => {
+                share(self.part.used(&self.limit.rule, self.part.state.stamps(), now), &self.limit)
+            }
+            Rule::Jail(_) | Rule::InFlight(_) | Rule::Closed => 0.0,
+        }
     }
 
     /// Whether a limit in force counts all that this one does, and for as long.
@@ -180,22 +168,16 @@ impl Cold {
         }
         let mut all = self.dormant.take();
         all.retain_mut(|dormant| {
-            match (&mut dormant.part.state, &dormant.limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) if bucket.is_ahead(*tat, now) => {
-                    *tat = bucket.clamp(*tat, now);
-                }
-                (State::Own(log), _) => log.settle(now),
-                (State::Steps(tally), Rule::Window(window)) => tally.settle(window.stamped(now)),
-                _ => {}
-            }
-            !dormant.has_settled(now)
+            dormant.part.settle(&dormant.limit.rule, now);
+            dormant.part.log(&dormant.limit.rule, now, 0);
+            dormant.full_at() > now
         });
         self.dormant.put(all);
     }
 
     /// Adds a limit that is no longer in force, unless another dormant one of the same heir says all that it does.
-    pub(super) fn put_to_sleep(&mut self, mut new: Dormant, now: Ticks) {
-        if new.has_settled(now) {
+    pub(super) fn put_to_sleep(&mut self, new: Dormant, now: Ticks) {
+        if new.full_at() <= now {
             return;
         }
         let mut all;
@@ -235,18 +217,12 @@ impl Cold {
             let is_heir = from.is_none() || dormant.heir == from || dormant.heir.is_none();
             is_heir || *dormant.limit.name == *name
         };
-        let words = self.dormant.iter().filter(same_heir).filter_map(|dormant| {
-            let (State::Bucket(slept), Rule::Rate { bucket: before, .. }) = (&dormant.part.state, &dormant.limit.rule)
-            else {
-                return None;
-            };
-            Some(if before == bucket {
-                *slept
-            } else {
-                before.migrate(bucket, *slept, now, crate::limit::Migration::AsIs)
-            })
-        });
-        words.fold(tat, Ticks::max)
+        let rates = self.dormant.iter().filter(same_heir).filter_map(Dormant::rate);
+        let carried = |(before, slept): (&TokenBucket, Ticks)| match before {
+            before if before == bucket => slept,
+            before => before.migrate(bucket, slept, now, Migration::AsIs),
+        };
+        rates.map(carried).fold(tat, Ticks::max)
     }
 
     /// Adds to the record of a jail that takes over from limit `from` what the dormant jails of that one and of its name
@@ -262,14 +238,7 @@ impl Cold {
 
     /// From when on no dormant limit counts anything.
     pub(super) fn dormant_until(&self) -> Ticks {
-        let until = |dormant: &Dormant| match (&dormant.part.state, &dormant.limit.rule) {
-            (State::Bucket(tat), _) => *tat,
-            (State::Own(log), Rule::Window(window)) => log.last().map_or(0, |stamp| window.free_at(stamp)),
-            (State::Steps(tally), Rule::Window(window)) => tally.last().map_or(0, |stamp| window.free_at(stamp)),
-            (State::Jail(record), Rule::Jail(jail)) => jail.settled(record),
-            _ => 0,
-        };
-        self.dormant.iter().map(until).max().unwrap_or(0)
+        self.dormant.iter().map(Dormant::full_at).max().unwrap_or(0)
     }
 }
 

@@ -147,18 +147,9 @@ impl Cold {
 
     /// What each limit that denies counts, reservations included.
     pub(super) fn owed<'a>(&'a self, old: &'a [Limit], now: Ticks) -> impl Iterator<Item = Owed> + 'a {
-        self.parts.iter().zip(old).filter(|(_, limit)| !limit.shadow).filter_map(move |(part, limit)| {
-            match (&part.state, &limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) => {
-                    Some(Owed { count: bucket.owed(*tat, now), of: bucket.burst() })
-                }
-                (_, Rule::Window(window)) => {
-                    let count = part.held.saturating_add(self.stamps(part).still_in(window, now));
-                    Some(Owed { count, of: window.limit() })
-                }
-                _ => None,
-            }
-        })
+        let counts = |limit: &Limit| matches!(limit.rule, Rule::Rate { .. } | Rule::Window(_));
+        let denying = old.iter().enumerate().filter(move |(_, limit)| !limit.shadow && counts(limit));
+        denying.map(move |(number, limit)| Owed { count: self.used(number, limit, now), of: limit.most() })
     }
 
     /// Limits that deny and whose memory the new ones cannot hold go dormant; those that are dormant follow their heirs.

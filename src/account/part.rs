@@ -1,5 +1,6 @@
-//! What one limit remembers of a key, and how something is logged in it.
+//! What one limit remembers of a key: how something is logged in it, what it counts, and until when.
 
+use super::earliest::Stamps;
 use crate::limit::{Log, Record, Tally};
 use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
@@ -54,6 +55,51 @@ impl Part {
                 forgot
             }
             _ => false,
+        }
+    }
+
+    /// Brings back what a clock that stepped back left in the future.
+    pub(super) fn settle(&mut self, rule: &Rule, now: Ticks) {
+        match (&mut self.state, rule) {
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) if bucket.is_ahead(*tat, now) => {
+                *tat = bucket.clamp(*tat, now);
+            }
+            (State::Own(log), _) => log.settle(now),
+            (State::Steps(tally), Rule::Window(window)) => tally.settle(window.stamped(now)),
+            (State::Jail(record), Rule::Jail(jail)) => jail.settle(record, now),
+            _ => {}
+        }
+    }
+
+    /// Tokens owed, requests in the window, what is reserved; of a jail, 1 while it holds. `stamps` are those of the window.
+    pub(super) fn used(&self, rule: &Rule, stamps: Stamps<'_>, now: Ticks) -> u64 {
+        match (&self.state, rule) {
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.owed(*tat, now),
+            (_, Rule::Window(window)) => self.held.saturating_add(stamps.still_in(window, now)),
+            (_, Rule::InFlight(_)) => self.held,
+            (State::Jail(record), _) => u64::from(record.holds(now)),
+            _ => 0,
+        }
+    }
+
+    /// From when on the limit counts nothing but what is reserved.
+    pub(super) fn full_at(&self, rule: &Rule, stamps: Stamps<'_>) -> Ticks {
+        match (&self.state, rule) {
+            (State::Bucket(tat), _) => *tat,
+            (State::Jail(record), Rule::Jail(jail)) => jail.settled(record),
+            (_, Rule::Window(window)) => stamps.last().map_or(0, |stamp| window.free_at(stamp)),
+            _ => 0,
+        }
+    }
+}
+
+impl State {
+    /// The stamps that it holds itself.
+    pub(super) fn stamps(&self) -> Stamps<'_> {
+        match self {
+            Self::Own(log) => Stamps::Log(log),
+            Self::Steps(tally) => Stamps::Tally(tally),
+            Self::Shared | Self::Bucket(_) | Self::Jail(_) | Self::Held => Stamps::None,
         }
     }
 }
