@@ -5,7 +5,7 @@
 //! log knows in place of the last steps.
 
 use super::cold::Cold;
-use super::migrate::Source;
+use super::migrate::{Handover, Source};
 use super::part::{Part, State};
 use crate::limit::{Log, Migration, Window};
 use crate::policy::{Limit, Rule};
@@ -44,15 +44,8 @@ struct Known<'a> {
 
 impl Cold {
     /// Gives the new windows what the old ones remember.
-    pub(super) fn hand_over_logs(
-        &self,
-        next: &mut Self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Source],
-        now: Ticks,
-        how: Migration,
-    ) {
+    pub(super) fn hand_over_logs(&self, next: &mut Self, handover: &Handover<'_>) {
+        let &Handover { new, now, how, .. } = handover;
         // Windows that were charged differently count different things: then each goes on with its own.
         let apart = self.apart;
         next.apart = apart;
@@ -64,16 +57,14 @@ impl Cold {
         let one_log = !apart && (how == Migration::AsIs || sharing == 1);
         // The widest of those that share goes first, and the others share its log if it says of them what is known best.
         let reach_of = |number: usize| shares(&new[number], &next.parts[number]);
-        let mut order: Vec<usize> = (0..new.len()).collect();
-        order.sort_by_key(|&number| std::cmp::Reverse(reach_of(number)));
+        let mut order: Vec<_> = handover.heirs().collect();
+        order.sort_by_key(|&(number, ..)| std::cmp::Reverse(reach_of(number)));
         let mut has_log = false;
-        for number in order {
-            let limit = &new[number];
+        for (number, limit, source) in order {
             let Rule::Window(window) = &limit.rule else { continue };
-            let source = sources[number];
-            match (source, &self.parts.get(source.number().unwrap_or(usize::MAX)).map(|part| &part.state)) {
+            match (source, source.number().map(|from| &self.parts[from].state)) {
                 (Source::Same(_), Some(state @ (State::Own(_) | State::Steps(_)))) => {
-                    next.parts[number].state = (*state).clone();
+                    next.parts[number].state = state.clone();
                     continue;
                 }
                 (Source::Same(_), Some(State::Shared)) if !one_log => {
@@ -82,8 +73,8 @@ impl Cold {
                 }
                 _ => {}
             }
-            let mut known = self.entries_for(limit, window, source, (old, apart), now, how);
-            scale(&mut known.entries, window, source, old, how);
+            let mut known = self.entries_for(limit, window, source, handover);
+            scale(&mut known.entries, window, source, handover);
             match &mut next.parts[number].state {
                 State::Shared if one_log && !has_log => (next.log, has_log) = (known.log(now), true),
                 state @ State::Shared => {
@@ -105,16 +96,9 @@ impl Cold {
     }
 
     /// The entries that a window begins with, the oldest first.
-    fn entries_for(
-        &self,
-        limit: &Limit,
-        window: &Window,
-        source: Source,
-        (old, apart): (&[Limit], bool),
-        now: Ticks,
-        how: Migration,
-    ) -> Begun {
-        let known = self.known(limit, source, old, apart);
+    fn entries_for(&self, limit: &Limit, window: &Window, source: Source, handover: &Handover<'_>) -> Begun {
+        let (&Handover { old, now, how, .. }, apart) = (handover, self.apart);
+        let known = self.known(limit, source, old);
         let covers = |known: &&Known<'_>| {
             let exact = !known.window.is_conservative();
             let reach = known.window.reach();
@@ -156,7 +140,7 @@ impl Cold {
     }
 
     /// The windows whose entries are of the kind that this limit counts.
-    fn known<'a>(&'a self, limit: &Limit, source: Source, old: &'a [Limit], apart: bool) -> Vec<Known<'a>> {
+    fn known<'a>(&'a self, limit: &Limit, source: Source, old: &'a [Limit]) -> Vec<Known<'a>> {
         let active = old.iter().zip(&self.parts).enumerate();
         let active = active.map(|(number, (limit, part))| (limit, part, source.number() == Some(number)));
         let dormant = self.dormant.iter().map(|dormant| {
@@ -169,7 +153,7 @@ impl Cold {
         });
         let mut windows: Vec<Known<'_>> = windows.collect();
         // A window that takes over from none in particular goes by what any of them knows.
-        if apart && windows.iter().any(|known| known.is_source) {
+        if self.apart && windows.iter().any(|known| known.is_source) {
             windows.retain(|known| known.is_source);
         }
         windows
@@ -200,9 +184,9 @@ impl Cold {
 }
 
 /// A share of each entry: rounded up over all of them, so that nothing is given away and nothing twice.
-fn scale(entries: &mut Entries, window: &Window, source: Source, old: &[Limit], how: Migration) {
-    let from = source.number().map(|from| &old[from].rule);
-    let (Migration::Proportional, Some(Rule::Window(from))) = (how, from) else { return };
+fn scale(entries: &mut Entries, window: &Window, source: Source, handover: &Handover<'_>) {
+    let from = source.number().map(|from| &handover.old[from].rule);
+    let (Migration::Proportional, Some(Rule::Window(from))) = (handover.how, from) else { return };
     let (mut seen, mut given) = (0_u64, 0);
     for (_, n) in entries {
         seen = seen.saturating_add(*n);

@@ -33,6 +33,34 @@ impl Source {
     }
 }
 
+/// Other limits for a key, at one reading.
+pub(super) struct Handover<'a> {
+    pub(super) old: &'a [Limit],
+    pub(super) new: &'a [Limit],
+    /// What each new limit takes over from.
+    sources: Vec<Source>,
+    pub(super) now: Ticks,
+    pub(super) how: Migration,
+}
+
+impl<'a> Handover<'a> {
+    /// The new limits, each with what it takes over from, by their numbers.
+    pub(super) fn heirs(&self) -> impl Iterator<Item = (usize, &'a Limit, Source)> {
+        self.new.iter().zip(&self.sources).enumerate().map(|(number, (limit, source))| (number, limit, *source))
+    }
+
+    /// The numbers of the new limits that take over from this one.
+    fn heirs_of(&self, from: usize) -> impl Iterator<Item = usize> {
+        (0..self.new.len()).filter(move |&number| self.sources[number].number() == Some(from))
+    }
+
+    /// Of several that take over from one, its namesake is the heir.
+    fn heir_of(&self, from: usize) -> Option<usize> {
+        let namesake = |&number: &usize| self.new[number].name == self.old[from].name;
+        self.heirs_of(from).find(namesake).or_else(|| self.heirs_of(from).next())
+    }
+}
+
 /// What an old limit counts, of how many.
 #[derive(Clone, Copy)]
 pub(super) struct Owed {
@@ -57,20 +85,19 @@ impl Cold {
         // What no old limit counts any more is gone, whether or not something has dropped it yet: the answer does not depend on
         // when the account was met.
         self.tidy(old, now);
-        let sources = sources(old, new);
+        let handover = Handover { old, new, sources: sources(old, new), now, how };
         let mut next = Self::fresh(new, self.from);
         next.blocked = self.blocked;
         if how != Migration::Reset {
-            self.hand_over_logs(&mut next, old, new, &sources, now, how);
-            for (number, limit) in new.iter().enumerate() {
-                let source = sources[number];
+            self.hand_over_logs(&mut next, &handover);
+            for (number, limit, source) in handover.heirs() {
                 let slot = &mut next.parts[number].state;
                 match (&mut *slot, &limit.rule, source) {
                     (State::Bucket(_) | State::Jail(_), _, Source::Same(from)) => {
                         *slot = self.parts[from].state.clone();
                     }
                     (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
-                        *tat = self.word_for((limit, bucket), source.number(), old, now, how);
+                        *tat = self.word_for((limit, bucket), source.number(), &handover);
                     }
                     (State::Jail(record), ..) => {
                         if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
@@ -81,9 +108,9 @@ impl Cold {
                     _ => {}
                 }
             }
-            self.put_the_rest_to_sleep(&mut next, old, new, &sources, now, how);
+            self.put_the_rest_to_sleep(&mut next, &handover);
         }
-        next.leases = self.hand_over_leases(old, new, &sources, now, how);
+        next.leases = self.hand_over_leases(&handover);
         for (number, (part, limit)) in next.parts.iter_mut().zip(new).enumerate() {
             part.held = next.leases.held((number, limit));
         }
@@ -92,32 +119,23 @@ impl Cold {
 
     /// Every reservation counts in every limit from now on, but in an equal one as before; what a bucket gives back is carried
     /// over like its word.
-    fn hand_over_leases(
-        &mut self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Source],
-        now: Ticks,
-        how: Migration,
-    ) -> Leases {
+    fn hand_over_leases(&mut self, handover: &Handover<'_>) -> Leases {
         let mut leases = std::mem::take(&mut self.leases);
         // Of several that take over from one, its namesake gives back what it gave back.
-        let is_sure = |from: usize, limit: &Limit| {
-            let takers = sources.iter().filter(|source| source.number() == Some(from)).count();
-            takers == 1 || old[from].name == limit.name
-        };
+        let is_sure =
+            |from: usize, limit: &Limit| handover.heirs_of(from).count() == 1 || handover.old[from].name == limit.name;
         leases.each(|lease| {
-            let receipt = |(limit, source): (&Limit, &Source)| match (&limit.rule, source.number()) {
-                _ if how == Migration::Reset => 0,
-                (_, Some(from)) if *source == Source::Same(from) => lease.receipts[from],
-                (Rule::Rate { bucket, .. }, Some(from)) if is_sure(from, limit) => {
-                    let Rule::Rate { bucket: before, .. } = &old[from].rule else { return 0 };
-                    before.migrate(bucket, lease.receipts[from], now, how)
+            let receipt = |(_, limit, source): (usize, &Limit, Source)| match (&limit.rule, source) {
+                _ if handover.how == Migration::Reset => 0,
+                (_, Source::Same(from)) => lease.receipts[from],
+                (Rule::Rate { bucket, .. }, Source::Kin(from)) if is_sure(from, limit) => {
+                    let Rule::Rate { bucket: before, .. } = &handover.old[from].rule else { return 0 };
+                    before.migrate(bucket, lease.receipts[from], handover.now, handover.how)
                 }
                 _ => 0,
             };
-            let receipts = new.iter().zip(sources).map(receipt).collect();
-            let charged = sources.iter().zip(0..).fold(0, |bits, (source, number)| match *source {
+            let receipts = handover.heirs().map(receipt).collect();
+            let charged = handover.heirs().fold(0, |bits, (number, _, source)| match source {
                 Source::Same(from) if !lease.is_charged_to(from) => bits,
                 _ => bits | 1 << number,
             });
@@ -126,14 +144,8 @@ impl Cold {
         leases
     }
 
-    fn word_for(
-        &self,
-        (limit, bucket): (&Limit, &TokenBucket),
-        from: Option<usize>,
-        old: &[Limit],
-        now: Ticks,
-        how: Migration,
-    ) -> Ticks {
+    fn word_for(&self, (limit, bucket): (&Limit, &TokenBucket), from: Option<usize>, handover: &Handover<'_>) -> Ticks {
+        let &Handover { old, now, how, .. } = handover;
         let tat = if let Some(from) = from
             && let (Rule::Rate { bucket: before, .. }, State::Bucket(tat)) = (&old[from].rule, &self.parts[from].state)
         {
@@ -153,28 +165,13 @@ impl Cold {
     }
 
     /// Limits that deny and whose memory the new ones cannot hold go dormant; those that are dormant follow their heirs.
-    fn put_the_rest_to_sleep(
-        &mut self,
-        next: &mut Self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Source],
-        now: Ticks,
-        how: Migration,
-    ) {
-        let takes_over = |from: usize, number: usize| sources[number].number() == Some(from);
-        // Of several that take over from one, its namesake is the heir.
-        let heir_of = |from: usize| {
-            let mut heirs = (0..new.len()).filter(|&number| takes_over(from, number));
-            let namesake = heirs.clone().find(|&number| new[number].name == old[from].name);
-            namesake.or_else(|| heirs.next())
-        };
+    fn put_the_rest_to_sleep(&mut self, next: &mut Self, handover: &Handover<'_>) {
         let mut sleeping = self.dormant.take();
         for dormant in &mut sleeping {
-            dormant.heir = dormant.heir.and_then(heir_of);
+            dormant.heir = dormant.heir.and_then(|from| handover.heir_of(from));
         }
-        for (from, (part, limit)) in self.parts.iter().zip(old).enumerate() {
-            if limit.shadow || how != Migration::AsIs || sources.contains(&Source::Same(from)) {
+        for (from, (part, limit)) in self.parts.iter().zip(handover.old).enumerate() {
+            if limit.shadow || handover.how != Migration::AsIs || handover.sources.contains(&Source::Same(from)) {
                 continue;
             }
             let mut part = part.clone();
@@ -182,16 +179,17 @@ impl Cold {
                 part.state = State::Own(self.log.clone());
             }
             part.held = 0;
-            sleeping.push(Dormant { limit: limit.clone(), part, heir: heir_of(from) });
+            sleeping.push(Dormant { limit: limit.clone(), part, heir: handover.heir_of(from) });
         }
         for dormant in sleeping {
-            let heir = dormant.heir.map(|heir| (&new[heir], &next.parts[heir]));
+            let heir = dormant.heir.map(|heir| (&handover.new[heir], &next.parts[heir]));
             // A limit that is put back may take over from another than its heir; not from another than its namesake.
             let is_sure = |limit: &Limit| {
                 limit.name == dormant.limit.name || (matches!(limit.rule, Rule::Window(_)) && !next.apart)
             };
-            if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, now)) {
-                next.put_to_sleep(dormant, now);
+            if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, handover.now))
+            {
+                next.put_to_sleep(dormant, handover.now);
             }
         }
     }
