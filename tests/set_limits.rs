@@ -120,16 +120,16 @@ fn in_time(work: impl FnOnce() + Send + 'static) {
 }
 
 /// How much each key was let have by threads that charge while the limits of all go back and forth between these, and how many
-/// nanoseconds went by.
+/// nanoseconds went by. A decision is made before the first change and before every fiftieth, however few cores there are.
 fn charged_meanwhile(limits: &[Policy], steps: u64) -> (Vec<u64>, u64) {
     let clock = Arc::new(ManualClock::new(0, 0));
     let builder = Limiter::builder(limits[0].clone()).max_keys(1_000);
     let limiter = Arc::new(builder.clock(Clock::Manual(clock.clone())).build().unwrap());
     let passed: Vec<AtomicU64> = (0..NAMES).map(|_| AtomicU64::new(0)).collect();
-    let over = AtomicBool::new(false);
+    let (decided, over) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (limiter, passed, over) = (&limiter, &passed, &over);
+            let (limiter, passed, decided, over) = (&limiter, &passed, &decided, &over);
             scope.spawn(move || {
                 for round in thread.. {
                     if over.load(Ordering::SeqCst) {
@@ -146,11 +146,16 @@ fn charged_meanwhile(limits: &[Policy], steps: u64) -> (Vec<u64>, u64) {
                         limiter.try_acquire(&key.to_be_bytes(), n).unwrap()
                     };
                     passed[key as usize].fetch_add(u64::from(is_let) * n, Ordering::SeqCst);
+                    decided.fetch_add(1, Ordering::SeqCst);
                 }
             });
         }
         let rounds = usize::try_from(size::of(2_000, 20_000)).unwrap();
-        for to in limits.iter().cycle().take(rounds) {
+        for (round, to) in limits.iter().cycle().take(rounds).enumerate() {
+            let before = decided.load(Ordering::SeqCst);
+            while round % 50 == 0 && decided.load(Ordering::SeqCst) == before {
+                std::thread::yield_now();
+            }
             limiter.set_limits(to.clone(), Migration::AsIs).unwrap();
             clock.advance_ns(steps.cast_signed());
             std::thread::yield_now();

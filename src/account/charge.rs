@@ -90,7 +90,7 @@ impl Cold {
     pub(crate) fn settle(&mut self, limits: &[Limit], id: LeaseId, now: Ticks, used: Option<&Cost>) -> bool {
         self.catch_up(limits, now);
         let Some(lease) = self.leases.end(id) else { return false };
-        self.end(limits, &lease, now, used.unwrap_or(&lease.cost));
+        self.end(limits, (id, &lease), now, used.unwrap_or(&lease.cost));
         true
     }
 
@@ -115,7 +115,7 @@ impl Cold {
         self.bound(limits, now);
     }
 
-    pub(super) fn end(&mut self, limits: &[Limit], lease: &Lease, at: Ticks, used: &Cost) {
+    pub(super) fn end(&mut self, limits: &[Limit], (id, lease): (LeaseId, &Lease), at: Ticks, used: &Cost) {
         self.part_logs(limits, used);
         let mut forgot = false;
         for (number, (part, limit)) in self.parts.iter_mut().zip(limits).enumerate() {
@@ -137,7 +137,7 @@ impl Cold {
                 _ => forgot |= part.log(&limit.rule, at, used),
             }
         }
-        self.charge_dormant(limits, at, used);
+        self.end_dormant(limits, (id, lease), at, used);
         self.log_shared(limits, at, used, forgot);
         self.bound(limits, at);
     }

@@ -150,11 +150,15 @@ impl Cold {
         for (part, limit) in self.parts.iter_mut().zip(limits) {
             part.settle(&limit.rule, now);
         }
-        while let Some(lease) = self.leases.expire(now) {
-            let sent = if lease.terms.gives_back { Cost::new(0) } else { lease.cost.clone() };
-            self.end(limits, &lease, lease.expiry, &sent);
-        }
         self.settle_dormant(now);
+        while let Some((expiry, id)) = self.leases.first_expiry().filter(|&(expiry, _)| expiry <= now) {
+            // As of then: what is charged must not depend on when that is noticed.
+            self.forget_dormant(expiry);
+            let Some(lease) = self.leases.end(id) else { break };
+            let sent = if lease.terms.gives_back { Cost::new(0) } else { lease.cost.clone() };
+            self.end(limits, (id, &lease), lease.expiry, &sent);
+        }
+        self.forget_dormant(now);
     }
 
     fn ask(&self, limits: &[Limit], now: Ticks, cost: &Cost) -> Ruling {

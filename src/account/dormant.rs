@@ -5,8 +5,12 @@
 //! charged with everything that passes, and asked nothing, until it has settled. A limit that takes over later begins with
 //! what its predecessor and that predecessor's dormant limits count, whichever counts more.
 
+use std::collections::BTreeMap;
+
 use super::balance::share;
 use super::cold::Cold;
+use super::earliest::leaves;
+use super::leases::{Lease, LeaseId, Leases};
 use super::part::{Part, State};
 use crate::limit::{Migration, Record, TokenBucket};
 use crate::policy::{Cost, Limit, Rule};
@@ -22,6 +26,8 @@ pub(super) struct Dormant {
     pub(super) part: Part,
     /// The number of the limit in force that took over from it.
     pub(super) heir: Option<usize>,
+    /// The reservations that it was charged with while it was in force, each with the word that it left a bucket at.
+    pub(super) held: BTreeMap<LeaseId, Ticks>,
 }
 
 /// The dormant limits of a key: nearly all keys have none, so the list is one pointer.
@@ -58,9 +64,15 @@ impl Dormant {
         self.heir.and_then(|heir| limits.get(heir)).unwrap_or(&self.limit)
     }
 
-    /// From when on it counts nothing.
-    fn full_at(&self) -> Ticks {
-        self.part.full_at(&self.limit.rule, self.part.state.stamps())
+    /// From when on it counts nothing, if these are the reservations that are open.
+    fn full_at(&self, leases: &Leases) -> Ticks {
+        let full_at = self.part.full_at(&self.limit.rule, self.part.state.stamps());
+        let Rule::Window(window) = &self.limit.rule else { return full_at };
+        self.held
+            .keys()
+            .filter_map(|&id| leases.get(id))
+            .map(|lease| leaves(Some(window), lease))
+            .fold(full_at, Ticks::max)
     }
 
     /// What is used of it, from 0 to 1; nothing of a jail, which denies nothing while it is dormant.
@@ -127,6 +139,18 @@ impl Dormant {
         }
     }
 
+    /// Ends a reservation of which so much was used. One that began later is charged now.
+    fn end(&mut self, id: LeaseId, at: Ticks, reserved: u64, used: u64) {
+        match (self.held.remove(&id), &mut self.part.state, &self.limit.rule) {
+            (Some(receipt), State::Bucket(tat), Rule::Rate { bucket, .. }) => {
+                let refunded = bucket.refund(*tat, at, reserved.saturating_sub(used), receipt);
+                *tat = bucket.clamp(bucket.debit(refunded, at, used.saturating_sub(reserved)), at);
+            }
+            _ if used > 0 => self.charge(at, used),
+            _ => {}
+        }
+    }
+
     /// The bucket of a rate, and its word. `None` if it is no rate.
     fn rate(&self) -> Option<(&TokenBucket, Ticks)> {
         match (&self.part.state, &self.limit.rule) {
@@ -154,30 +178,42 @@ impl Cold {
         }
     }
 
+    /// Ends a reservation in the limits that are no longer in force.
+    pub(super) fn end_dormant(&mut self, limits: &[Limit], (id, lease): (LeaseId, &Lease), at: Ticks, used: &Cost) {
+        for dormant in self.dormant.iter_mut() {
+            let meant = dormant.meant(limits);
+            let (reserved, used) = (lease.cost.on(meant), used.on(meant));
+            dormant.end(id, at, reserved, used);
+        }
+    }
+
     /// What a request costs the windows that are no longer in force.
     pub(super) fn costs_dormant(&self, limits: &[Limit], cost: &Cost) -> impl Iterator<Item = u64> {
         let windows = self.dormant.iter().filter(|dormant| matches!(dormant.limit.rule, Rule::Window(_)));
         windows.map(|dormant| cost.on(dormant.meant(limits)))
     }
 
-    /// Drops the dormant limits that count nothing any more, and brings the others back from a future that a step of the
-    /// clock left them in.
+    /// Brings the dormant limits back from a future that a step of the clock left them in.
     pub(super) fn settle_dormant(&mut self, now: Ticks) {
+        self.dormant.iter_mut().for_each(|dormant| dormant.part.settle(&dormant.limit.rule, now));
+    }
+
+    /// Drops the dormant limits that count nothing from `now` on, and what the others do not count any more.
+    pub(super) fn forget_dormant(&mut self, now: Ticks) {
         if self.dormant.is_empty() {
             return;
         }
         let mut all = self.dormant.take();
         all.retain_mut(|dormant| {
-            dormant.part.settle(&dormant.limit.rule, now);
             dormant.part.log(&dormant.limit.rule, now, 0);
-            dormant.full_at() > now
+            dormant.full_at(&self.leases) > now
         });
         self.dormant.put(all);
     }
 
     /// Adds a limit that is no longer in force, unless another dormant one of the same heir says all that it does.
     pub(super) fn put_to_sleep(&mut self, new: Dormant, now: Ticks) {
-        if new.full_at() <= now {
+        if new.full_at(&self.leases) <= now {
             return;
         }
         let mut all;
@@ -193,7 +229,8 @@ impl Cold {
                 return;
             }
             // All were charged with the same, so the one that reaches back farthest holds what the others do.
-            if self.dormant.iter().any(|other| new.is_told_by(other, self.apart)) {
+            if let Some(other) = self.dormant.iter_mut().find(|other| new.is_told_by(other, self.apart)) {
+                other.held.extend(new.held);
                 return;
             }
             all = self.dormant.take();
@@ -238,7 +275,7 @@ impl Cold {
 
     /// From when on no dormant limit counts anything.
     pub(super) fn dormant_until(&self) -> Ticks {
-        self.dormant.iter().map(Dormant::full_at).max().unwrap_or(0)
+        self.dormant.iter().map(|dormant| dormant.full_at(&self.leases)).max().unwrap_or(0)
     }
 }
 
@@ -255,11 +292,18 @@ fn join(all: &mut Vec<Dormant>, now: Ticks) {
             continue;
         };
         let until = owed(least).map_or(0, |(_, until)| until);
+        // What is given back to one of them was not charged to the other: nothing is.
+        let held: Vec<LeaseId> = all[least].held.keys().chain(all[next].held.keys()).copied().collect();
         let kept = &mut all[next];
         if let (Rule::Rate { bucket, .. }, State::Bucket(tat)) = (&mut kept.limit.rule, &mut kept.part.state) {
             *bucket = bucket.at_least(until.saturating_sub(now));
             *tat = (*tat).max(until);
         }
+        kept.held = held.into_iter().map(|id| (id, 0)).collect();
         all.remove(least);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "dormant_tests.rs"]
+mod tests;

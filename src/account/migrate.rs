@@ -108,11 +108,14 @@ impl Cold {
                     _ => {}
                 }
             }
-            self.put_the_rest_to_sleep(&mut next, &handover);
         }
+        let sleeping = self.sleeping(&handover);
         next.leases = self.hand_over_leases(&handover);
         for (number, (part, limit)) in next.parts.iter_mut().zip(new).enumerate() {
             part.held = next.leases.held((number, limit));
+        }
+        for dormant in sleeping {
+            next.put_to_sleep_unless_held(dormant, &handover);
         }
         next
     }
@@ -164,9 +167,12 @@ impl Cold {
         denying.map(move |(number, limit)| Owed { count: self.used(number, limit, now), of: limit.most() })
     }
 
-    /// Limits that deny and whose memory the new ones cannot hold go dormant; those that are dormant follow their heirs.
-    fn put_the_rest_to_sleep(&mut self, next: &mut Self, handover: &Handover<'_>) {
+    /// Limits that deny and that no equal one takes over from, and those that are dormant, which follow their heirs.
+    fn sleeping(&mut self, handover: &Handover<'_>) -> Vec<Dormant> {
         let mut sleeping = self.dormant.take();
+        if handover.how == Migration::Reset {
+            return Vec::new();
+        }
         for dormant in &mut sleeping {
             dormant.heir = dormant.heir.and_then(|from| handover.heir_of(from));
         }
@@ -179,18 +185,21 @@ impl Cold {
                 part.state = State::Own(self.log.clone());
             }
             part.held = 0;
-            sleeping.push(Dormant { limit: limit.clone(), part, heir: handover.heir_of(from) });
+            let charged = self.leases.iter().filter(|(_, lease)| lease.is_charged_to(from));
+            let held = charged.map(|(id, lease)| (id, lease.receipts[from])).collect();
+            sleeping.push(Dormant { limit: limit.clone(), part, heir: handover.heir_of(from), held });
         }
-        for dormant in sleeping {
-            let heir = dormant.heir.map(|heir| (&handover.new[heir], &next.parts[heir]));
-            // A limit that is put back may take over from another than its heir; not from another than its namesake.
-            let is_sure = |limit: &Limit| {
-                limit.name == dormant.limit.name || (matches!(limit.rule, Rule::Window(_)) && !next.apart)
-            };
-            if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, handover.now))
-            {
-                next.put_to_sleep(dormant, handover.now);
-            }
+        sleeping
+    }
+
+    /// Lets a limit go dormant whose memory the one that took over from it cannot hold.
+    fn put_to_sleep_unless_held(&mut self, dormant: Dormant, handover: &Handover<'_>) {
+        let heir = dormant.heir.map(|heir| (&handover.new[heir], &self.parts[heir]));
+        // A limit that is put back may take over from another than its heir; not from another than its namesake.
+        let is_sure =
+            |limit: &Limit| limit.name == dormant.limit.name || (matches!(limit.rule, Rule::Window(_)) && !self.apart);
+        if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, handover.now)) {
+            self.put_to_sleep(dormant, handover.now);
         }
     }
 }
