@@ -138,3 +138,10 @@ fn after_a_reset_a_reservation_from_before_it_gives_nothing_back() {
     assert!(cold.cancel(&limits, 1, 95 * SECOND), "the clock has stepped back");
     assert_eq!(cold.shown_word(), 105 * SECOND, "as empty as it can be");
 }
+
+#[test]
+fn what_no_old_limit_counts_any_more_is_not_carried_over() {
+    let (old, new) = ([window(1, 10)], [window(1, 500)]);
+    let mut cold = moved(&old, &[50], &new, Migration::AsIs);
+    assert_eq!(left(&mut cold, &new, 100), 1, "nothing has dropped it, and it has left its window");
+}

@@ -96,7 +96,7 @@ fn not_a_limit(object: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("limits must be Rate, Window, InFlight, Jail or Closed objects, not {shown}"))
 }
 
-/// At most `limit` in any `per` seconds.
+#[doc = stub!("Window")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct Window {
@@ -138,31 +138,37 @@ impl Window {
         Ok(Self { per_ns, edge, steps, limit: said(limit?, shadow, name)? })
     }
 
+    #[doc = stub!("Window.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("Window.per")]
     #[getter]
     fn per(&self) -> f64 {
         self.per_ns as f64 / 1e9
     }
 
+    #[doc = stub!("Window.edge")]
     #[getter]
     fn edge(&self) -> &'static str {
         if self.edge == Edge::Closed { "closed" } else { "half_open" }
     }
 
+    #[doc = stub!("Window.steps")]
     #[getter]
     fn steps(&self) -> Option<u64> {
         self.steps
     }
 
+    #[doc = stub!("Window.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Window.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -182,7 +188,7 @@ impl Window {
     }
 }
 
-/// At most `limit` reserved and neither committed nor cancelled.
+#[doc = stub!("InFlight")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct InFlight {
@@ -201,16 +207,19 @@ impl InFlight {
         Ok(Self { limit: said(limit, shadow, name)? })
     }
 
+    #[doc = stub!("InFlight.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("InFlight.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("InFlight.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -225,7 +234,7 @@ impl InFlight {
     }
 }
 
-/// Lets nothing pass: a key that may not send.
+#[doc = stub!("Closed")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct Closed {
@@ -240,11 +249,13 @@ impl Closed {
         Ok(Self { limit: said(Limit::closed(), shadow, name)? })
     }
 
+    #[doc = stub!("Closed.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Closed.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -259,7 +270,7 @@ impl Closed {
     }
 }
 
-/// A timeout for those who do not stop asking.
+#[doc = stub!("Jail")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq)]
 pub(super) struct Jail {
@@ -307,36 +318,43 @@ impl Jail {
         Ok(Self { rule, limit: said(Limit::jail(rule)?, shadow, name)? })
     }
 
+    #[doc = stub!("Jail.denials")]
     #[getter]
     fn denials(&self) -> u64 {
         self.rule.denials()
     }
 
+    #[doc = stub!("Jail.within")]
     #[getter]
     fn within(&self) -> f64 {
         self.rule.within() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.duration")]
     #[getter]
     fn duration(&self) -> f64 {
         self.rule.duration() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.factor")]
     #[getter]
     fn factor(&self) -> f64 {
         self.rule.factor()
     }
 
+    #[doc = stub!("Jail.longest")]
     #[getter]
     fn longest(&self) -> Option<f64> {
         self.rule.longest().map(|longest| longest as f64 / 1e9)
     }
 
+    #[doc = stub!("Jail.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Jail.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()

@@ -57,7 +57,7 @@ impl Kept {
 
 impl Table {
     fn limits(&self, class: ClassId) -> &[Limit] {
-        self.classes.get(class).limits()
+        self.classes.get(class).in_force()
     }
 
     pub(super) fn is_cold(&self, class: ClassId) -> bool {
@@ -112,7 +112,11 @@ impl Table {
     ) -> (R, ClassId) {
         let answer = self.with_one(stripe, slot, now, change);
         if let Some(other) = stripe.next_kept().filter(|&other| other != slot) {
-            self.with_one(stripe, other, now, |kept, limits| kept.cold.tidy(limits, now));
+            // Brought to now under limits that others have followed, it would be too far ahead of their change.
+            stripe.follow(other, &self.classes);
+            if self.is_cold(self.slab.slot(other).look_locked().1) {
+                self.with_one(stripe, other, now, |kept, limits| kept.cold.tidy(limits, now));
+            }
         }
         answer
     }

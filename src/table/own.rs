@@ -11,7 +11,6 @@ use crate::policy::Policy;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// Policies that were ordered for single keys. They outlive the keys' accounts.
-#[derive(Default)]
 pub(super) struct OwnLimits {
     /// How many there are; first sights of tables without any do not lock.
     count: AtomicUsize,
@@ -19,6 +18,10 @@ pub(super) struct OwnLimits {
 }
 
 impl OwnLimits {
+    pub(super) fn new() -> Self {
+        Self { count: AtomicUsize::new(0), of: Mutex::new(HashMap::new()) }
+    }
+
     fn get(&self, key: &[u8]) -> Option<ClassId> {
         if self.count.load(Ordering::SeqCst) == 0 { None } else { self.of.lock().get(key).copied() }
     }

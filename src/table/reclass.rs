@@ -52,7 +52,9 @@ impl Locked<'_> {
         let (old, new) = (classes.get(shown), classes.get(class));
         if !old.is_cold() {
             let (before, after) = (old.rule(), new.rule());
-            if !new.is_cold() && (how != Migration::AsIs || !before.overflows(after, tat, now)) {
+            // A shadow owes nothing later on, so what it takes over is remembered elsewhere.
+            let forgets = before.overflows(after, tat, now) || (new.is_shadow() && !old.is_shadow());
+            if !new.is_cold() && (how != Migration::AsIs || !forgets) {
                 self.change(slot, |tat, _| (before.migrate(after, tat, now, how), class));
                 return;
             }
@@ -66,10 +68,10 @@ impl Locked<'_> {
             return;
         };
         let Kept { home, cold, line, .. } = *kept;
-        let cold = cold.migrate(classes.get(home).limits(), new.limits(), now, how);
+        let cold = cold.migrate(classes.get(home).in_force(), new.in_force(), now, how);
         if new.is_cold() || cold.is_more_than_a_word() || line.is_some() {
             let Some(shown) = composite_of(class, classes) else { return };
-            let settled = cold.settled(new.limits(), now);
+            let settled = cold.settled(new.in_force(), now);
             self.kept_mut(slot, || Kept { line, ..Kept::new(class, cold) });
             self.change(slot, |_, _| (settled, shown));
         } else {
@@ -87,7 +89,7 @@ impl Locked<'_> {
             found = tat;
             (tat, twin)
         });
-        let limits = classes.get(home).limits();
+        let limits = classes.get(home).in_force();
         self.kept_mut(slot, || Kept::new(home, Cold::of_word(limits, found)));
         true
     }
