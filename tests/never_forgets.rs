@@ -362,3 +362,24 @@ fn a_raised_day_leaves_the_minute_alone() {
         assert!(limiter.try_acquire(KEY, 3).unwrap() && !limiter.try_acquire(KEY, 1).unwrap());
     }
 }
+
+/// Whether an account is a word or more makes no difference to what a closed key remembers.
+#[test]
+fn a_key_that_was_closed_for_a_while_owes_what_it_owed() {
+    let policy = Policy::rate(Rate::new(10, 10_000)).unwrap();
+    for how in [Migration::AsIs, Migration::Proportional] {
+        for blocked in [false, true] {
+            let (limiter, clock) = limiter(policy.clone(), 100, WhenFull::Deny);
+            assert!(limiter.try_acquire(KEY, 6).unwrap());
+            limiter.set_limits(Policy::closed(), how).unwrap();
+            clock.advance_ns(1_000);
+            assert!(!limiter.try_acquire(KEY, 1).unwrap());
+            if blocked {
+                limiter.block(KEY, 500).unwrap();
+            }
+            clock.advance_ns(1_000);
+            limiter.set_limits(policy.clone(), how).unwrap();
+            assert_eq!(limiter.peek(KEY, 1).unwrap().remaining, 6, "{how:?} {blocked}");
+        }
+    }
+}

@@ -207,11 +207,10 @@ impl Cold {
         self.catch_up(limits, now);
         let meant = |limit: &Limit| name.is_none_or(|name| *limit.name == *name);
         let excess = |number: usize, limit: &Limit| self.remains(number, limit, now).saturating_sub(to);
-        let counts = |limit: &Limit| matches!(limit.rule, Rule::Rate { .. } | Rule::Window(_));
         let surplus: Vec<u64> = limits
             .iter()
             .enumerate()
-            .map(|(number, limit)| if meant(limit) && counts(limit) { excess(number, limit) } else { 0 })
+            .map(|(number, limit)| if meant(limit) && limit.counts() { excess(number, limit) } else { 0 })
             .collect();
         let named = limits.iter().zip(&surplus).map(|(limit, &n)| (limit.name.clone(), n));
         let cost = Cost::new(0).with(named);

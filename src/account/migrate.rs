@@ -157,13 +157,12 @@ impl Cold {
             let owed = self.owed(old, now).map(|owed| owed.carried(bucket.burst(), how)).max();
             bucket.clamp(bucket.debit(now, now, owed.unwrap_or(0)), now)
         };
-        if how == Migration::AsIs { self.word_with_dormant((&limit.name, bucket), tat, from, now) } else { tat }
+        if remembers(how, old) { self.word_with_dormant((&limit.name, bucket), tat, from, now) } else { tat }
     }
 
     /// What each limit that denies counts, reservations included.
     pub(super) fn owed<'a>(&'a self, old: &'a [Limit], now: Ticks) -> impl Iterator<Item = Owed> + 'a {
-        let counts = |limit: &Limit| matches!(limit.rule, Rule::Rate { .. } | Rule::Window(_));
-        let denying = old.iter().enumerate().filter(move |(_, limit)| !limit.shadow && counts(limit));
+        let denying = old.iter().enumerate().filter(|(_, limit)| !limit.shadow && limit.counts());
         denying.map(move |(number, limit)| Owed { count: self.used(number, limit, now), of: limit.most() })
     }
 
@@ -177,7 +176,8 @@ impl Cold {
             dormant.heir = dormant.heir.and_then(|from| handover.heir_of(from));
         }
         for (from, (part, limit)) in self.parts.iter().zip(handover.old).enumerate() {
-            if limit.shadow || handover.how != Migration::AsIs || handover.sources.contains(&Source::Same(from)) {
+            if limit.shadow || !remembers(handover.how, handover.new) || handover.sources.contains(&Source::Same(from))
+            {
                 continue;
             }
             let mut part = part.clone();
@@ -201,6 +201,15 @@ impl Cold {
         if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, handover.now)) {
             self.put_to_sleep(dormant, handover.now);
         }
+    }
+}
+
+/// Whether what was counted is remembered beside these limits. A share of it is carried over instead where one can be.
+pub(crate) fn remembers(how: Migration, limits: &[Limit]) -> bool {
+    match how {
+        Migration::AsIs => true,
+        Migration::Proportional => !limits.iter().any(|limit| !limit.shadow && limit.counts()),
+        Migration::Reset => false,
     }
 }
 

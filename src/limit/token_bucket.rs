@@ -224,8 +224,13 @@ impl TokenBucket {
     #[must_use]
     pub(crate) fn overflows(&self, to: &Self, tat: Ticks, now: Ticks) -> bool {
         let owed = u128::from(self.clamp(tat, now).saturating_sub(now));
-        let metered = self.kind == Kind::Metered && to.kind == Kind::Metered;
-        metered && owed * u128::from(to.emission) > u128::from(to.tolerance) * u128::from(self.emission)
+        match (self.kind, to.kind) {
+            (Kind::Metered, Kind::Metered) => {
+                owed * u128::from(to.emission) > u128::from(to.tolerance) * u128::from(self.emission)
+            }
+            (Kind::Metered, Kind::Closed) => owed > 0,
+            _ => false,
+        }
     }
 
     /// The same rule with a burst that takes at least so long to flow back.

@@ -7,7 +7,7 @@
 
 use super::cold::Kept;
 use super::stripe::Locked;
-use crate::account::Cold;
+use crate::account::{Cold, remembers};
 use crate::classes::{ClassId, Classes};
 use crate::limit::Migration;
 use crate::ticks::Ticks;
@@ -53,8 +53,9 @@ impl Locked<'_> {
         if !old.is_cold() {
             let (before, after) = (old.rule(), new.rule());
             // A shadow owes nothing later on, so what it takes over is remembered elsewhere.
-            let forgets = before.overflows(after, tat, now) || (new.is_shadow() && !old.is_shadow());
-            if !new.is_cold() && (how != Migration::AsIs || !forgets) {
+            let cannot_hold = before.overflows(after, tat, now) || (new.is_shadow() && !old.is_shadow());
+            let forgets = cannot_hold && remembers(how, new.in_force());
+            if !new.is_cold() && !forgets {
                 self.change(slot, |tat, _| (before.migrate(after, tat, now, how), class));
                 return;
             }
