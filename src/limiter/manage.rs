@@ -140,7 +140,7 @@ impl Limiter {
     }
 
     fn denied(&self) -> BTreeMap<(Arc<str>, Reason), u64> {
-        self.table.denied(|number| self.counters.total_numbered(number))
+        self.table.denied(|place| self.counters.total_at(place))
     }
 
     /// What each shadow limit would have denied, by its name: those that would have denied anything.

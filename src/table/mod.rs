@@ -39,7 +39,7 @@ mod take;
 mod together;
 
 use crate::account::Notice;
-use crate::classes::{ClassId, Classes, DenialCount};
+use crate::classes::{ClassId, Classes, Registered};
 use crate::clock::Timeline;
 use crate::decision::Reason;
 use crate::error::Error;
@@ -305,15 +305,15 @@ impl Table {
         self.classes.get(class)
     }
 
-    /// Where the denials of a limit are counted.
+    /// A policy, with where its denials are counted.
     #[inline]
-    pub(crate) fn denials_of(&self, class: ClassId, limit: usize) -> Option<DenialCount<'_>> {
-        self.classes.denials_of(class, limit)
+    pub(crate) fn registered(&self, class: ClassId) -> &Registered {
+        self.classes.registered(class)
     }
 
     /// What each limit has denied; see [`Classes::denied`].
-    pub(crate) fn denied(&self, numbered: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
-        self.classes.denied(numbered)
+    pub(crate) fn denied(&self, at: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
+        self.classes.denied(at)
     }
 
     pub(crate) fn time(&self) -> &Timeline {
