@@ -70,11 +70,17 @@ impl Table {
         self.classes.rule(class).is_elsewhere()
     }
 
-    /// What an unknown key would be told: as a fresh account, which must not be one before the stripe's horizon.
-    pub(super) fn rule_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, cost: &Cost) -> Ruled {
+    /// What an unknown key is, with its limits: a fresh account, which must not be one before the stripe's horizon.
+    pub(super) fn unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks) -> (Cold, &[Limit]) {
         let limits = self.limits(class);
         let from = Some(stripe.horizon()).filter(|&horizon| horizon > now);
-        let ruling = Cold::fresh(limits, from.unwrap_or(0)).decide_whole(limits, now, cost, Purpose::Look);
+        (Cold::fresh(limits, from.unwrap_or(0)), limits)
+    }
+
+    /// What an unknown key would be told.
+    pub(super) fn rule_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, cost: &Cost) -> Ruled {
+        let (mut cold, limits) = self.unknown(stripe, class, now);
+        let ruling = cold.decide_whole(limits, now, cost, Purpose::Look);
         Ruled { ruling, class, now, notice: None, lease: None }
     }
 
@@ -202,7 +208,7 @@ impl Table {
     }
 
     /// The slot of the key's account, made of this class if it is unknown and `n` would pass.
-    fn find_or_make<'a>(
+    pub(super) fn find_or_make<'a>(
         &'a self,
         sought: &Sought<'_>,
         cost: &Cost,
