@@ -20,6 +20,7 @@ import memory
 import ours
 import refusals
 import rust_peers
+import several
 import tasks
 import threads
 from measuring import progress
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from memory import Bytes
     from refusals import Refusals
     from rust_peers import RustMeasured
+    from several import Several
     from threads import Threaded
 
 # One of each kind is enough: the others would only show again what a lock or a long path costs two threads.
@@ -110,6 +112,7 @@ class Measured:
     called: Decisions
     awaited: Decisions
     batches: Batches
+    several: Several
     refusals: Refusals
     threaded: Threaded
     free_threaded: FreeThreaded
@@ -138,6 +141,7 @@ def measure(extent: Extent, left_out: Sequence[type[Adapter]]) -> Measured:
         called=decisions.measure(called, extent.populations, repeats, quick=quick),
         awaited=decisions.measure(awaited, extent.populations, repeats, quick=quick),
         batches=batches.measure(extent.batches, repeats, quick=quick),
+        several=several.measure(repeats, quick=quick),
         refusals=refusals.measure(repeats, quick=quick),
         threaded=threads.measure(in_threads, repeats, quick=quick),
         free_threaded=free_threading.measure(quick=quick),

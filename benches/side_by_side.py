@@ -31,6 +31,7 @@ import occasions
 import ours
 import refusals
 import rust_peers
+import several
 import threads
 import tollbar
 from call_bars import CALL_BARS
@@ -58,8 +59,9 @@ def report(measured: Measured, runs: Sequence[Run], keys: int, notes: str) -> st
         decisions.table(measured.awaited, ours.RateLimiter.name),
         "**Other cases**",
         cases.table(measured.cases),
-        "**Batches, denials, imports**",
+        "**Batches, several limits, denials, imports**",
         batches.table(measured.batches),
+        several.table(measured.several),
         refusals.table(measured.refusals),
         importing.table(measured.imports),
         "**A send under limits per minute, hour and day**",

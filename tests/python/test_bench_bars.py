@@ -69,6 +69,7 @@ def measured():
             1_000: {"one by one": [10], "in batches": [7]},
             MILLION: {"one by one": [10], "in batches": [4]},
         },
+        several={},
         refusals={
             "tollbar.Limiter": {"allowed": [10], "denied": [23]},
             "tollbar.RateLimiter": {"allowed": [10], "denied": [24]},

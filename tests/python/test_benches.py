@@ -28,6 +28,7 @@ import peers  # noqa: E402
 import pure_python  # noqa: E402
 import readme  # noqa: E402
 import refusals  # noqa: E402
+import several  # noqa: E402
 import tasks  # noqa: E402
 import threads  # noqa: E402
 from measuring import names, ratio, rotated, shown_ratio, shuffled  # noqa: E402
@@ -212,6 +213,14 @@ def test_batches_are_of_all_keys_in_turn(monkeypatch):
     assert asked == [100, 100, 50]
     measured = {1_000: {batches.SINGLE: [50, 40, 60], batches.BATCH: [25, 30, 15]}}
     assert batches.table(measured).endswith("| 1,000 | 50 | 25 | 0.50 |")
+
+
+def test_keys_of_several_limits_are_compared_with_keys_of_one():
+    measured = several.measure(2, quick=True)
+    assert all(len(samples[name]) == 2 for samples in measured.values() for name in several.LIMITS)
+    for samples in measured.values():
+        samples.update({name: [50, 60] for name in several.LIMITS}, **{several.ONE: [25, 30]})
+    assert "| 4 rates | 55 | 2.00 | 55 | 2.00 |" in several.table(measured)
 
 
 def test_a_refusal_that_is_none_is_not_measured():
