@@ -247,7 +247,7 @@ impl Drop for Waiter {
 
 /// Waits in this thread, outside of its lane while it is parked. Never `Found::Wait`.
 pub(super) fn block(by: Held, key: &[u8], ask: Ask) -> Result<Found, Fault> {
-    let parker = Arc::new(Parker::new());
+    let (parker, clock) = (Arc::new(Parker::new()), by.core.clock().clone());
     let waiter = Waiter::new(by, key, ask, parker.clone().into());
     let inside = |work: &dyn Fn() -> Result<Found, Fault>| {
         let _inside = Inside::enter();
@@ -255,7 +255,7 @@ pub(super) fn block(by: Held, key: &[u8], ask: Ask) -> Result<Found, Fault> {
     };
     let mut found = inside(&|| waiter.join())?;
     while let Found::Wait(nanos) = found {
-        parker.park(nanos);
+        parker.park(clock.timer_ns(nanos));
         found = inside(&|| waiter.look())?;
     }
     Ok(found)
