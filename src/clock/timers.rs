@@ -143,10 +143,15 @@ impl Clock {
         Glance(if let Self::Manual(clock) = self { Some((clock, clock.now_ns())) } else { None })
     }
 
-    /// What a waiter sets its own timer to that is told to look after `nanos`: nothing with a manual clock, which wakes it.
+    /// What a waiter sets its own timer to that is told to look after `nanos`: nothing with a manual clock, which wakes it. An
+    /// external clock's source may count in floats, which a nanosecond does not move, so it gets a microsecond at least.
     #[must_use]
     pub fn timer_ns(&self, nanos: Option<u64>) -> Option<u64> {
-        if let Self::Manual(_) = self { None } else { nanos }
+        match self {
+            Self::Monotonic => nanos,
+            Self::Manual(_) => None,
+            Self::External(_) => nanos.map(|nanos| nanos.max(1_000)),
+        }
     }
 }
 
@@ -263,7 +268,8 @@ mod tests {
     #[test]
     fn a_clock_that_moves_itself_leaves_timers_to_its_waiters() {
         assert_eq!(Clock::Monotonic.timer_ns(Some(5)), Some(5));
-        assert_eq!(Clock::External(Arc::default()).timer_ns(Some(5)), Some(5));
+        assert_eq!(Clock::External(Arc::default()).timer_ns(Some(5)), Some(1_000));
+        assert_eq!(Clock::External(Arc::default()).timer_ns(Some(5_000)), Some(5_000));
         assert_eq!(clock().1.timer_ns(Some(5)), None);
         assert_eq!(Clock::Monotonic.watched(Waker::noop().clone()).1, 0);
     }

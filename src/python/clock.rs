@@ -47,6 +47,11 @@ impl ManualClock {
         self.0.now_ns()
     }
 
+    /// In how many seconds the next waiter looks again; `None` if no waiter has a timer.
+    fn until_next(&self) -> Option<f64> {
+        self.0.until_next_ns().map(convert::seconds_up)
+    }
+
     /// The wall clock's reading in Unix seconds.
     fn unix(&self) -> f64 {
         self.0.unix_ns() as f64 / 1e9

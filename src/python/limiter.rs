@@ -34,8 +34,8 @@ pub(super) struct Limiter {
 }
 
 impl Made for Limiter {
-    fn home(&self) -> Home {
-        self.home
+    fn home(&self) -> &Home {
+        &self.home
     }
 }
 
@@ -68,8 +68,9 @@ impl Limiter {
         &self.core
     }
 
-    /// The class that an unknown key gets. Runs the caller's code, so never under a lock.
+    /// The class that an unknown key gets, once the clock is up to date. Runs the caller's code, so never under a lock.
     pub(super) fn class(&self, key: &Bound<'_, PyString>) -> PyResult<ClassId> {
+        self.home.heed(key.py())?;
         if self.policies.is_none() || self.core.contains(convert::key(key)?)? {
             return Ok(self.core.default_class());
         }
@@ -162,7 +163,7 @@ impl Limiter {
             core: Arc::new(core),
             limits: limits.clone().unbind(),
             policies: Policies::new(policies)?,
-            home: Home::here(),
+            home: Home::here(clock),
         })
     }
 
@@ -178,7 +179,6 @@ impl Limiter {
 
     #[pyo3(signature = (key, cost=Cost(1)), text_signature = "($self, key, cost=1)")]
     fn decide(&self, key: &Bound<'_, PyString>, cost: Cost) -> PyResult<Decision> {
-        self.home.heed(key.py());
         Ok(Decision::new(self.core.decide_as(convert::key(key)?, cost.0, self.class(key)?)?))
     }
 
@@ -205,15 +205,14 @@ impl Limiter {
         lease: Option<&Bound<'_, PyAny>>,
         lost: &str,
     ) -> PyResult<Reservation> {
-        self.home.heed(key.py());
         let (lease, gives_back) = terms(lease, lost)?;
         let (name, class) = (convert::key(key)?, self.class(key)?);
-        Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?))
+        Ok(Reservation::new(self.core.reserve_as(name, cost.0, lease, gives_back, class)?, self.home.clone()))
     }
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
-        self.home.heed(py);
+        self.home.heed(py)?;
         refuse_text(keys)?;
         if !self.policies.is_none() {
             return self.try_acquire_each(keys, cost.0);
@@ -242,7 +241,7 @@ impl Limiter {
 
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Decision> {
-        self.home.heed(keys.py());
+        self.home.heed(keys.py())?;
         refuse_text(keys)?;
         let (keys, classes) = self.classed(keys)?;
         let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
@@ -253,6 +252,7 @@ impl Limiter {
 
     #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
     fn reconfigure(&self, key: &Bound<'_, PyString>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
+        self.home.heed(key.py())?;
         let class = self.core.class(limits::policy(limits)?)?;
         Ok(self.core.reconfigure(convert::key(key)?, class, convert::migration(migration)?)?)
     }
@@ -327,6 +327,7 @@ impl Limiter {
     }
 
     fn release(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
+        self.home.heed(key.py())?;
         Ok(self.core.release(convert::key(key)?)?)
     }
 
@@ -335,6 +336,7 @@ impl Limiter {
     }
 
     fn reset(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
+        self.home.heed(key.py())?;
         Ok(self.core.reset(convert::key(key)?)?)
     }
 

@@ -5,19 +5,21 @@ use pyo3::prelude::*;
 use super::answered::answered;
 use super::convert;
 use super::decision::Decision;
+use super::inherited::Home;
 use crate::limiter;
 
 /// The right to act once. Dropped without a word, it counts as used.
 #[pyclass(frozen, weakref, module = "tollbar")]
-pub(super) struct Reservation(limiter::Reservation);
+pub(super) struct Reservation(limiter::Reservation, Home);
 
 impl Reservation {
-    pub(super) fn new(core: limiter::Reservation) -> Self {
-        Self(core)
+    pub(super) fn new(core: limiter::Reservation, home: Home) -> Self {
+        Self(core, home)
     }
 
     /// Committed if all went well, else cancelled. Whoever has ended it inside has said what became of it.
-    fn leave(&self, went_well: bool) {
+    fn leave(&self, py: Python<'_>, went_well: bool) {
+        self.1.heed_if_possible(py);
         if went_well {
             self.0.commit(None);
         } else {
@@ -29,12 +31,14 @@ impl Reservation {
 #[pymethods]
 impl Reservation {
     #[pyo3(signature = (actual=None), text_signature = "($self, actual=None)")]
-    fn commit(&self, actual: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn commit(&self, py: Python<'_>, actual: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let actual = actual.map(|actual| convert::cost("actual", actual)).transpose()?;
+        self.1.heed_if_possible(py);
         Ok(self.0.commit(actual))
     }
 
-    fn cancel(&self) -> bool {
+    fn cancel(&self, py: Python<'_>) -> bool {
+        self.1.heed_if_possible(py);
         self.0.cancel()
     }
 
@@ -72,7 +76,7 @@ impl Reservation {
         _exc_value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> bool {
-        self.leave(exc_type.is_none());
+        self.leave(exc_type.py(), exc_type.is_none());
         false
     }
 
@@ -87,7 +91,7 @@ impl Reservation {
         _exc_value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
-        self.leave(exc_type.is_none());
+        self.leave(py, exc_type.is_none());
         answered(py, py.None())
     }
 
