@@ -42,10 +42,13 @@ static void turns_come_in_order(void) {
     (void)told();
     /* Too early: nobody. */
     SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND - 1), TOLLBAR_OK);
+    SAME(told(), 0);
     SAME(tollbar_look(turns[3].place, &turn, sizeof turn), TOLLBAR_WAITING);
     SAME(turn.look_after_ns, 1);
     CHECK(turn.place.id == turns[3].place.id);
+    /* The clock tells the head that its time has come. */
     SAME(tollbar_clock_advance(clock_of_all, 1), TOLLBAR_OK);
+    CHECK(told() & (1 << 4));
     SAME(tollbar_look(turns[1].place, &turn, sizeof turn), TOLLBAR_WAITING);
     SAME(tollbar_look(turns[3].place, &turn, sizeof turn), 1);
     SAME(tollbar_look(turns[3].place, &turn, sizeof turn), TOLLBAR_ERROR_HANDLE);
