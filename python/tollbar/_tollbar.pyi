@@ -149,15 +149,15 @@ class ManualClock:
 
 @final
 class LoopClock:
-    """The time of an event loop, for tests on a loop whose time is virtual: `Limiter(..., clock=LoopClock())`.
+    """The time of an event loop, for tests in virtual time: `Limiter(..., clock=LoopClock())`.
 
     Its reading is `loop.time()`; without a loop, that of the one that runs at the first use, of asyncio or
     trio. Every call of a limiter first asks the loop, which costs about a microsecond. Waiters set timers of
     the loop, so they jump with it; a waiting thread looks every 100 ms of real time.
 
     It never goes back. Where the loop of the first use has been closed, it goes on from its last reading with
-    the loop that runs then; in between it stands still. The wall clock starts from `unix`, the system's unless
-    given, and moves with the loop. C code that shares the limiter sees the time of the last call from Python.
+    the loop that runs then; in between it stands still. The wall clock starts from `unix` (the system's time
+    unless given) and moves with the loop. C code that shares the limiter sees the time of Python's last call.
 
     RuntimeError from the limiter's call if no loop runs at the first use; TypeError for what has no `time`.
     """

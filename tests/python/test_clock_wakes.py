@@ -1,9 +1,9 @@
-"""A `ManualClock` that is moved wakes waiters in every form; a `LoopClock` goes by an event loop whose time jumps."""
+"""A move of a `ManualClock` wakes waiters in every form; a `LoopClock` shows a loop's virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import selectors
 import threading
 import time
@@ -396,7 +396,7 @@ def test_every_constructor_goes_by_the_loop():
         assert limiter.plan("a") == 0
         assert bucket.tokens == 1
         assert bucket.get_state()["tokens"] == 1
-        assert bucket.last_refill == datetime.datetime.fromtimestamp(1_700_000_000 + HOUR + 1, datetime.UTC)
+        assert bucket.last_refill == dt.datetime.fromtimestamp(1_700_000_000 + HOUR + 1, dt.UTC)
         assert await passes()
         with pytest.raises(Exception, match="a"):
             await mail.acquire("a")
@@ -497,7 +497,7 @@ def test_limiters_by_other_clocks_keep_their_fast_entries(clock):
 
 def test_trio_with_its_own_virtual_time():
     trio = pytest.importorskip("trio")
-    from trio.testing import MockClock  # noqa: PLC0415
+    from trio.testing import MockClock
 
     clock = LoopClock()
     limiter = Limiter(Rate(1, per=HOUR), clock=clock)
