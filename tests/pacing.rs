@@ -202,6 +202,15 @@ fn who_came_first_is_first_and_only_the_head_is_woken() {
     assert_eq!(bench.woken(), [2]);
 }
 
+/// Lets other threads run until something is so; fails after a minute.
+fn soon(what: &str, is_so: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed().as_secs() < 60, "{what}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_parked_thread_comes_when_the_clock_moves() {
     let clock = Arc::new(ManualClock::new(0, 0));
@@ -211,9 +220,7 @@ fn a_parked_thread_comes_when_the_clock_moves() {
     let (done, came) = mpsc::channel();
     let waiter = pacer.clone();
     std::thread::spawn(move || done.send(waiter.acquire_blocking(b"a", None).unwrap()));
-    while clock.until_next_ns().is_none() {
-        std::thread::yield_now();
-    }
+    soon("it waits", || clock.until_next_ns().is_some());
     assert_eq!(clock.until_next_ns(), Some(3_600 * SECOND + MS));
     clock.advance_ns((3_600 * SECOND + MS).cast_signed());
     assert!(came.recv_timeout(std::time::Duration::from_secs(60)).expect("the clock wakes it").is_ok());

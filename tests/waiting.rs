@@ -353,6 +353,15 @@ proptest! {
     }
 }
 
+/// Lets other threads run until something is so; fails after a minute.
+fn soon(what: &str, is_so: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed().as_secs() < 60, "{what}");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn parked_threads_come_when_the_clock_moves() {
     const HOUR: u64 = 3_600 * SECOND;
@@ -368,14 +377,10 @@ fn parked_threads_come_when_the_clock_moves() {
         });
         // The next one joins behind it.
         let line = || join(&limiter, Ask::new(1).timeout_ns(Some(0)), &Arc::default());
-        while !matches!(line(), Turn::TooLate(wait) if wait == (number + 2) * HOUR) {
-            std::thread::yield_now();
-        }
+        soon("it waits", || matches!(line(), Turn::TooLate(wait) if wait == (number + 2) * HOUR));
     }
     for number in 0..3 {
-        while clock.until_next_ns() != Some(HOUR) {
-            std::thread::yield_now();
-        }
+        soon("the head has a timer", || clock.until_next_ns() == Some(HOUR));
         clock.advance_ns(HOUR.cast_signed());
         assert_eq!(
             came.recv_timeout(std::time::Duration::from_secs(60)).expect("the clock wakes it"),
