@@ -10,7 +10,19 @@ import time
 
 import pytest
 
-from tollbar import InFlight, Limiter, LoopClock, ManualClock, Rate, RateLimiter, TokenBucket, Window
+from conftest import now
+from tollbar import (
+    InFlight,
+    Jail,
+    Limiter,
+    LoopClock,
+    ManualClock,
+    Rate,
+    RateLimiter,
+    RateLimitExceeded,
+    TokenBucket,
+    Window,
+)
 from tollbar.access import ClientAccess
 from tollbar.dispatch import DispatchQueue, ThreadDispatchQueue
 from tollbar.pacing import RateLimiter as Pacer
@@ -359,53 +371,124 @@ def test_pacing_and_dispatch_run_in_a_jumping_loops_time():
     assert [round(now) for now in times] == [0, 1, 2, 3]
 
 
-def test_every_constructor_goes_by_the_loop():
+def spent_limiter(clock):
+    limiter = Limiter(Rate(1, per=HOUR), clock=clock)
+    assert limiter.try_acquire("a")
+    return limiter
+
+
+def spent_mail(clock):
+    mail = RateLimiter(1, clock=clock)
+    assert mail.try_acquire("a")
+    return mail
+
+
+def spent_bucket(clock):
+    bucket = TokenBucket(1, 1 / HOUR, clock=clock)
+    assert bucket.try_acquire()
+    return bucket
+
+
+def spent_access(clock):
+    access = ClientAccess(1, HOUR, clock=clock)
+    assert access.is_allowed("a")
+    return access
+
+
+def jailing_access(clock):
+    access = ClientAccess(1, 1, Jail(1, 10, HOUR), clock=clock)
+    assert access.is_allowed("a")
+    assert not access.is_allowed("a")
+    return access
+
+
+async def sent(dispatch):
+    return await dispatch.check_and_plan({"id": "a", "limit_per_hour": 1}) == (None, False)
+
+
+def spent_dispatch(clock):
+    dispatch = Dispatch(clock=clock, lease=1800)
+    assert now(dispatch.check_and_plan({"id": "a", "limit_per_hour": 1})) == (None, False)
+    now(dispatch.log_send("a"))
+    return dispatch
+
+
+async def mails(mail):
+    try:
+        return await mail.acquire("a")
+    except RateLimitExceeded:
+        return False
+
+
+# What must say no now, and yes when an hour of the loop has passed.
+FORMS = [
+    (spent_limiter, lambda limiter: limiter.try_acquire("a")),
+    (spent_limiter, lambda limiter: limiter.try_acquire(key="a")),
+    (spent_limiter, lambda limiter: limiter.decide("a").allowed),
+    (spent_limiter, lambda limiter: limiter.peek("a").allowed),
+    (spent_limiter, lambda limiter: limiter.plan("a") == 0),
+    (spent_limiter, lambda limiter: bool(limiter.reserve("a"))),
+    (spent_limiter, lambda limiter: limiter.try_acquire_many(["a"]) == [True]),
+    (spent_limiter, lambda limiter: bool(limiter.try_acquire_all(["a", "b"]))),
+    (spent_mail, lambda mail: mail.try_acquire("a")),
+    (spent_mail, mails),
+    (spent_mail, lambda mail: mail.check_rate_limit("a")),
+    (spent_mail, lambda mail: mail.get_stats()["buckets"]["a"]["tokens"] == 1),
+    (spent_mail, lambda mail: mail.buckets["a"].tokens == 1),
+    (spent_bucket, lambda bucket: bucket.acquire()),
+    (spent_bucket, lambda bucket: bucket.try_acquire()),
+    (spent_bucket, lambda bucket: bucket.tokens == 1),
+    (spent_bucket, lambda bucket: bucket.get_state()["tokens"] == 1),
+    (spent_bucket, lambda bucket: "tokens=1.000" in repr(bucket)),
+    (spent_access, lambda access: access.is_allowed("a")),
+    (spent_access, lambda access: access.isAllowed("a")),
+    (jailing_access, lambda access: access.jailed() == {}),
+    (jailing_access, lambda access: access.jailed_until("a") is None),
+    (spent_dispatch, sent),
+]
+
+
+@pytest.mark.parametrize("number", range(len(FORMS)))
+def test_every_call_goes_by_the_loop(number):
     loop = JumpingLoop()
-    clock = LoopClock(loop, unix=1_700_000_000)
-    assert repr(clock) == f"LoopClock({loop!r})"
+    make, ask = FORMS[number]
 
     async def main():
-        limiter = Limiter(Rate(1, per=HOUR), clock=clock)
-        mail, bucket = RateLimiter(1, clock=clock), TokenBucket(1, 1 / HOUR, clock=clock)
-        access, dispatch = ClientAccess(1, HOUR, clock=clock), Dispatch(clock=clock)
-        account = {"id": "a", "limit_per_hour": 1}
+        subject = make(LoopClock(unix=1_700_000_000))
 
-        async def passes():
-            if planned := (await dispatch.check_and_plan(account)) == (None, False):
-                await dispatch.log_send("a")
-            every = [
-                limiter.try_acquire("a"),
-                limiter.decide("b").allowed,
-                all(limiter.try_acquire_many(["c"])),
-                bool(limiter.try_acquire_all(["d", "e"])),
-                mail.try_acquire("a"),
-                bucket.try_acquire(),
-                access.is_allowed("a"),
-                planned,
-            ]
-            assert len(set(every)) == 1, every
-            return planned
+        async def answer():
+            answered = ask(subject)
+            return answered if isinstance(answered, bool) else await answered
 
-        assert await passes()
-        assert not await passes()
-        loop.now += HOUR - 1
-        assert limiter.plan("a") == pytest.approx(1)
-        assert limiter.peek("a").retry_after == pytest.approx(1)
-        assert not await passes()
-        loop.now += 2
-        assert limiter.plan("a") == 0
-        assert bucket.tokens == 1
-        assert bucket.get_state()["tokens"] == 1
-        assert bucket.last_refill == dt.datetime.fromtimestamp(1_700_000_000 + HOUR + 1, dt.UTC)
-        assert await passes()
-        with pytest.raises(Exception, match="a"):
-            await mail.acquire("a")
-        loop.now += HOUR
-        assert await mail.acquire("a") is True
-        assert await (await mail.get_or_create_bucket("a")).acquire() is False
-        assert mail.get_stats()["buckets"]["a"]["tokens"] == 0
+        assert await answer() is False
+        loop.now += HOUR - 2
+        assert await answer() is False
+        loop.now += 3
+        assert await answer() is True
 
     loop.run(main())
+
+
+def test_the_wall_clock_moves_with_the_loop():
+    loop = Time(5.0)
+    clock = LoopClock(loop, unix=1_700_000_000)
+    bucket = TokenBucket(1, 1, clock=clock)
+    assert repr(clock) == f"LoopClock({loop!r})"
+    assert repr(LoopClock()) == "LoopClock()"
+    assert (clock.now(), clock.now_ns(), clock.unix()) == (5.0, 5_000_000_000, 1_700_000_000)
+    loop.now += HOUR
+    assert bucket.last_refill == dt.datetime.fromtimestamp(1_700_000_000 + HOUR, dt.UTC)
+    loop.now += HOUR
+    assert clock.unix() == 1_700_000_000 + 2 * HOUR
+
+
+def test_a_drop_in_dispatchers_leases_end_by_the_loop():
+    loop = Time()
+    dispatch = Dispatch(clock=LoopClock(loop), lease=60)
+    assert now(dispatch.check_and_plan({"id": "a", "limit_per_minute": 1})) == (None, False)
+    assert dict(dispatch._in_flight) == {"a": 1}
+    loop.now += 61
+    assert dict(dispatch._in_flight) == {"a": 0}
 
 
 def test_reservations_and_leases_end_by_the_loop():
