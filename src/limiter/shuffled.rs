@@ -206,7 +206,7 @@ fn a_move_of_the_clock_reaches_a_waiter_at_any_moment() {
         assert_eq!(limiter.try_acquire_many(&keys, 1).unwrap(), [true, true]);
         let served = together(3, move |number| {
             if number == 2 {
-                (0..4).for_each(|_| clock.advance_ns(SECOND.cast_signed() / 4));
+                (0..16).for_each(|_| clock.advance_ns(SECOND.cast_signed() / 16));
                 return 0;
             }
             let (key, ask) = (keys[usize::try_from(number).unwrap()], Ask::new(1));
