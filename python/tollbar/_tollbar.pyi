@@ -152,8 +152,8 @@ class LoopClock:
     """The time of an event loop, for tests in virtual time: `Limiter(..., clock=LoopClock())`.
 
     Its reading is `loop.time()`; without a loop, that of the one that runs at the first use, of asyncio or
-    trio. Every call of a limiter first asks the loop, which costs a fifth of a microsecond. Waiters set timers of
-    the loop, so they jump with it; a waiting thread looks every 100 ms of real time.
+    trio. Every call of a limiter first asks the loop, which costs about 0.2 us. Waiters set timers
+    of the loop, so they jump with it; a waiting thread looks every 100 ms of real time.
 
     It never goes back. Where the loop of the first use has been closed, it goes on from its last reading with
     the loop that runs then; in between it stands still. The wall clock starts from `unix` (the system's time
