@@ -44,6 +44,7 @@ lint: $(TOOLS)/.ready  ## rustfmt, clippy, ruff, mypy, stubtest
 	$(TOOLS)/bin/mypy python benches examples
 	$(TOOLS)/bin/mypy tests/c tests/fuzz.py
 	$(TOOLS)/bin/mypy tests/go/run.py
+	$(TOOLS)/bin/mypy tests/typed
 	$(TOOLS)/bin/python -m mypy.stubtest tollbar._tollbar
 
 bench: $(DEMO)/.ready  ## side by side against other limiters, those on PyPI included, as ratios

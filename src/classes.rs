@@ -4,18 +4,18 @@
 //! number stays valid for as long as the limiter lives; a limiter sees as many as there are different
 //! limits in its accounts' configuration.
 
-use std::collections::HashMap;
-use std::sync::{OnceLock, atomic};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock, atomic};
 
 use crate::error::Error;
-use crate::limit::Usual;
+use crate::limit::{Migration, TokenBucket, Usual};
 use crate::policy::Policy;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, fence};
 use crate::ticks::Ticks;
 
-/// The number of a policy in its limiter.
+/// The number of a policy in its limiter. Outside it goes with the limiter that it is a number of: `limiter::ClassId`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClassId(u32);
+pub(crate) struct ClassId(u32);
 
 impl ClassId {
     /// The number itself, at most 24 bits.
@@ -33,7 +33,26 @@ impl ClassId {
 const FIRST: u32 = 64;
 const CHUNKS: usize = 18;
 
-type Chunk = Box<[OnceLock<Policy>]>;
+type Chunk = Box<[Entry]>;
+
+/// A policy, and what has followed it.
+#[derive(Default)]
+struct Entry {
+    policy: OnceLock<Policy>,
+    change: OnceLock<Change>,
+}
+
+/// Another policy for all accounts of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) to: ClassId,
+    pub(crate) how: Migration,
+    /// The reading at which it took place.
+    pub(crate) at: Ticks,
+}
+
+/// The rule of a policy that another has followed: accounts are looked at under their stripe's lock.
+static FOLLOWED: TokenBucket = TokenBucket::elsewhere();
 
 /// What the usual yes takes of one policy: zeros, by which nobody is allowed anything, until it is in place. The model
 /// checker is not asked about them, as little as about the policies.
@@ -44,40 +63,65 @@ struct Quick {
     tolerance: atomic::AtomicU64,
 }
 
+/// The policies by their contents, how many numbers were given out, and the names of all their limits.
+#[derive(Default)]
+struct Numbers {
+    of: HashMap<Policy, ClassId>,
+    given: u32,
+    names: HashSet<Arc<str>>,
+}
+
 pub(crate) struct Classes {
     /// Beside the policies of the first chunk, and found without a pointer.
     quick: [Quick; FIRST as usize],
     /// The first chunk, all that most limiters ever need.
-    first: Box<[OnceLock<Policy>; FIRST as usize]>,
+    first: Box<[Entry; FIRST as usize]>,
     further: [OnceLock<Chunk>; CHUNKS - 1],
-    numbers: Mutex<HashMap<Policy, ClassId>>,
+    numbers: Mutex<Numbers>,
     longest: AtomicU64,
+    /// Whether any policy has been followed by another.
+    changed: atomic::AtomicBool,
+    /// How many policies there are beside the first, and one more if that is no rate.
+    several: atomic::AtomicU64,
 }
 
 impl Classes {
     pub(crate) fn new() -> Self {
         Self {
             quick: std::array::from_fn(|_| Quick::default()),
-            first: Box::new([const { OnceLock::new() }; FIRST as usize]),
+            first: Box::new(std::array::from_fn(|_| Entry::default())),
             further: [const { OnceLock::new() }; CHUNKS - 1],
-            numbers: Mutex::new(HashMap::new()),
+            numbers: Mutex::new(Numbers::default()),
             longest: AtomicU64::new(0),
+            changed: atomic::AtomicBool::new(false),
+            several: atomic::AtomicU64::new(0),
         }
     }
 
     /// The number of this policy, a new one if it was not seen before.
     pub(crate) fn intern(&self, policy: Policy) -> Result<ClassId, Error> {
         let mut numbers = self.numbers.lock();
-        if let Some(&class) = numbers.get(&policy) {
+        if let Some(&class) = numbers.of.get(&policy) {
             return Ok(class);
         }
-        let next = u32::try_from(numbers.len()).map_err(|_| Error::TooManyPolicies)?;
+        let class = self.put(&mut numbers, policy.clone())?;
+        numbers.of.insert(policy, class);
+        Ok(class)
+    }
+
+    /// A number that this policy shares with no equal one: other policies may follow it.
+    pub(crate) fn add(&self, policy: Policy) -> Result<ClassId, Error> {
+        self.put(&mut self.numbers.lock(), policy)
+    }
+
+    fn put(&self, numbers: &mut Numbers, policy: Policy) -> Result<ClassId, Error> {
+        let next = numbers.given;
         let (chunk, offset) = place(next);
         let room = match chunk.checked_sub(1) {
             None => &self.first[..],
             Some(further) => {
                 let chunk = self.further.get(further).ok_or(Error::TooManyPolicies)?;
-                chunk.get_or_init(|| (0..FIRST as usize + next as usize).map(|_| OnceLock::new()).collect())
+                chunk.get_or_init(|| (0..FIRST as usize + next as usize).map(|_| Entry::default()).collect())
             }
         };
         // ORDERING: Relaxed; only ever read under a stripe's lock, as a bound that may lag by one policy.
@@ -85,9 +129,60 @@ impl Classes {
         if let Some(quick) = self.quick.get(next as usize) {
             quick.set(&Usual::of(policy.rule()));
         }
-        let _ = room[offset].set(policy.clone());
-        numbers.insert(policy, ClassId(next));
+        numbers.names.extend(policy.limits().iter().map(|limit| limit.name.clone()));
+        // ORDERING: Relaxed; see `is_one_rate`.
+        self.several.fetch_add(u64::from(next > 0 || policy.is_cold()), atomic::Ordering::Relaxed);
+        let _ = room[offset].policy.set(policy);
+        numbers.given += 1;
         Ok(ClassId(next))
+    }
+
+    /// Lets another policy follow this one. The caller holds the locks of all stripes, so whoever holds one of them sees
+    /// either none of this or all.
+    pub(crate) fn follow(&self, class: ClassId, change: Change) {
+        let _ = self.entry(class).map(|entry| entry.change.set(change));
+        if let Some(quick) = self.quick.get(class.0 as usize) {
+            quick.close();
+        }
+        self.changed.store(true, atomic::Ordering::SeqCst);
+    }
+
+    /// Whether there has been one policy alone, and that a rate: then words tell who owes more.
+    pub(crate) fn is_one_rate(&self) -> bool {
+        // ORDERING: Relaxed; a policy that comes meanwhile is compared like the others a little later.
+        self.several.load(atomic::Ordering::Relaxed) == 0
+    }
+
+    /// Whether any policy has been followed by another.
+    #[inline]
+    pub(crate) fn have_changed(&self) -> bool {
+        // ORDERING: Relaxed; under a stripe's lock, what `follow` stored under all of them is seen. Without a lock, a charge
+        // that misses a change has begun before it was over.
+        self.changed.load(atomic::Ordering::Relaxed)
+    }
+
+    /// What has followed a policy.
+    pub(crate) fn change_of(&self, class: ClassId) -> Option<Change> {
+        if self.have_changed() { self.entry(class)?.change.get().copied() } else { None }
+    }
+
+    /// The policy that accounts of this one are under by now.
+    pub(crate) fn current(&self, mut class: ClassId) -> ClassId {
+        while let Some(change) = self.change_of(class) {
+            class = change.to;
+        }
+        class
+    }
+
+    /// The rule to decide by without a lock.
+    #[inline]
+    pub(crate) fn rule(&self, class: ClassId) -> &TokenBucket {
+        if self.have_changed() && self.change_of(class).is_some() { &FOLLOWED } else { self.get(class).rule() }
+    }
+
+    /// Whether any policy has a limit of this name.
+    pub(crate) fn has_limit(&self, name: &str) -> bool {
+        self.numbers.lock().names.contains(name)
     }
 
     /// What the usual yes takes of a policy, by its number.
@@ -95,24 +190,47 @@ impl Classes {
     pub(crate) fn usual(&self, class: ClassId) -> Usual {
         match self.quick.get(class.0 as usize) {
             Some(quick) => quick.get(),
-            None => Usual::of(self.get(class).rule()),
+            None => Usual::of(self.rule(class)),
         }
     }
 
-    /// The policy of a number that [`Classes::intern`] gave out.
+    /// The policy of a number that [`Classes::intern`] or [`Classes::add`] of this object gave out.
+    ///
+    /// A search without the lock may come with a number that it has not verified: of a later life of the slot, read by a
+    /// Relaxed load. It is a whole number that was given out here all the same, because one store writes it with the rest
+    /// of `meta` ([`crate::table`], `slot`), and a life begins with a number of this table alone. What such a search
+    /// makes of the policy is dropped when its swap fails or its second look differs. Its load may be ahead of the
+    /// policy, though: then the fence in `get_late` catches up.
     #[inline]
     pub(crate) fn get(&self, class: ClassId) -> &Policy {
-        let policy = match self.first.get(class.0 as usize) {
-            Some(policy) => policy.get(),
-            None => self.get_further(class),
-        };
-        policy.expect("a class number is given out after its policy is in place")
+        self.find(class).unwrap_or_else(|| self.get_late(class))
+    }
+
+    #[inline]
+    fn find(&self, class: ClassId) -> Option<&Policy> {
+        match self.first.get(class.0 as usize) {
+            Some(entry) => entry.policy.get(),
+            None => self.get_further(class)?.policy.get(),
+        }
     }
 
     #[cold]
-    fn get_further(&self, class: ClassId) -> Option<&Policy> {
+    #[inline(never)]
+    fn get_late(&self, class: ClassId) -> &Policy {
+        // ORDERING: Acquire pairs with the Release fence in `Slot::be_born`, which comes after the policy was put in place
+        // and before the store that the caller read the number from.
+        fence(Ordering::Acquire);
+        self.find(class).expect("a class number is given out after its policy is in place")
+    }
+
+    fn entry(&self, class: ClassId) -> Option<&Entry> {
+        self.first.get(class.0 as usize).or_else(|| self.get_further(class))
+    }
+
+    #[cold]
+    fn get_further(&self, class: ClassId) -> Option<&Entry> {
         let (chunk, offset) = place(class.0);
-        self.further[chunk - 1].get()?[offset].get()
+        self.further.get(chunk - 1)?.get()?.get(offset)
     }
 
     /// The longest time that any limit of this limiter remembers a request.
@@ -130,6 +248,11 @@ impl Quick {
         self.emission.store(usual.emission, Ordering::Relaxed);
         self.burst.store(usual.burst, Ordering::Relaxed);
         self.tolerance.store(usual.tolerance, Ordering::Relaxed);
+    }
+
+    /// Nothing passes by these numbers any more. One store, so that no thread reads half of it.
+    fn close(&self) {
+        self.burst.store(0, atomic::Ordering::SeqCst);
     }
 
     #[inline]

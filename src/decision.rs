@@ -19,6 +19,10 @@ pub enum Reason {
     Never = 5,
     /// The table holds `max_keys` accounts, none of them could go, and this key is not among them.
     Full = 6,
+    /// A limit of the key lets nothing pass at all.
+    Closed = 7,
+    /// The program has blocked the key until some time.
+    Blocked = 8,
 }
 
 impl Reason {
@@ -32,6 +36,8 @@ impl Reason {
             Self::Jail => "jail",
             Self::Never => "never",
             Self::Full => "full",
+            Self::Closed => "closed",
+            Self::Blocked => "blocked",
         }
     }
 }
@@ -49,6 +55,8 @@ pub struct Decision {
     pub reason: Option<Reason>,
     /// How long until the same request would pass if nobody else asks: 0 when allowed, [`NEVER`] never.
     pub retry_after_ns: u64,
+    /// The wait is an upper bound: it is shorter if a reservation ends before its lease is over.
+    pub estimated: bool,
     /// What could still pass at once after this decision.
     pub remaining: u64,
     /// How long until the key equals one never seen: the bucket is full, nothing is in a window or in flight.
@@ -64,7 +72,8 @@ pub struct Decision {
 pub enum Plan {
     /// Now.
     Now,
-    /// After so many nanoseconds, and not one sooner.
+    /// After so many nanoseconds, and not one sooner unless the wait is estimated; [`NEVER`]: when a reservation without an
+    /// end ends.
     After(u64),
     /// Never.
     Never,
@@ -74,10 +83,10 @@ impl Decision {
     /// What to do with the request that this answers.
     #[must_use]
     pub const fn plan(&self) -> Plan {
-        match (self.allowed, self.retry_after_ns) {
-            (true, _) => Plan::Now,
-            (false, NEVER) => Plan::Never,
-            (false, wait) => Plan::After(wait),
+        match (self.allowed, self.reason, self.retry_after_ns) {
+            (true, ..) => Plan::Now,
+            (false, Some(Reason::Never | Reason::Closed | Reason::Full) | None, NEVER) => Plan::Never,
+            (false, _, wait) => Plan::After(wait),
         }
     }
 }
@@ -105,6 +114,8 @@ mod tests {
             (Reason::Jail, "jail", 4),
             (Reason::Never, "never", 5),
             (Reason::Full, "full", 6),
+            (Reason::Closed, "closed", 7),
+            (Reason::Blocked, "blocked", 8),
         ];
         for (reason, word, number) in known {
             assert_eq!(reason.as_str(), word);

@@ -19,6 +19,8 @@ pub enum Error {
     KeyTooLong(usize),
     /// More different policies in one limiter than there are numbers for them (2^24).
     TooManyPolicies,
+    /// More keys with limits of their own than the limiter may hold keys; how many that is.
+    TooManyOwnLimits(usize),
 }
 
 impl Error {
@@ -35,6 +37,7 @@ impl Error {
             Self::Invalid { .. } => -1,
             Self::KeyTooLong(_) => -2,
             Self::TooManyPolicies => -3,
+            Self::TooManyOwnLimits(_) => -12,
         }
     }
 }
@@ -46,6 +49,10 @@ impl fmt::Display for Error {
             Self::KeyTooLong(len) => {
                 write!(f, "key must be at most {} bytes, not {len}", crate::MAX_KEY_LEN)
             }
+            Self::TooManyOwnLimits(most) => write!(
+                f,
+                "max_keys must be more than {most} for another key to have limits of its own: so many have them already"
+            ),
             Self::TooManyPolicies => f.write_str("more than 16,777,216 different limits in one limiter"),
         }
     }

@@ -3,8 +3,12 @@
 //! A waiter that is *called* has been handed what it waits for, or has been told that its time is over; it learns of it
 //! when it looks. Nothing is lost in between: whoever leaves hands on what he was given. The queue calls nobody itself;
 //! wakers are given to the caller, who wakes them when no lock is held.
+//!
+//! A waker's `clone`, `wake` and `drop` are code of its maker, which may call the limiter again. So the queue shares wakers
+//! by reference count, and hands out every waiter that leaves it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::task::Waker;
 
 /// Classes take the upper eight bits but one of a ticket: 2^55 of them are never used up.
@@ -21,13 +25,13 @@ pub(crate) struct Queue<G, A = ()> {
 }
 
 pub(crate) struct Waiter<A = ()> {
-    waker: Waker,
+    waker: Arc<Waker>,
     pub(crate) deadline: Option<u64>,
     pub(crate) ask: A,
 }
 
 impl<A> Waiter<A> {
-    pub(crate) fn waker(&self) -> &Waker {
+    pub(crate) fn waker(&self) -> &Arc<Waker> {
         &self.waker
     }
 }
@@ -54,7 +58,7 @@ impl<G, A> Default for Queue<G, A> {
 
 impl<G, A> Queue<G, A> {
     /// Joins behind all of its class and of lower ones; returns the ticket.
-    pub(crate) fn join(&mut self, class: u8, waker: Waker, deadline: Option<u64>, ask: A) -> u64 {
+    pub(crate) fn join(&mut self, class: u8, waker: Arc<Waker>, deadline: Option<u64>, ask: A) -> u64 {
         self.tickets += 1;
         let ticket = u64::from(class) << CLASS_AT | self.tickets;
         self.waiting.insert(ticket, Waiter { waker, deadline, ask });
@@ -84,7 +88,7 @@ impl<G, A> Queue<G, A> {
     }
 
     /// Calls the head, and returns its waker.
-    pub(crate) fn call(&mut self, grant: Option<G>) -> Option<Waker> {
+    pub(crate) fn call(&mut self, grant: Option<G>) -> Option<Arc<Waker>> {
         let (ticket, waiter) = self.waiting.pop_first()?;
         let waker = waiter.waker.clone();
         self.called.insert(ticket, (waiter, grant));
@@ -112,7 +116,7 @@ impl<G, A> Queue<G, A> {
     }
 
     /// The head's waker, if it has to look to learn of a timer for `at`: it is new, or its timer is for later.
-    pub(crate) fn rearm(&mut self, at: u64) -> Option<Waker> {
+    pub(crate) fn rearm(&mut self, at: u64) -> Option<Arc<Waker>> {
         let (&ticket, waiter) = self.waiting.first_key_value()?;
         if self.armed.is_some_and(|(whose, armed_at)| whose == ticket && armed_at <= at) {
             return None;
@@ -154,7 +158,7 @@ mod tests {
     fn queue(waiters: u64) -> Queue<&'static str> {
         let mut queue = Queue::default();
         for n in 0..waiters {
-            assert_eq!(queue.join(0, Waker::noop().clone(), Some(n), ()), n + 1);
+            assert_eq!(queue.join(0, Arc::new(Waker::noop().clone()), Some(n), ()), n + 1);
         }
         queue
     }
@@ -198,7 +202,7 @@ mod tests {
     fn a_lower_class_is_served_first_and_each_in_the_order_of_arrival() {
         let mut queue = Queue::<(), char>::default();
         for (class, name) in [(1, 'a'), (0, 'b'), (1, 'c'), (127, 'd'), (0, 'e')] {
-            queue.join(class, Waker::noop().clone(), None, name);
+            queue.join(class, Arc::new(Waker::noop().clone()), None, name);
         }
         let mut served = String::new();
         while let Some(head) = queue.head() {

@@ -59,6 +59,20 @@ const ORDER: &[&str] = &[
     "contains",
     "stats",
     "shadow_denied",
+    "policy_add_closed",
+    "decide_costs",
+    "peek_costs",
+    "try_acquire_all_costs",
+    "reserve_costs",
+    "commit_costs",
+    "renew",
+    "follow_default",
+    "set_limits",
+    "block",
+    "drain",
+    "inspect",
+    "parts",
+    "keys",
 ];
 
 fn read(path: &str) -> String {

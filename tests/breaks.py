@@ -130,8 +130,8 @@ BREAKS = [
     Break(
         "turns come in order",
         "src/account/line.rs",
-        "self.wake.iter().for_each(Waker::wake_by_ref);",
-        "self.wake.iter().skip(1).for_each(Waker::wake_by_ref);",
+        "self.wake.iter().for_each(|waker| waker.wake_by_ref());",
+        "self.wake.iter().skip(1).for_each(|waker| waker.wake_by_ref());",
         SHUTTLE,
     ),
     Break(

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
-use tollbar::{Clock, DEFAULT_LEASE_NS, Edge, Limit, Limiter, ManualClock, Policy, Rate};
+use tollbar::{Clock, Edge, Limit, Limiter, ManualClock, Policy, Rate};
 
 const SECOND: u64 = 1_000_000_000;
 const THREADS: usize = 8;
@@ -56,7 +56,7 @@ fn what_is_cancelled_comes_back_and_what_is_committed_stays() {
     let committed = together(|number| {
         let mut committed = 0;
         for n in 0..1_000 {
-            let place = limiter.reserve(b"a", 1 + n % 3, DEFAULT_LEASE_NS, false).unwrap();
+            let place = limiter.reserve(b"a", 1 + n % 3, None, false).unwrap();
             if !place.is_granted() {
                 continue;
             }
@@ -78,7 +78,7 @@ fn what_is_cancelled_comes_back_and_what_is_committed_stays() {
     assert_eq!(limiter.peek(b"a", 0).unwrap().remaining, (4_000 - committed).min(40));
     clock.advance_ns(60 * SECOND.cast_signed());
     assert_eq!(limiter.peek(b"a", 0).unwrap().remaining, 40);
-    let all = limiter.reserve(b"a", 40, DEFAULT_LEASE_NS, false).unwrap();
+    let all = limiter.reserve(b"a", 40, None, false).unwrap();
     assert!(all.is_granted(), "no place was lost");
 }
 
@@ -92,7 +92,7 @@ fn a_bucket_cools_down_and_warms_up_under_fire_and_loses_nothing() {
                 kept += u64::from(limiter.try_acquire(b"a", 1).unwrap());
                 continue;
             }
-            let place = limiter.reserve(b"a", 2, DEFAULT_LEASE_NS, false).unwrap();
+            let place = limiter.reserve(b"a", 2, None, false).unwrap();
             if place.is_granted() && n % 3 == 0 {
                 assert!(place.commit(Some(1)));
                 kept += 1;
@@ -138,7 +138,7 @@ fn no_window_ever_holds_more_while_time_goes_on() {
         for count in &passed {
             for n in 0..20 {
                 if n % 4 == 0 {
-                    let place = limiter.reserve(b"a", 1, DEFAULT_LEASE_NS, false).unwrap();
+                    let place = limiter.reserve(b"a", 1, None, false).unwrap();
                     if place.is_granted() && n % 8 == 0 && place.commit(None) {
                         count.fetch_add(1, Ordering::SeqCst);
                     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tollbar::{
-    Ask, Clock, DEFAULT_LEASE_NS, Decision, Edge, Error, Jail, Limit, Limiter, MAX_KEY_LEN, ManualClock, Migration,
-    NEVER, Outcome, Plan, Policy, Rate, Reason, WhenFull,
+    Ask, Clock, Decision, Edge, Error, Jail, Limit, Limiter, MAX_KEY_LEN, ManualClock, Migration, NEVER, Outcome, Plan,
+    Policy, Rate, Reason, Turn, WhenFull,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -141,6 +141,13 @@ fn accounts_are_found_changed_and_listed() {
     assert!(!limiter.contains(KEY).unwrap() && !limiter.reset(KEY).unwrap());
     let wide = limiter.class(of(vec![rate(9)])).unwrap();
     assert!(!limiter.reconfigure(KEY, wide, Migration::AsIs).unwrap());
+    assert_eq!(
+        (remaining(&limiter), limiter.stats().own_limits),
+        (9, 1),
+        "it has limits of its own before its first sight"
+    );
+    assert!(!limiter.follow_default(KEY, Migration::AsIs).unwrap());
+    assert_eq!((remaining(&limiter), limiter.stats().own_limits), (3, 0));
     assert!(limiter.try_acquire(KEY, 2).unwrap());
     clock.advance_ns(SECOND.cast_signed());
     assert!(limiter.contains(KEY).unwrap() && !limiter.is_empty() && limiter.len() == 1);
@@ -271,30 +278,30 @@ fn joint_answers_name_the_longest_wait() {
 #[test]
 fn a_reservation_is_open_until_it_is_ended() {
     let limiter = usual();
-    let held = limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, true).unwrap();
+    let held = limiter.reserve(KEY, 2, None, true).unwrap();
     assert!(held.is_granted() && held.is_open() && held.gives_back() && held.decision().allowed);
     assert_eq!((held.cost(), held.key(), held.decision().remaining), (2, KEY, 1));
-    let denied = limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, false).unwrap();
+    let denied = limiter.reserve(KEY, 2, None, false).unwrap();
     assert!(!denied.is_granted() && !denied.is_open() && !denied.gives_back());
     assert!(!denied.commit(None) && !denied.cancel());
     assert!(held.cancel() && !held.is_open() && !held.cancel() && !held.commit(None));
     assert_eq!(remaining(&limiter), 3);
-    let held = limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, false).unwrap();
+    let held = limiter.reserve(KEY, 2, None, false).unwrap();
     assert!(held.commit(Some(1)) && !held.commit(None));
     assert_eq!(remaining(&limiter), 2);
-    drop(limiter.reserve(KEY, 2, DEFAULT_LEASE_NS, true).unwrap());
+    drop(limiter.reserve(KEY, 2, None, true).unwrap());
     assert_eq!(remaining(&limiter), 0, "dropped without a word it counts as used");
     let (flights, _) = self::limiter(of(vec![Limit::in_flight(1).unwrap()]), WhenFull::Deny);
-    drop(flights.reserve(KEY, 1, DEFAULT_LEASE_NS, false).unwrap());
-    assert!(flights.reserve(KEY, 1, DEFAULT_LEASE_NS, false).unwrap().is_granted(), "and holds nothing any more");
-    assert!(matches!(limiter.reserve(KEY, 1, 0, true), Err(Error::Invalid { argument: "lease", .. })));
+    drop(flights.reserve(KEY, 1, None, false).unwrap());
+    assert!(flights.reserve(KEY, 1, None, false).unwrap().is_granted(), "and holds nothing any more");
+    assert!(matches!(limiter.reserve(KEY, 1, Some(0), true), Err(Error::Invalid { argument: "lease", .. })));
 }
 
 #[test]
 fn what_was_used_after_it_was_given_back_is_charged_all_the_same() {
     let (limiter, clock) = limiter(of(vec![window(5)]), WhenFull::Deny);
     for (gives_back, left) in [(true, 3), (false, 1)] {
-        let late = limiter.reserve(KEY, 2, SECOND, gives_back).unwrap();
+        let late = limiter.reserve(KEY, 2, Some(SECOND), gives_back).unwrap();
         clock.advance_ns(2 * SECOND.cast_signed());
         assert!(!late.commit(None), "its lease was over");
         assert_eq!(remaining(&limiter), left, "and two were used");
@@ -317,19 +324,19 @@ fn timeouts_begin_by_penalties_and_end_by_release() {
 #[test]
 fn a_thread_waits_only_where_it_may_come_to_something() {
     let limiter = usual();
-    assert!(limiter.acquire_blocking(KEY, Ask::new(3)).unwrap().is_ok_and(|held| held.is_none()));
-    assert_eq!(limiter.acquire_blocking(KEY, Ask::new(1).timeout_ns(Some(0))).unwrap().unwrap_err(), SECOND);
-    assert_eq!(limiter.acquire_blocking(KEY, Ask::new(4)).unwrap().unwrap_err(), NEVER);
-    let ask = Ask::new(2).holding(DEFAULT_LEASE_NS, true).unwrap();
-    let held = limiter.acquire_blocking(b"b", ask).unwrap().unwrap().unwrap();
+    assert!(matches!(limiter.acquire_blocking(KEY, Ask::new(3)).unwrap(), Turn::Come(None)));
+    assert!(matches!(limiter.acquire_blocking(KEY, Ask::new(1).timeout_ns(Some(0))).unwrap(), Turn::TooLate(SECOND)));
+    assert!(matches!(limiter.acquire_blocking(KEY, Ask::new(4)).unwrap(), Turn::Never));
+    let ask = Ask::new(2).holding(None, true).unwrap();
+    let Turn::Come(Some(held)) = limiter.acquire_blocking(b"b", ask).unwrap() else { panic!("its turn") };
     assert!(held.is_open() && held.decision().allowed && held.cancel());
     assert_eq!((limiter.stats().allowed, limiter.stats().denied), (2, 2));
     assert!(limiter.try_acquire(b"b", 1).unwrap());
     let ask = Ask::new(1).timeout_ns(Some(0));
-    assert_eq!(limiter.acquire_blocking(b"c", ask).unwrap().unwrap_err(), SECOND, "the table is full");
+    assert!(matches!(limiter.acquire_blocking(b"c", ask).unwrap(), Turn::TooLate(SECOND)), "the table is full");
     let (open, _) = self::limiter(of(vec![rate(3)]), WhenFull::Allow);
     assert!([KEY, b"b"].iter().all(|key| open.try_acquire(key, 1).unwrap()));
-    assert!(open.acquire_blocking(b"c", ask).unwrap().is_ok());
+    assert!(matches!(open.acquire_blocking(b"c", ask).unwrap(), Turn::Come(_)));
     assert_eq!((open.stats().full, open.stats().allowed), (1, 3));
 }
 
@@ -368,4 +375,47 @@ fn keys_up_to_a_mebibyte_are_keys_and_longer_ones_are_refused() {
     for (size, refused) in [(0, true), (1, false), (1 << 25, false), ((1 << 25) + 1, true)] {
         assert_eq!(Limiter::builder(of(vec![rate(1)])).max_keys(size).build().is_err(), refused, "{size}");
     }
+}
+
+/// Each key with the seconds at which it is charged and by how much; the table is full then.
+fn full_table(limits: Vec<Limit>, own: &[(&[u8], Limit)], charges: &[(&[u8], u64)]) -> Limiter {
+    let clock = Arc::new(ManualClock::new(5 * SECOND, 0));
+    let builder = Limiter::builder(of(limits)).max_keys(4).when_full(WhenFull::EvictLeast);
+    let limiter = builder.clock(Clock::Manual(clock.clone())).build().unwrap();
+    for (key, limit) in own {
+        let class = limiter.class(of(vec![limit.clone()])).unwrap();
+        limiter.reconfigure(key, class, Migration::AsIs).unwrap();
+    }
+    for &(key, n) in charges {
+        clock.advance_ns(SECOND.cast_signed());
+        assert!(limiter.try_acquire(key, n).unwrap());
+    }
+    assert_eq!(limiter.len(), charges.len());
+    limiter
+}
+
+#[test]
+fn the_account_that_has_used_least_of_its_limit_goes_first() {
+    // The entries of an exhausted window leave first here, and yet it stays.
+    let charges: [(&[u8], u64); 4] = [(b"exhausted", 3), (b"b", 1), (b"c", 2), (b"d", 2)];
+    for limit in [window(3), Limit::window_in_steps(3, 10 * SECOND, Edge::HalfOpen, 10).unwrap()] {
+        let limiter = full_table(vec![limit], &[], &charges);
+        assert!(limiter.try_acquire(b"newcomer", 1).unwrap());
+        let known = |key: &[u8]| limiter.contains(key).unwrap();
+        assert_eq!([&b"exhausted"[..], b"b", b"c", b"d"].map(known), [true, false, true, true]);
+    }
+}
+
+#[test]
+fn shares_of_different_limits_are_compared() {
+    let day = Limit::window(1_000, 86_400 * SECOND, Edge::HalfOpen).unwrap();
+    let places = Limit::in_flight(5).unwrap();
+    let slow = Limit::rate(Rate::new(100, 86_400 * SECOND)).unwrap();
+    let own: [(&[u8], Limit); 2] = [(b"day", day), (b"slow", slow)];
+    // What "day" and "slow" owe takes long to leave, and is next to nothing of their limits.
+    let limiter = full_table(vec![rate(4), places], &own, &[(b"day", 1), (b"slow", 99), (b"b", 3), (b"exhausted", 4)]);
+    assert!(limiter.try_acquire(b"newcomer", 4).unwrap());
+    let known = |key: &[u8]| limiter.contains(key).unwrap();
+    assert_eq!([&b"day"[..], b"slow", b"b", b"exhausted"].map(known), [false, true, true, true]);
+    assert_eq!(limiter.peek(b"day", 1).unwrap().remaining, 1_000, "its own limits outlive its account");
 }

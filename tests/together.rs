@@ -68,7 +68,7 @@ fn a_shadow_limit_among_them_denies_nobody_and_a_closed_account_everybody() {
     let closed = limiter.class(Policy::closed()).unwrap();
     assert!(limiter.reconfigure(b"watched", closed, Migration::AsIs).unwrap());
     let answer = limiter.try_acquire_all(&["a", "watched"], 1).unwrap();
-    assert_eq!((answer.decision.reason, answer.denied_by), (Some(Reason::Never), Some(1)));
+    assert_eq!((answer.decision.reason, answer.denied_by), (Some(Reason::Closed), Some(1)));
     assert_eq!(remaining(&limiter, b"a"), 1);
 }
 

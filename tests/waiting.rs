@@ -5,12 +5,11 @@ mod size;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::task::{Wake, Waker};
 
 use proptest::prelude::*;
 use tollbar::limit::Edge;
-use tollbar::{Ask, Clock, DEFAULT_LEASE_NS, Limit, Limiter, ManualClock, Migration, NEVER, Place, Policy, Rate, Turn};
+use tollbar::{Ask, Clock, Limit, Limiter, ManualClock, Migration, Place, Policy, Rate, Turn};
 
 const SECOND: u64 = 1_000_000_000;
 const KEY: &[u8] = b"a";
@@ -109,7 +108,7 @@ fn a_big_request_is_not_starved_and_a_small_one_does_not_pass_it() {
 fn what_cannot_be_is_told_at_once_and_charges_nothing() {
     let (limiter, _) = limiter(vec![rate(10), Limit::window(20, 60 * SECOND, Edge::HalfOpen).unwrap()]);
     let bell = Arc::default();
-    assert!(matches!(join(&limiter, Ask::new(11), &bell), Turn::TooLate(NEVER)));
+    assert!(matches!(join(&limiter, Ask::new(11), &bell), Turn::Never));
     assert_eq!(limiter.len(), 0, "and makes nothing");
     assert!(limiter.try_acquire(KEY, 10).unwrap());
     let ask = |cost, seconds| Ask::new(cost).timeout_ns(Some(seconds * SECOND));
@@ -126,6 +125,22 @@ fn what_cannot_be_is_told_at_once_and_charges_nothing() {
 }
 
 #[test]
+fn a_cost_that_never_fits_names_the_smallest_limit_that_counts() {
+    let window = Limit::window(5, 60 * SECOND, Edge::HalfOpen).unwrap();
+    let (limiter, _) = limiter(vec![rate(9), window, rate(2).named("trial").shadow(true)]);
+    let class = limiter.default_class();
+    let too_small =
+        |cost| limiter.too_small(KEY, Ask::new(cost), class).unwrap().map(|(limit, _)| limit.name().to_owned());
+    assert_eq!(too_small(10).as_deref(), Some("5 in 60 s"));
+    assert_eq!((too_small(5), too_small(0)), (None, None));
+    assert!(limiter.try_acquire(KEY, 1).unwrap());
+    let other = limiter.class(Policy::all([rate(3).named("less")]).unwrap()).unwrap();
+    assert!(limiter.reconfigure(KEY, other, Migration::AsIs).unwrap());
+    assert_eq!((too_small(5).as_deref(), too_small(3)), (Some("less"), None));
+    assert!(limiter.too_small(&vec![0; tollbar::MAX_KEY_LEN + 1], Ask::new(1), class).is_err());
+}
+
+#[test]
 fn a_deadline_that_passes_is_told_and_the_place_is_gone() {
     let (limiter, clock) = limiter(vec![rate(2)]);
     assert!(limiter.try_acquire(KEY, 2).unwrap());
@@ -133,8 +148,8 @@ fn a_deadline_that_passes_is_told_and_the_place_is_gone() {
     let ask = Ask::new(1).timeout_ns(Some(SECOND));
     let (place, _) = waits(join(&limiter, ask, &bell));
     // Somebody of a higher class comes first, who could not be foreseen.
-    let first = Ask::new(2).priority(0);
-    let low = Ask::new(1).priority(5).timeout_ns(Some(3 * SECOND));
+    let first = Ask::new(2).priority(0).unwrap();
+    let low = Ask::new(1).priority(5).unwrap().timeout_ns(Some(3 * SECOND));
     let (low_place, _) = waits(join(&limiter, low, &bell));
     let (first_place, _) = waits(join(&limiter, first, &bell));
     clock.advance_ns(SECOND.cast_signed());
@@ -168,11 +183,11 @@ fn who_leaves_after_the_grant_hands_it_on() {
 #[test]
 fn who_waits_for_a_reservation_holds_it() {
     let (limiter, clock) = limiter(vec![Limit::in_flight(1).unwrap()]);
-    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false).unwrap();
+    let ask = Ask::new(1).holding(None, false).unwrap();
     let bell = Arc::<Bell>::default();
     let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
     let (place, wait) = waits(join(&limiter, ask, &bell));
-    assert_eq!(wait, Some(DEFAULT_LEASE_NS));
+    assert_eq!(wait, None);
     assert!(held.commit(None));
     assert_eq!(bell.rung(), 1, "whoever ends one wakes the next");
     let Turn::Come(Some(next)) = limiter.look(KEY, ask, place).unwrap() else { panic!("its turn") };
@@ -181,9 +196,9 @@ fn who_waits_for_a_reservation_holds_it() {
     assert!(limiter.try_acquire(KEY, 1).unwrap());
 
     let Turn::Come(Some(held)) = join(&limiter, ask, &bell) else { panic!("free") };
-    let refused = Ask::new(1).holding(0, false).unwrap_err().to_string();
+    let refused = Ask::new(1).holding(Some(0), false).unwrap_err().to_string();
     assert_eq!(refused, "lease must be at least 1 ns, not 0");
-    let short = Ask::new(1).holding(5 * SECOND, true).unwrap();
+    let short = Ask::new(1).holding(Some(5 * SECOND), true).unwrap();
     let (place, _) = waits(join(&limiter, short, &bell));
     assert!(held.cancel());
     let Turn::Come(Some(lost)) = limiter.look(KEY, short, place).unwrap() else { panic!("its turn") };
@@ -214,8 +229,8 @@ fn changes_of_the_limits_reach_those_who_wait() {
     let none = limiter.class(Policy::all([]).unwrap()).unwrap();
     assert!(limiter.reconfigure(KEY, none, Migration::AsIs).unwrap());
     assert_eq!(bell.rung(), 1);
+    assert!(has_come(&limiter, one, place), "nothing limits the key any more");
     assert!(matches!(limiter.look(KEY, one, place).unwrap(), Turn::Gone));
-    assert!(matches!(join(&limiter, one, &bell), Turn::Come(None)), "it asks anew");
 }
 
 // HAZARD incident-herd
@@ -288,12 +303,12 @@ proptest! {
         for act in acts {
             match act {
                 Act::Join { n, class, timeout } => {
-                    let ask = Ask::new(n).priority(class).timeout_ns(timeout.map(|seconds| seconds * SECOND));
+                    let ask = Ask::new(n).priority(class).unwrap().timeout_ns(timeout.map(|seconds| seconds * SECOND));
                     match join(&limiter, ask, &bell) {
                         Turn::Come(_) => taken.push((now, n)),
                         Turn::Wait(place, _) => waiting.push((ask, n, place)),
                         Turn::TooLate(wait) => prop_assert!(timeout.is_some_and(|seconds| wait > seconds * SECOND)),
-                        Turn::Gone => prop_assert!(false, "gone"),
+                        Turn::Gone | Turn::Never => prop_assert!(false, "gone, or more than there ever is"),
                     }
                 }
                 Act::Look(at) if at < waiting.len() => {
@@ -305,7 +320,7 @@ proptest! {
                         }
                         Turn::TooLate(_) => drop(waiting.remove(at)),
                         Turn::Wait(..) => {}
-                        Turn::Gone => prop_assert!(false, "gone"),
+                        Turn::Gone | Turn::Never => prop_assert!(false, "gone, or more than there ever is"),
                     }
                 }
                 Act::Leave(at) if at < waiting.len() => {
@@ -353,98 +368,19 @@ proptest! {
     }
 }
 
-/// Lets other threads run until something is so; fails after a minute.
-fn soon(what: &str, is_so: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !is_so() {
-        assert!(start.elapsed().as_secs() < 60, "{what}");
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn parked_threads_come_when_the_clock_moves() {
-    const HOUR: u64 = 3_600 * SECOND;
-    let (limiter, clock) = limiter(vec![Limit::rate(Rate::new(1, HOUR)).unwrap()]);
-    assert!(limiter.try_acquire(KEY, 1).unwrap());
-    let (done, came) = mpsc::channel();
-    for number in 0..3_u64 {
-        let (waiter, done) = (limiter.clone(), done.clone());
-        let ask = Ask::new(1).timeout_ns((number == 2).then_some(5 * HOUR));
-        std::thread::spawn(move || {
-            let held = waiter.acquire_blocking(KEY, ask).unwrap();
-            done.send((number, held.map(|_| ()))).unwrap();
-        });
-        // The next one joins behind it.
-        let line = || join(&limiter, Ask::new(1).timeout_ns(Some(0)), &Arc::default());
-        soon("it waits", || matches!(line(), Turn::TooLate(wait) if wait == (number + 2) * HOUR));
-    }
-    for number in 0..3 {
-        soon("the head has a timer", || clock.until_next_ns() == Some(HOUR));
-        clock.advance_ns(HOUR.cast_signed());
-        assert_eq!(
-            came.recv_timeout(std::time::Duration::from_secs(60)).expect("the clock wakes it"),
-            (number, Ok(()))
-        );
-    }
-}
-
-#[test]
-fn a_move_of_the_clock_wakes_the_head_and_passed_deadlines_alone() {
-    let (limiter, clock) = limiter(vec![rate(1)]);
-    assert!(limiter.try_acquire(KEY, 1).unwrap());
-    let bells: Vec<Arc<Bell>> = (0..3).map(|_| Arc::default()).collect();
-    let big = Ask::new(1);
-    let head = waits(join(&limiter, big, &bells[0])).0;
-    let timed = big.timeout_ns(Some(10 * SECOND));
-    let behind = waits(join(&limiter, timed, &bells[1])).0;
-    let last = waits(join(&limiter, big, &bells[2])).0;
-    let rung = || bells.iter().map(|bell| bell.rung()).collect::<Vec<_>>();
-    rung();
-    clock.advance_ns(SECOND.cast_signed() - 1);
-    assert_eq!(rung(), [0, 0, 0]);
-    clock.advance_ns(1);
-    assert_eq!(rung(), [1, 0, 0]);
-    // A waiter that does not look keeps its place, and is not woken again.
-    clock.advance_ns(8 * SECOND.cast_signed());
-    assert_eq!(rung(), [0, 0, 0]);
-    clock.advance_ns(SECOND.cast_signed());
-    assert_eq!(rung(), [0, 1, 0]);
-    for place in [head, behind, last] {
-        assert!(limiter.leave(KEY, place).unwrap());
-    }
-    rung();
-    clock.advance_ns(SECOND.cast_signed());
-    assert_eq!(rung(), [0, 0, 0], "the clock forgets waiters that left");
-    assert!(bells.iter().all(|bell| Arc::strong_count(bell) == 1));
-}
-
-#[test]
-fn a_step_back_of_the_clock_lets_a_waiter_look_again() {
-    let (limiter, clock) = limiter(vec![rate(1)]);
-    clock.advance_ns(100 * SECOND.cast_signed());
-    assert!(limiter.try_acquire(KEY, 1).unwrap());
-    let bell = Arc::default();
-    let (place, _) = waits(join(&limiter, Ask::new(1), &bell));
-    clock.advance_ns(-90 * SECOND.cast_signed());
-    assert_eq!(bell.rung(), 1);
-    assert_eq!(limiter.look(KEY, Ask::new(1), place).map(waits).unwrap().1, Some(SECOND), "by the limit as it is now");
-    clock.advance_ns(SECOND.cast_signed());
-    assert_eq!(bell.rung(), 1);
-    assert!(has_come(&limiter, Ask::new(1), place));
-}
-
 #[test]
 fn threads_wait_in_the_same_line() {
     let policy = Policy::all([Limit::in_flight(2).unwrap()]).unwrap();
     let limiter = Arc::new(Limiter::builder(policy).build().unwrap());
     let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false).unwrap();
+    let ask = Ask::new(1).holding(None, false).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for n in 0..200 {
-                    let held = limiter.acquire_blocking(KEY, ask).unwrap().unwrap().unwrap();
+                    let Turn::Come(Some(held)) = limiter.acquire_blocking(KEY, ask).unwrap() else {
+                        panic!("its turn")
+                    };
                     most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     inside.fetch_sub(1, Ordering::SeqCst);
                     assert!(if n % 2 == 0 { held.commit(None) } else { held.cancel() });
@@ -453,5 +389,5 @@ fn threads_wait_in_the_same_line() {
         }
     });
     assert!(most.load(Ordering::SeqCst) <= 2);
-    assert!(limiter.acquire_blocking(KEY, ask.timeout_ns(Some(0))).unwrap().is_ok());
+    assert!(matches!(limiter.acquire_blocking(KEY, ask.timeout_ns(Some(0))).unwrap(), Turn::Come(Some(_))));
 }

@@ -4,12 +4,14 @@
 anything that has a name. Everything here is safe to use from any number of threads and event loops.
 """
 
-from tollbar._late import AcquireTimeout
+from tollbar._late import AcquireTimeout, NeverFits
 from tollbar._tollbar import (
+    Closed,
     Decision,
     InFlight,
     Jail,
     Limiter,
+    LimitState,
     LoopClock,
     ManualClock,
     Rate,
@@ -25,12 +27,15 @@ from tollbar._tollbar import (
 
 __all__ = [
     "AcquireTimeout",
+    "Closed",
     "Decision",
     "InFlight",
     "Jail",
+    "LimitState",
     "Limiter",
     "LoopClock",
     "ManualClock",
+    "NeverFits",
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
-    from tollbar import Limiter, Reservation
+    from tollbar import Reservation
     from tollbar._parked import Parked
     from tollbar._tollbar import Waiting
 
-    Function = TypeVar("Function", bound=Callable[..., Any])
-
-__all__ = ["Slot", "acquire", "limited"]
+__all__ = ["Slot", "acquire", "in_loop"]
 
 
 async def acquire(waiting: Waiting, jitter: float) -> bool:
@@ -72,6 +68,13 @@ def in_trio() -> bool:
         return bool(sniffio.current_async_library() == "trio")
     except sniffio.AsyncLibraryNotFoundError:
         return False
+
+
+def in_loop() -> bool:
+    """Whether an event loop runs in this thread. Its library then is imported already."""
+    asyncio = sys.modules.get("asyncio")
+    # Unlike get_running_loop it raises nothing, which would cost more than all else here.
+    return (asyncio is not None and asyncio._get_running_loop() is not None) or in_trio()  # noqa: SLF001
 
 
 class TrioParked:
@@ -148,33 +151,3 @@ class Slot:
         traceback: TracebackType | None,
     ) -> None:
         self._leave(kind)
-
-
-def limited(
-    limiter: Limiter, key: str | Callable[..., str], options: dict[str, Any]
-) -> Callable[[Function], Function]:
-    """Make a decorator under which each call waits its turn first."""
-
-    def name(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-        return key if isinstance(key, str) else key(*arguments, **keywords)
-
-    def decorate(function: Function) -> Function:
-        import inspect  # noqa: PLC0415 - few decorate
-
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def task(*arguments: Any, **keywords: Any) -> Any:
-                await limiter.acquire(name(arguments, keywords), **options)
-                return await function(*arguments, **keywords)
-
-            return task  # type: ignore[return-value]
-
-        @functools.wraps(function)
-        def thread(*arguments: Any, **keywords: Any) -> Any:
-            limiter.acquire_blocking(name(arguments, keywords), **options)
-            return function(*arguments, **keywords)
-
-        return thread  # type: ignore[return-value]
-
-    return decorate

@@ -50,7 +50,7 @@ impl Client {
         let oldest = self.newest.saturating_sub(rule.lateness);
         if rule.window.fits(&self.log, at, 1) {
             rule.window.forget(&mut self.log, oldest);
-            self.log.push(at);
+            self.log.push(at, 1);
             self.forget_record(rule, oldest);
             return Answer::Allowed;
         }

@@ -1,14 +1,15 @@
-//! The state of a key whose limits are more than one word can say, or who has reservations: decided about as a whole.
+//! The state of a key whose limits are more than one word can say, or that has reservations: decided about as a whole.
 //!
 //! RUNS PER DECISION of such a key, under its stripe's lock: [`Cold::decide`], one look for each limit, and for a yes one
 //! stamp. No key, no lock, no clock in here; readings never run backwards but where a clock stepped, and then
 //! nothing in the future stays there ([`Cold::catch_up`]).
 
-use super::earliest::{Stamps, earliest, earliest_of_bucket};
-use super::leases::{Lease, LeaseId, Leases, Terms};
-use super::part::{Part, State, record};
+use super::dormant::Sleepers;
+use super::earliest::{Stamps, earliest, earliest_of_bucket, soonest_of_bucket};
+use super::leases::{LeaseId, Leases, NO_END, Terms};
+use super::part::{Part, State};
 use crate::limit::Log;
-use crate::policy::{Limit, Rule};
+use crate::policy::{Cost, Limit, Rule};
 use crate::ticks::Ticks;
 
 /// All that is known of a key.
@@ -18,7 +19,13 @@ pub(crate) struct Cold {
     pub(super) parts: Box<[Part]>,
     /// What was let through, for as long as an exact window counts it.
     pub(super) log: Log,
+    /// Windows have been charged differently: each counts what no other does.
+    pub(super) apart: bool,
     pub(super) leases: Leases,
+    /// Limits that were in force before, for as long as they remember anything.
+    pub(super) dormant: Sleepers,
+    /// Nothing passes before this time, by order of the program.
+    pub(super) blocked: Ticks,
     /// Nothing passes before: the latest reading at which something was forgotten, by this key or by the table about it.
     /// It is in the future only if the clock stepped back.
     pub(super) from: Ticks,
@@ -37,8 +44,10 @@ pub(crate) enum Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
     Now,
-    /// After so long: not a tick sooner.
+    /// After so long: not a tick sooner, unless a reservation ends before its lease is over.
     For(Ticks),
+    /// When a reservation ends that has no end of its own.
+    Open,
     Never,
 }
 
@@ -48,6 +57,10 @@ pub(crate) struct Ruling {
     pub(crate) wait: Wait,
     /// The number of the limit that denies for longest; of a yes, the shadow limit that would have.
     pub(crate) by: Option<u8>,
+    /// No limit denies: the key is blocked.
+    pub(crate) blocked: bool,
+    /// The wait is an upper bound: it is shorter if a reservation ends before its lease is over.
+    pub(crate) estimated: bool,
     /// A bit for each shadow limit that would have denied.
     pub(crate) shadowed: u16,
     /// What could still pass at once.
@@ -72,7 +85,8 @@ impl Cold {
     /// A key never seen, which may not ask before `from`.
     pub(crate) fn fresh(limits: &[Limit], from: Ticks) -> Self {
         let parts = limits.iter().map(Part::fresh).collect();
-        Self { parts, log: Log::new(), leases: Leases::default(), from }
+        let (log, leases, dormant) = (Log::new(), Leases::default(), Sleepers::default());
+        Self { parts, log, apart: false, leases, dormant, blocked: 0, from }
     }
 
     /// A key of a single rate, whose word this was.
@@ -86,9 +100,14 @@ impl Cold {
         cold
     }
 
-    /// The word of a key of a single rate; `None` while it has reservations.
+    /// The word of a key of a single rate; `None` while a word does not say it all.
     pub(crate) fn word(&self) -> Option<Ticks> {
-        (!self.is_held()).then(|| self.shown_word())
+        (!self.is_more_than_a_word()).then(|| self.shown_word())
+    }
+
+    /// Whether it has reservations, remembers limits that are no longer in force, or is blocked.
+    pub(crate) fn is_more_than_a_word(&self) -> bool {
+        self.is_held() || !self.dormant.is_empty() || self.blocked > 0
     }
 
     /// The word that it shows, reservations or not.
@@ -101,18 +120,18 @@ impl Cold {
         !self.leases.is_empty()
     }
 
-    /// May `n` pass by all limits? If so, and if that is the purpose, it is charged to all of them; if not, to none. The
-    /// readings of one key must come from under one lock.
-    pub(crate) fn decide(&mut self, limits: &[Limit], now: Ticks, n: u64, purpose: Purpose) -> Ruling {
+    /// May a request of this cost pass by all limits? If so, and if that is the purpose, it is charged to all of them; if
+    /// not, to none. The readings of one key must come from under one lock.
+    pub(crate) fn decide(&mut self, limits: &[Limit], now: Ticks, cost: &Cost, purpose: Purpose) -> Ruling {
         self.catch_up(limits, now);
-        let mut ruling = self.ask(limits, now, n);
+        let mut ruling = self.ask(limits, now, cost);
         match (purpose, ruling.passes()) {
-            _ if n == 0 && !matches!(purpose, Purpose::Reserve(..)) => {}
-            (Purpose::Charge, true) => self.charge(limits, now, n, !ruling.shadowed),
-            (Purpose::Reserve(id, terms), true) => self.reserve(limits, now, n, !ruling.shadowed, (id, terms)),
+            _ if cost.is_zero() && !matches!(purpose, Purpose::Reserve(..)) => {}
+            (Purpose::Charge, true) => self.charge(limits, now, cost, !ruling.shadowed),
+            (Purpose::Reserve(id, terms), true) => self.reserve(limits, now, cost, !ruling.shadowed, (id, terms)),
             // More than a limit can ever hold is its caller's mistake, not a client that does not stop asking.
             (Purpose::Charge | Purpose::Reserve(..), false) if ruling.wait != Wait::Never && self.deny(limits, now) => {
-                ruling = self.ask(limits, now, n);
+                ruling = self.ask(limits, now, cost);
             }
             _ => {}
         }
@@ -125,32 +144,41 @@ impl Cold {
         self.leases.settle(now);
         self.log.settle(now);
         self.from = self.from.min(now.saturating_add(limits.iter().map(Limit::longest).max().unwrap_or(0)));
+        if self.blocked <= now {
+            self.blocked = 0;
+        }
         for (part, limit) in self.parts.iter_mut().zip(limits) {
-            match (&mut part.state, &limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) if bucket.is_ahead(*tat, now) => {
-                    *tat = bucket.clamp(*tat, now);
-                }
-                (State::Own(log), _) => log.settle(now),
-                (State::Steps(tally), Rule::Window(window)) => tally.settle(window.stamped(now)),
-                (State::Jail(record), Rule::Jail(jail)) => jail.settle(record, now),
-                _ => {}
-            }
+            part.settle(&limit.rule, now);
         }
-        while let Some(lease) = self.leases.expire(now) {
-            let sent = if lease.terms.gives_back { 0 } else { lease.n };
-            self.end(limits, &lease, lease.expiry, sent);
+        self.settle_dormant(now);
+        while let Some((expiry, id)) = self.leases.first_expiry().filter(|&(expiry, _)| expiry <= now) {
+            // As of then: what is charged must not depend on when that is noticed.
+            self.forget_dormant(expiry);
+            let Some(lease) = self.leases.end(id) else { break };
+            let sent = if lease.terms.gives_back { Cost::new(0) } else { lease.cost.clone() };
+            self.end(limits, (id, &lease), lease.expiry, &sent);
         }
+        self.forget_dormant(now);
     }
 
-    fn ask(&self, limits: &[Limit], now: Ticks, n: u64) -> Ruling {
-        let mut ruling = Ruling { wait: Wait::Now, by: None, shadowed: 0, remaining: 0, reset_after: 0 };
-        if n == 0 {
+    fn ask(&self, limits: &[Limit], now: Ticks, cost: &Cost) -> Ruling {
+        let mut ruling = Ruling {
+            wait: Wait::Now,
+            by: None,
+            blocked: false,
+            estimated: false,
+            shadowed: 0,
+            remaining: 0,
+            reset_after: 0,
+        };
+        if cost.is_zero() {
             return ruling;
         }
         let (mut latest, mut would) = (now, (now, None));
         for (limit, number) in limits.iter().zip(0_u8..) {
             // Never is later than every time.
-            let at = self.passes_at(usize::from(number), limit, now, n).map_or(Ticks::MAX, |at| at.max(self.from));
+            let passes_at = self.passes_at(usize::from(number), limit, now, cost.on(limit));
+            let at = passes_at.map_or(Ticks::MAX, |at| at.max(self.from));
             if at <= now {
                 continue;
             }
@@ -163,183 +191,65 @@ impl Cold {
                 (latest, ruling.by) = (at, Some(number));
             }
         }
+        if self.blocked > latest {
+            (latest, ruling.by, ruling.blocked) = (self.blocked, None, true);
+        }
         match latest {
-            _ if ruling.by.is_none() => ruling.by = would.1,
+            _ if ruling.by.is_none() && !ruling.blocked => ruling.by = would.1,
             Ticks::MAX => ruling.wait = Wait::Never,
+            NO_END => ruling.wait = Wait::Open,
             at => ruling.wait = Wait::For(at - now),
+        }
+        if let Some(number) = ruling.by.filter(|_| !ruling.passes()) {
+            let limit = &limits[usize::from(number)];
+            let soonest = self.passes_at_soonest(usize::from(number), limit, now, cost.on(limit));
+            ruling.estimated = soonest.is_some_and(|soonest| soonest < latest);
         }
         ruling
     }
 
-    /// The first moment at which one limit lets `n` pass; `None` if there is none.
+    /// The first moment at which one limit lets `n` pass if every reservation lasts until its lease is over; `None` if there
+    /// is none, [`NO_END`] if a reservation without an end is in the way.
     pub(super) fn passes_at(&self, number: usize, limit: &Limit, now: Ticks, n: u64) -> Option<Ticks> {
         let part = &self.parts[number];
-        let held = (&self.leases, number, part.held);
+        let held = (&self.leases, (number, limit), part.held);
         match &limit.rule {
+            // A limit that costs nothing is not asked; only a timeout and a closed door hold for every request.
+            Rule::Jail(_) => Some(if let State::Jail(record) = &part.state { record.until() } else { 0 }),
+            Rule::Closed => None,
+            _ if n == 0 => Some(0),
             Rule::Rate { bucket, .. } => {
                 let State::Bucket(tat) = part.state else { return Some(0) };
-                (n <= bucket.burst()).then(|| earliest_of_bucket(bucket, tat, (&self.leases, number), n))
+                (n <= bucket.burst()).then(|| earliest_of_bucket(bucket, tat, (&self.leases, (number, limit)), n))
             }
             Rule::Window(window) => {
                 let spare = window.limit().checked_sub(n)?;
                 Some(earliest(Some(window), self.stamps(part), held, now, spare))
             }
             Rule::InFlight(most) => Some(earliest(None, Stamps::None, held, now, most.checked_sub(n)?)),
-            Rule::Jail(_) => Some(if let State::Jail(record) = &part.state { record.until() } else { 0 }),
-            Rule::Closed => None,
+        }
+    }
+
+    /// The same if every reservation were cancelled now: no request passes sooner, whatever becomes of those.
+    pub(super) fn passes_at_soonest(&self, number: usize, limit: &Limit, now: Ticks, n: u64) -> Option<Ticks> {
+        let part = &self.parts[number];
+        match (&limit.rule, &part.state) {
+            _ if part.held == 0 || n == 0 => self.passes_at(number, limit, now, n),
+            (Rule::Rate { bucket, .. }, &State::Bucket(tat)) => {
+                let tat = soonest_of_bucket(bucket, tat, (&self.leases, (number, limit)), now);
+                (n <= bucket.burst()).then(|| bucket.passes_at(tat, n))
+            }
+            (Rule::Window(window), _) => {
+                let (none, spare) = (Leases::default(), window.limit().checked_sub(n)?);
+                Some(earliest(Some(window), self.stamps(part), (&none, (number, limit), 0), now, spare))
+            }
+            (Rule::InFlight(most), _) => (n <= *most).then_some(0),
+            _ => self.passes_at(number, limit, now, n),
         }
     }
 
     pub(super) fn stamps<'a>(&'a self, part: &'a Part) -> Stamps<'a> {
-        match &part.state {
-            State::Shared => Stamps::Log(&self.log),
-            State::Own(log) => Stamps::Log(log),
-            State::Steps(tally) => Stamps::Tally(tally),
-            State::Bucket(_) | State::Jail(_) | State::Held => Stamps::None,
-        }
-    }
-
-    /// Charges `n` to the limits of these bits.
-    fn charge(&mut self, limits: &[Limit], now: Ticks, n: u64, to: u16) {
-        let mut forgot = false;
-        for ((part, limit), number) in self.parts.iter_mut().zip(limits).zip(0..) {
-            match (&mut part.state, &limit.rule) {
-                _ if to >> number & 1 == 0 => {}
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) => *tat = bucket.debit(*tat, now, n),
-                _ => forgot |= part.log(&limit.rule, now, n),
-            }
-        }
-        self.log_shared(limits, now, n, forgot);
-    }
-
-    /// One stamp each for all exact windows; they always let pass what passes.
-    fn log_shared(&mut self, limits: &[Limit], now: Ticks, n: u64, mut forgot: bool) {
-        let is_shared = |(part, limit): (&Part, &Limit)| match (&part.state, &limit.rule) {
-            (State::Shared, Rule::Window(window)) => Some(*window),
-            _ => None,
-        };
-        let shared = self.parts.iter().zip(limits).filter_map(is_shared);
-        let widest = shared.fold(None, |widest: Option<(u64, Ticks)>, window| {
-            let (most, oldest) = widest.unwrap_or((0, now));
-            Some((most.max(window.limit()), oldest.min(window.horizon(now))))
-        });
-        if let Some((most, oldest)) = widest {
-            forgot |= record(&mut self.log, now, n, most, oldest);
-        }
-        if forgot {
-            self.from = self.from.max(now);
-        }
-    }
-
-    fn reserve(&mut self, limits: &[Limit], now: Ticks, n: u64, to: u16, (id, terms): (LeaseId, Terms)) {
-        let mut receipts = vec![0; limits.len()].into_boxed_slice();
-        for (number, (part, limit)) in self.parts.iter_mut().zip(limits).enumerate() {
-            if to >> number & 1 == 0 {
-                continue;
-            }
-            part.held += n;
-            if let (State::Bucket(tat), Rule::Rate { bucket, .. }) = (&mut part.state, &limit.rule) {
-                *tat = bucket.debit(*tat, now, n);
-                receipts[number] = *tat;
-            }
-        }
-        let lease = Lease { n, expiry: now.saturating_add(terms.length), terms, charged: to, receipts };
-        self.leases.begin(id, lease);
-    }
-
-    /// Ends a reservation of which so many were used; false if it has ended before.
-    pub(crate) fn settle(&mut self, limits: &[Limit], id: LeaseId, now: Ticks, used: Option<u64>) -> bool {
-        self.catch_up(limits, now);
-        let Some(lease) = self.leases.end(id) else { return false };
-        self.end(limits, &lease, now, used.unwrap_or(lease.n));
-        true
-    }
-
-    /// Lets a reservation begin anew, under other terms.
-    pub(crate) fn prolong(&mut self, id: LeaseId, now: Ticks, terms: Terms) {
-        if let Some(mut lease) = self.leases.end(id) {
-            (lease.expiry, lease.terms) = (now.saturating_add(terms.length), terms);
-            self.leases.begin(id, lease);
-        }
-    }
-
-    /// Charges what was used, even beyond what was reserved, where a reservation was not given back in time.
-    pub(crate) fn debit(&mut self, limits: &[Limit], now: Ticks, used: u64) {
-        self.catch_up(limits, now);
-        self.charge(limits, now, used, !0);
-        self.bound(limits, now);
-    }
-
-    fn end(&mut self, limits: &[Limit], lease: &Lease, at: Ticks, used: u64) {
-        let mut forgot = false;
-        for (number, (part, limit)) in self.parts.iter_mut().zip(limits).enumerate() {
-            if !lease.is_charged_to(number) {
-                continue;
-            }
-            part.held -= lease.n;
-            match (&mut part.state, &limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) => {
-                    let unused = lease.n.saturating_sub(used);
-                    *tat = bucket.refund(*tat, at, unused, lease.receipts[number]);
-                    *tat = bucket.debit(*tat, at, used.saturating_sub(lease.n));
-                }
-                _ => forgot |= part.log(&limit.rule, at, used),
-            }
-        }
-        self.log_shared(limits, at, used, forgot);
-        self.bound(limits, at);
-    }
-
-    /// No bucket is emptier than empty, whatever was used.
-    fn bound(&mut self, limits: &[Limit], now: Ticks) {
-        for (part, limit) in self.parts.iter_mut().zip(limits) {
-            if let (State::Bucket(tat), Rule::Rate { bucket, .. }) = (&mut part.state, &limit.rule) {
-                *tat = bucket.clamp(*tat, now);
-            }
-        }
-    }
-
-    /// Counts a denial for every jail that does not hold already; true if one of them began to hold.
-    pub(crate) fn deny(&mut self, limits: &[Limit], now: Ticks) -> bool {
-        let holds = |(part, limit): (&Part, &Limit)| {
-            !limit.shadow && matches!(&part.state, State::Jail(record) if record.holds(now))
-        };
-        if self.parts.iter().zip(limits).any(holds) {
-            return false;
-        }
-        let mut began = false;
-        for (part, limit) in self.parts.iter_mut().zip(limits) {
-            if let (State::Jail(record), Rule::Jail(jail)) = (&mut part.state, &limit.rule)
-                && !record.holds(now)
-            {
-                began |= jail.denied(record, now, now, now) && !limit.shadow;
-            }
-        }
-        began
-    }
-
-    /// Counts a denial that somebody else made; true if the key is in a timeout now.
-    pub(crate) fn penalize(&mut self, limits: &[Limit], now: Ticks) -> bool {
-        self.catch_up(limits, now);
-        self.deny(limits, now);
-        let holds = |part: &Part| matches!(&part.state, State::Jail(record) if record.holds(now));
-        self.parts.iter().zip(limits).any(|(part, limit)| !limit.shadow && holds(part))
-    }
-
-    /// Forgets what no limit counts any more.
-    pub(crate) fn tidy(&mut self, limits: &[Limit], now: Ticks) {
-        self.catch_up(limits, now);
-        self.charge(limits, now, 0, !0);
-    }
-
-    /// Ends every timeout that runs; false if none does.
-    pub(crate) fn release(&mut self, limits: &[Limit], now: Ticks) -> bool {
-        self.catch_up(limits, now);
-        let release = |released, part: &mut Part| match &mut part.state {
-            State::Jail(record) => record.release(now) | released,
-            _ => released,
-        };
-        self.parts.iter_mut().fold(false, release)
+        if let State::Shared = part.state { Stamps::Log(&self.log) } else { part.state.stamps() }
     }
 }
 

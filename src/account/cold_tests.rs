@@ -35,7 +35,7 @@ fn bench(limits: Vec<Limit>) -> Bench {
 
 impl Bench {
     fn decide(&mut self, second: u64, n: u64, purpose: Purpose) -> Ruling {
-        self.cold.decide(&self.limits, second * SECOND, n, purpose)
+        self.cold.decide(&self.limits, second * SECOND, &Cost::new(n), purpose)
     }
 
     fn wait(&mut self, second: u64, n: u64) -> Wait {
@@ -79,7 +79,15 @@ fn an_account_is_settled_when_no_limit_remembers_it() {
 
 #[test]
 fn nobody_overtakes_and_nobody_is_told_to_come_sooner_than_alone() {
-    let ruling = Ruling { wait: Wait::Now, by: None, shadowed: 0, remaining: 5, reset_after: 9 };
+    let ruling = Ruling {
+        wait: Wait::Now,
+        by: None,
+        blocked: false,
+        estimated: false,
+        shadowed: 0,
+        remaining: 5,
+        reset_after: 9,
+    };
     assert_eq!(ruling.behind_others(), Ruling { wait: Wait::For(1), by: Some(0), remaining: 0, ..ruling });
     let denied = Ruling { wait: Wait::For(7), by: Some(2), ..ruling };
     assert_eq!(denied.behind_others(), Ruling { remaining: 0, ..denied });
@@ -160,4 +168,20 @@ fn who_is_tidied_up_remembers_only_what_counts() {
     assert!(one.cold.parts.iter().all(|part| one.cold.stamps(part).last().is_some()));
     one.cold.tidy(&one.limits, 100 * SECOND);
     assert!(one.cold.parts.iter().all(|part| one.cold.stamps(part).last().is_none()));
+}
+
+#[test]
+fn sums_of_what_is_held_do_not_overflow() {
+    let all = || bench(vec![window(5, 10).shadow(true), jail(1, 10, 100)]);
+    let mut one = all();
+    assert!(one.reserve(100, u64::MAX, 50, false) && one.reserve(101, u64::MAX, 50, false), "nothing denies");
+    assert!(one.reserve(102, 2, 60, false), "ends last, and leaves room");
+    let limits = vec![window(5, 10)];
+    let cold = one.cold.migrate(&one.limits, &limits, 102 * SECOND, crate::limit::Migration::AsIs);
+    let mut two = Bench { cold, limits };
+    assert_eq!(two.wait(102, 1), Wait::For(59 * SECOND), "both count as sent when they end, at 150 s and 151 s");
+    assert!(two.cold.cancel(&two.limits, 100, 103 * SECOND));
+    assert_eq!(two.wait(103, 1), Wait::For(58 * SECOND), "the other one fills the window still");
+    assert!(two.cold.cancel(&two.limits, 101, 104 * SECOND));
+    assert_eq!(two.wait(104, 1), Wait::Now);
 }

@@ -4,8 +4,9 @@
 //! itself (and, where it then counts as sent, its window later). A request of n passes a limit of L from the time on
 //! at which no more than L - n are left, which is the leaving time of the (L - n + 1)-th last to leave.
 
-use super::leases::{Lease, Leases};
+use super::leases::{Lease, Leases, NO_END};
 use crate::limit::{Log, Tally, TokenBucket, Window};
+use crate::policy::Limit;
 use crate::ticks::Ticks;
 
 /// The stamps that a window counts.
@@ -20,8 +21,17 @@ impl Stamps<'_> {
     fn nth_from_end(self, n: u64) -> Option<Ticks> {
         match self {
             Self::None => None,
-            Self::Log(log) => usize::try_from(n).ok().and_then(|n| log.nth_from_end(n)),
+            Self::Log(log) => log.nth_from_end(n),
             Self::Tally(tally) => tally.nth_from_end(n),
+        }
+    }
+
+    /// Every stamp and how many there are of it, the oldest first.
+    pub(super) fn entries(self) -> Vec<(Ticks, u64)> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Log(log) => log.entries().collect(),
+            Self::Tally(tally) => tally.entries().collect(),
         }
     }
 
@@ -39,8 +49,8 @@ impl Stamps<'_> {
     fn newer_than(self, stamp: Option<Ticks>) -> u64 {
         match (self, stamp) {
             (Self::None, _) => 0,
-            (Self::Log(log), None) => log.len() as u64,
-            (Self::Log(log), Some(stamp)) => (log.len() - log.rank_through(stamp)) as u64,
+            (Self::Log(log), None) => log.len(),
+            (Self::Log(log), Some(stamp)) => log.newer_than(stamp),
             (Self::Tally(tally), None) => tally.len(),
             (Self::Tally(tally), Some(stamp)) => tally.newer_than(stamp),
         }
@@ -50,7 +60,7 @@ impl Stamps<'_> {
 /// When a reservation leaves a window.
 pub(super) fn leaves(window: Option<&Window>, lease: &Lease) -> Ticks {
     match window {
-        Some(window) if !lease.terms.gives_back => window.free_at(window.stamped(lease.expiry)),
+        Some(window) if !lease.terms.gives_back => window.free_at(window.stamped(lease.expiry)).min(NO_END),
         _ => lease.expiry,
     }
 }
@@ -60,7 +70,7 @@ pub(super) fn leaves(window: Option<&Window>, lease: &Lease) -> Ticks {
 pub(super) fn earliest(
     window: Option<&Window>,
     stamps: Stamps<'_>,
-    (leases, limit, held): (&Leases, usize, u64),
+    (leases, limit, held): (&Leases, (usize, &Limit), u64),
     now: Ticks,
     spare: u64,
 ) -> Ticks {
@@ -72,37 +82,47 @@ pub(super) fn earliest(
             return after_stamps;
         }
     }
-    let mut leaving: Vec<(Ticks, u64)> = leases.of(limit).map(|lease| (leaves(window, lease), lease.n)).collect();
+    let mut leaving: Vec<(Ticks, u64)> = leases.of(limit).map(|(lease, n)| (leaves(window, lease), n)).collect();
     leaving.sort_unstable_by_key(|&(at, _)| std::cmp::Reverse(at));
     let mut later = 0;
     for (at, n) in leaving {
         let newer = window.map_or(0, |window| stamps.still_in(window, at));
-        if spare < later + newer {
+        let newer = newer.saturating_add(later);
+        if spare < newer {
             break;
         }
-        if spare < later + newer + n {
+        if spare < newer.saturating_add(n) {
             return at;
         }
-        later += n;
+        later = later.saturating_add(n);
     }
-    stamps.nth_from_end(spare - later).map_or(0, free_at)
+    stamps.nth_from_end(spare.saturating_sub(later)).map_or(0, free_at)
 }
 
 /// The same of a bucket: reservations that would be given back when they end may make it sooner.
 pub(super) fn earliest_of_bucket(
     bucket: &TokenBucket,
     mut tat: Ticks,
-    (leases, limit): (&Leases, usize),
+    (leases, limit): (&Leases, (usize, &Limit)),
     n: u64,
 ) -> Ticks {
-    let passes_at = |tat: Ticks| (tat + n * bucket.emission()).saturating_sub(bucket.tolerance());
-    let mut earliest = passes_at(tat);
-    for lease in leases.of(limit).filter(|lease| lease.terms.gives_back) {
+    let mut earliest = bucket.passes_at(tat, n);
+    for (lease, held) in leases.of(limit).filter(|(lease, _)| lease.terms.gives_back) {
         if earliest <= lease.expiry {
             break;
         }
-        tat = bucket.refund(tat, lease.expiry, lease.n, lease.receipts[limit]);
-        earliest = passes_at(tat).max(lease.expiry);
+        tat = bucket.refund(tat, lease.expiry, held, lease.receipts[limit.0]);
+        earliest = bucket.passes_at(tat, n).max(lease.expiry);
     }
     earliest
+}
+
+/// The word of a bucket if all that is reserved of it were given back now.
+pub(super) fn soonest_of_bucket(
+    bucket: &TokenBucket,
+    tat: Ticks,
+    (leases, limit): (&Leases, (usize, &Limit)),
+    now: Ticks,
+) -> Ticks {
+    leases.of(limit).fold(tat, |tat, (lease, held)| bucket.refund(tat, now, held, lease.receipts[limit.0]))
 }

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
+use crate::policy::{Cost, Limit};
 use crate::ticks::{LONGEST, PER_NANO, Ticks};
 
 /// The number of a reservation, unlike any other of its limiter.
 pub(crate) type LeaseId = u64;
+
+/// When a reservation ends that lasts until its holder ends it: later than every time, but not never.
+pub(super) const NO_END: Ticks = Ticks::MAX - 1;
 
 /// How long a reservation lasts, and what becomes of one that nobody ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +21,15 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// The terms of a lease of so many nanoseconds.
+    /// Until its holder ends it; what becomes of it then is said there.
+    pub(crate) const UNTIL_ENDED: Self = Self { length: NO_END, gives_back: false };
+
+    /// The terms of a lease of so many nanoseconds; `None`: until its holder ends it.
     ///
     /// # Errors
     /// A lease of nothing or beyond 4.5 years.
-    pub(crate) fn new(lease_ns: u64, gives_back: bool) -> Result<Self, Error> {
+    pub(crate) fn new(lease_ns: Option<u64>, gives_back: bool) -> Result<Self, Error> {
+        let Some(lease_ns) = lease_ns else { return Ok(Self { gives_back, ..Self::UNTIL_ENDED }) };
         let length = lease_ns.checked_mul(PER_NANO).filter(|&length| length <= LONGEST);
         match length {
             None => Err(Error::invalid("lease", lease_ns as f64 / 1e9, "must be at most 4.5 years")),
@@ -29,12 +37,17 @@ impl Terms {
             Some(length) => Ok(Self { length, gives_back }),
         }
     }
+
+    /// When a lease that begins now ends by itself.
+    pub(super) fn ends(self, now: Ticks) -> Ticks {
+        now.saturating_add(self.length).min(NO_END)
+    }
 }
 
 /// One reservation.
 #[derive(Debug)]
 pub(super) struct Lease {
-    pub(super) n: u64,
+    pub(super) cost: Cost,
     pub(super) expiry: Ticks,
     pub(super) terms: Terms,
     /// A bit for each limit that it was charged to: all but shadow limits that would have denied it.
@@ -72,10 +85,18 @@ impl Leases {
         Some(lease)
     }
 
-    /// Ends the one that expires first, if it has expired.
-    pub(super) fn expire(&mut self, now: Ticks) -> Option<Lease> {
-        let &(_, id) = self.by_expiry.first().filter(|&&(expiry, _)| expiry <= now)?;
-        self.end(id)
+    pub(super) fn get(&self, id: LeaseId) -> Option<&Lease> {
+        self.by_id.get(&id)
+    }
+
+    /// Those that are open, by their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
+        self.by_id.iter().map(|(&id, lease)| (id, lease))
+    }
+
+    /// The one that expires first, and when.
+    pub(super) fn first_expiry(&self) -> Option<(Ticks, LeaseId)> {
+        self.by_expiry.first().copied()
     }
 
     /// When the last one ends.
@@ -83,9 +104,16 @@ impl Leases {
         self.by_expiry.last().map(|&(expiry, _)| expiry)
     }
 
-    /// Those charged to a limit, in the order in which they expire.
-    pub(super) fn of(&self, limit: usize) -> impl Iterator<Item = &Lease> {
-        self.by_expiry.iter().map(|(_, id)| &self.by_id[id]).filter(move |lease| lease.is_charged_to(limit))
+    /// Those charged to a limit of this number, in the order in which they expire, with what they cost it.
+    pub(super) fn of(&self, (number, limit): (usize, &Limit)) -> impl Iterator<Item = (&Lease, u64)> {
+        let charged =
+            self.by_expiry.iter().map(|(_, id)| &self.by_id[id]).filter(move |lease| lease.is_charged_to(number));
+        charged.map(|lease| (lease, lease.cost.on(limit)))
+    }
+
+    /// What those charged to a limit come to.
+    pub(super) fn held(&self, limit: (usize, &Limit)) -> u64 {
+        self.of(limit).fold(0, |sum, (_, n)| sum.saturating_add(n))
     }
 
     pub(super) fn each(&mut self, change: impl FnMut(&mut Lease)) {
@@ -94,11 +122,11 @@ impl Leases {
 
     /// None lasts longer than its length from `now` on: a clock stepped back.
     pub(super) fn settle(&mut self, now: Ticks) {
-        let beyond = |lease: &Lease| lease.expiry > now.saturating_add(lease.terms.length);
+        let beyond = |lease: &Lease| lease.expiry > lease.terms.ends(now);
         if !self.by_id.values().any(beyond) {
             return;
         }
-        self.each(|lease| lease.expiry = lease.expiry.min(now.saturating_add(lease.terms.length)));
+        self.each(|lease| lease.expiry = lease.expiry.min(lease.terms.ends(now)));
         self.by_expiry = self.by_id.iter().map(|(&id, lease)| (lease.expiry, id)).collect();
     }
 }
@@ -108,7 +136,8 @@ mod tests {
     use super::*;
 
     fn lease(expiry: Ticks, charged: u16) -> Lease {
-        Lease { n: 1, expiry, terms: Terms { length: 100, gives_back: false }, charged, receipts: [].into() }
+        let terms = Terms { length: 100, gives_back: false };
+        Lease { cost: Cost::new(1), expiry, terms, charged, receipts: [].into() }
     }
 
     #[test]
@@ -118,13 +147,19 @@ mod tests {
             leases.begin(id, lease(expiry, 0b10));
         }
         leases.begin(4, lease(45, 0b01));
-        assert_eq!(leases.of(1).map(|lease| lease.expiry).collect::<Vec<_>>(), [40, 50, 60]);
+        assert_eq!(
+            leases.of((1, &Limit::in_flight(5).unwrap())).map(|(lease, _)| lease.expiry).collect::<Vec<_>>(),
+            [40, 50, 60]
+        );
         assert_eq!(leases.last_expiry(), Some(60));
-        assert!(leases.expire(39).is_none());
+        assert_eq!(leases.first_expiry(), Some((40, 2)));
         assert_eq!(leases.end(1).unwrap().expiry, 50);
         assert!(leases.end(1).is_none());
-        assert_eq!([leases.expire(60), leases.expire(60), leases.expire(60)].map(|l| l.unwrap().expiry), [40, 45, 60]);
-        assert!(leases.is_empty() && leases.expire(u64::MAX).is_none());
+        for (expiry, id) in [(40, 2), (45, 4), (60, 3)] {
+            assert_eq!(leases.first_expiry(), Some((expiry, id)));
+            assert_eq!(leases.end(id).unwrap().expiry, expiry);
+        }
+        assert!(leases.is_empty() && leases.first_expiry().is_none());
     }
 
     #[test]
@@ -136,7 +171,6 @@ mod tests {
         assert_eq!(leases.last_expiry(), Some(1_100));
         leases.settle(500);
         assert_eq!(leases.last_expiry(), Some(600));
-        assert!(leases.expire(599).is_none());
-        assert!(leases.expire(600).is_some() && leases.expire(600).is_some());
+        assert_eq!(leases.first_expiry(), Some((600, 1)));
     }
 }

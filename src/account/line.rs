@@ -4,12 +4,14 @@
 //! exactly. Nobody is woken here: who is to be is handed out, for a lock is held.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::cold::{Cold, Purpose, Wait};
+use super::earliest::soonest_of_bucket;
 use super::leases::{LeaseId, Terms};
 use super::part::State;
-use crate::policy::{Limit, Rule};
+use crate::policy::{Cost, Limit, Rule};
 use crate::queue::{Found, Queue, Waiter};
 use crate::ticks::{LONGEST, Ticks};
 
@@ -20,11 +22,13 @@ const UNNOTICED: Terms = Terms { length: 600_000_000_000 * crate::ticks::PER_NAN
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// Its turn has come: it holds this.
-    Granted(LeaseId),
+    Granted(Option<LeaseId>),
     /// Look again when woken, or after so long.
     Wait(Option<Ticks>),
-    /// Its time is over, or would be before its turn, after so long; `None`: it can never come.
+    /// Its time is over, or would be before its turn, after so long; `None`: when is not known.
     TooLate(Option<Ticks>),
+    /// It asks for more than a limit ever lets pass.
+    Never,
     /// There is no such ticket.
     Gone,
 }
@@ -32,21 +36,29 @@ pub(crate) enum Seen {
 /// What is to be done when the lock is released.
 #[derive(Default)]
 pub(crate) struct After {
-    wake: Vec<Waker>,
+    wake: Vec<Arc<Waker>>,
     /// To be dropped, no more: what a waker holds may run anything when it goes.
     gone: Vec<Waiter<Asked>>,
 }
 
 impl After {
     pub(crate) fn done(self) {
-        self.wake.iter().for_each(Waker::wake_by_ref);
+        self.wake.iter().for_each(|waker| waker.wake_by_ref());
     }
 }
 
+/// Why a waiter is not let into the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Its turn would come after so long at the earliest.
+    TooLate(Ticks),
+    Never,
+}
+
 /// What one waits for, in which class, and with whom it is parked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    pub(crate) n: u64,
+    pub(crate) cost: Cost,
     /// Lower ones are served first.
     pub(crate) class: u8,
     /// Those of one group are parked by the same loop, which may be gone without a word.
@@ -56,10 +68,45 @@ pub(crate) struct Asked {
 /// Who waits for one key.
 pub(crate) struct Line {
     queue: Queue<LeaseId, Asked>,
-    /// What those who wait ask for in all, by their class.
-    sums: BTreeMap<u8, u64>,
+    /// What the waiters of a class ask for in all.
+    sums: BTreeMap<u8, Sum>,
     /// Waiters from before a fork are in another process.
     process: u32,
+}
+
+/// What several requests cost in all.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sum {
+    count: usize,
+    each: u64,
+    /// How much more (or less) the limits of these names cost.
+    more: BTreeMap<Arc<str>, i128>,
+}
+
+impl Sum {
+    fn add(&mut self, cost: &Cost) {
+        self.count += 1;
+        self.each = self.each.saturating_add(cost.each());
+        for (name, n) in cost.named() {
+            *self.more.entry(name.clone()).or_default() += i128::from(*n) - i128::from(cost.each());
+        }
+    }
+
+    fn subtract(&mut self, cost: &Cost) {
+        self.count -= 1;
+        self.each = self.each.saturating_sub(cost.each());
+        for (name, n) in cost.named() {
+            if let Some(more) = self.more.get_mut(name) {
+                *more -= i128::from(*n) - i128::from(cost.each());
+            }
+        }
+        self.more.retain(|_, more| *more != 0);
+    }
+
+    fn on(&self, limit: &Limit) -> u64 {
+        let all = i128::from(self.each) + self.more.get(&limit.name).unwrap_or(&0);
+        u64::try_from(all.max(0)).unwrap_or(u64::MAX)
+    }
 }
 
 impl Line {
@@ -71,26 +118,28 @@ impl Line {
         self.queue.is_empty()
     }
 
-    /// Joins behind those of its class; `Err` if its turn would come after more than the timeout, as far as is known.
+    /// Joins behind those of its class; `Err` if its turn would come after more than the timeout even if every reservation
+    /// ended now, or never.
     pub(crate) fn join(
         &mut self,
         (cold, limits): (&Cold, &[Limit]),
         now: Ticks,
         asked: Asked,
         timeout: Option<Ticks>,
-        waker: Waker,
-    ) -> Result<u64, Option<Ticks>> {
-        let Asked { n, class, .. } = asked;
-        let ahead = self.sums.range(..=class).fold(0, |sum: u64, (_, more)| sum.saturating_add(*more));
-        let Some(at) = cold.turn(limits, now, ahead, n) else { return Err(None) };
+        waker: &Arc<Waker>,
+    ) -> Result<u64, Refused> {
+        let ahead = |limit: &Limit| {
+            let sums = self.sums.range(..=asked.class);
+            sums.fold(0, |sum: u64, (_, more)| sum.saturating_add(more.on(limit)))
+        };
+        let Some(at) = cold.turn(limits, now, ahead, &asked.cost) else { return Err(Refused::Never) };
         let wait = at.saturating_sub(now);
         if timeout.is_some_and(|timeout| wait > timeout) {
-            return Err(Some(wait));
+            return Err(Refused::TooLate(wait));
         }
         let deadline = timeout.map(|timeout| now.saturating_add(timeout));
-        let sum = self.sums.entry(class).or_default();
-        *sum = sum.saturating_add(n);
-        Ok(self.queue.join(class, waker, deadline, asked))
+        self.sums.entry(asked.class).or_default().add(&asked.cost);
+        Ok(self.queue.join(asked.class, waker.clone(), deadline, asked))
     }
 
     /// Wakes a head that is parked by another loop: if that loop is closed, its waker finds out and leaves the line.
@@ -101,18 +150,18 @@ impl Line {
     }
 
     /// One waits no more.
-    fn count_out(&mut self, asked: Asked) {
+    fn count_out(&mut self, asked: &Asked) {
         if let Some(sum) = self.sums.get_mut(&asked.class) {
-            *sum = sum.saturating_sub(asked.n);
-            if *sum == 0 {
+            sum.subtract(&asked.cost);
+            if sum.count == 0 {
                 self.sums.remove(&asked.class);
             }
         }
     }
 
     fn call(&mut self, grant: Option<LeaseId>, after: &mut After) {
-        if let Some(asked) = self.queue.head().map(|head| head.ask) {
-            self.count_out(asked);
+        if let Some(asked) = self.queue.head().map(|head| head.ask.clone()) {
+            self.count_out(&asked);
         }
         after.wake.extend(self.queue.call(grant));
     }
@@ -128,16 +177,17 @@ impl Line {
     ) {
         self.forget_the_parents((&mut *cold, limits), now, after);
         while let Some(head) = self.queue.head() {
-            let (n, deadline) = (head.ask.n, head.deadline.unwrap_or(Ticks::MAX));
-            let at = match cold.decide(limits, now, n, Purpose::Look).wait {
+            let (cost, deadline) = (head.ask.cost.clone(), head.deadline.unwrap_or(Ticks::MAX));
+            let at = match cold.decide(limits, now, &cost, Purpose::Look).wait {
                 Wait::Now => {
                     let id = next();
-                    cold.decide(limits, now, n, Purpose::Reserve(id, UNNOTICED));
+                    cold.decide(limits, now, &cost, Purpose::Reserve(id, UNNOTICED));
                     self.call(Some(id), after);
                     continue;
                 }
                 Wait::For(wait) if deadline > now => now.saturating_add(wait),
-                Wait::For(_) | Wait::Never => {
+                Wait::Open if deadline > now => Ticks::MAX,
+                Wait::For(_) | Wait::Open | Wait::Never => {
                     self.call(None, after);
                     continue;
                 }
@@ -157,37 +207,40 @@ impl Line {
         now: Ticks,
         after: &mut After,
     ) -> Seen {
-        let too_late = |cold: &mut Cold, n| match cold.decide(limits, now, n, Purpose::Look).wait {
-            Wait::Never => Seen::TooLate(None),
+        let too_late = |cold: &mut Cold, cost: &Cost| match cold.decide(limits, now, cost, Purpose::Look).wait {
+            Wait::Never => Seen::Never,
+            Wait::Open => Seen::TooLate(None),
             Wait::For(wait) => Seen::TooLate(Some(wait)),
-            Wait::Now => Seen::TooLate(Some(0)),
+            // Not before those ahead of it.
+            Wait::Now => Seen::TooLate(Some(1)),
         };
         match self.queue.look(ticket) {
             Found::Called(Some(id), waiter) => {
                 after.gone.push(waiter);
-                Seen::Granted(id)
+                Seen::Granted(Some(id))
             }
             Found::Called(None, waiter) => {
-                let seen = too_late(cold, waiter.ask.n);
+                let seen = too_late(cold, &waiter.ask.cost);
                 after.gone.push(waiter);
                 seen
             }
             Found::Head { deadline } => {
-                let n = self.queue.head().map_or(0, |head| head.ask.n);
-                let due = match cold.decide(limits, now, n, Purpose::Look).wait {
+                let cost = self.queue.head().map_or(Cost::new(0), |head| head.ask.cost.clone());
+                let due = match cold.decide(limits, now, &cost, Purpose::Look).wait {
                     Wait::For(wait) => now.saturating_add(wait),
+                    Wait::Open => Ticks::MAX,
                     Wait::Now | Wait::Never => now,
                 };
                 let at = due.min(deadline.unwrap_or(Ticks::MAX));
                 self.queue.arm(at);
-                Seen::Wait(Some(at.saturating_sub(now)))
+                Seen::Wait((at < Ticks::MAX).then(|| at.saturating_sub(now)))
             }
             Found::Behind { deadline: Some(deadline) } if deadline <= now => {
                 let Some((waiter, _)) = self.queue.leave(ticket) else { return Seen::Gone };
-                let asked = waiter.ask;
+                self.count_out(&waiter.ask);
+                let seen = too_late(cold, &waiter.ask.cost);
                 after.gone.push(waiter);
-                self.count_out(asked);
-                too_late(cold, asked.n)
+                seen
             }
             Found::Behind { deadline } => Seen::Wait(deadline.map(|deadline| deadline - now)),
             Found::Nobody => Seen::Gone,
@@ -203,21 +256,12 @@ impl Line {
         after: &mut After,
     ) -> bool {
         let Some((waiter, grant)) = self.queue.leave(ticket) else { return false };
-        let asked = waiter.ask;
-        after.gone.push(waiter);
         match grant {
-            Some(id) => drop(cold.settle(limits, id, now, Some(0))),
-            None => self.count_out(asked),
+            Some(id) => drop(cold.cancel(limits, id, now)),
+            None => self.count_out(&waiter.ask),
         }
+        after.gone.push(waiter);
         true
-    }
-
-    /// Nothing limits the key any more: everybody's turn has come. They find that there is no such ticket, and ask anew.
-    pub(crate) fn disperse(&mut self, after: &mut After) {
-        while self.queue.waiting() > 0 {
-            self.call(None, after);
-        }
-        after.gone.extend(self.queue.clear());
     }
 
     /// In a process that was forked off nobody waits; what was granted to those who did is given back.
@@ -226,7 +270,7 @@ impl Line {
         if self.process != process {
             self.process = process;
             for id in self.queue.revoke() {
-                cold.settle(limits, id, now, Some(0));
+                cold.cancel(limits, id, now);
             }
             after.gone.extend(self.queue.clear());
             self.sums.clear();
@@ -241,38 +285,42 @@ impl std::fmt::Debug for Line {
 }
 
 impl Cold {
-    /// When the turn of `n` would come with so much before it in line, at the earliest: exactly then if those are many small
-    /// ones and nobody leaves. `None` if never.
-    fn turn(&self, limits: &[Limit], now: Ticks, ahead: u64, n: u64) -> Option<Ticks> {
+    /// When the turn of a request would come with so much before it in line, at the earliest: if every reservation ended now
+    /// and nothing was used of it. Exactly then where nothing is reserved, many small ones are ahead, and none of them
+    /// leaves. `None` if never.
+    fn turn(&self, limits: &[Limit], now: Ticks, ahead: impl Fn(&Limit) -> u64, cost: &Cost) -> Option<Ticks> {
         let mut latest = now;
         for (number, limit) in limits.iter().enumerate().filter(|(_, limit)| !limit.shadow) {
+            let n = cost.on(limit);
             let at = match &limit.rule {
                 Rule::Rate { bucket, .. } if n > 0 => {
-                    let at = self.passes_at(number, limit, now, n)?.max(now);
-                    let before = ahead.saturating_mul(bucket.emission()).min(LONGEST);
+                    let at = self.passes_at_soonest(number, limit, now, n)?.max(now);
+                    let before = ahead(limit).saturating_mul(bucket.emission()).min(LONGEST);
                     // What is there already serves those ahead first.
-                    let spare = bucket.tolerance().saturating_sub(self.owed_time(number, now));
+                    let spare = bucket.tolerance().saturating_sub(self.owed_time((number, limit), now));
                     let spare = spare.saturating_sub(n.saturating_mul(bucket.emission()));
                     at.saturating_add(before.saturating_sub(spare))
                 }
                 Rule::Window(window) if n > 0 && n <= window.limit() => {
                     // Whole limits before it each take a width; the rest goes as one.
-                    let through = ahead.saturating_add(n);
+                    let through = ahead(limit).saturating_add(n);
                     let (rounds, rest) = ((through - 1) / window.limit(), (through - 1) % window.limit() + 1);
-                    let at = self.passes_at(number, limit, now, rest)?.max(now);
+                    let at = self.passes_at_soonest(number, limit, now, rest)?.max(now);
                     at.saturating_add(rounds.saturating_mul(window.reach()).min(LONGEST))
                 }
-                _ => self.passes_at(number, limit, now, n)?,
+                _ => self.passes_at_soonest(number, limit, now, n)?,
             };
             latest = latest.max(at);
         }
-        Some(latest.max(self.from))
+        Some(latest.max(self.from).max(self.blocked))
     }
 
-    /// What a bucket owes, as time.
-    fn owed_time(&self, number: usize, now: Ticks) -> Ticks {
-        match self.parts[number].state {
-            State::Bucket(tat) => tat.saturating_sub(now),
+    /// What a bucket owes beside what is reserved of it, as time.
+    fn owed_time(&self, of: (usize, &Limit), now: Ticks) -> Ticks {
+        match (&self.parts[of.0].state, &of.1.rule) {
+            (&State::Bucket(tat), Rule::Rate { bucket, .. }) => {
+                soonest_of_bucket(bucket, tat, (&self.leases, of), now).saturating_sub(now)
+            }
             _ => 0,
         }
     }

@@ -21,15 +21,15 @@ fn bench() -> Bench {
 fn exhausted(limit: Limit) -> Bench {
     let (most, limits) = (limit.capacity(), vec![limit]);
     let mut cold = Cold::fresh(&limits, 0);
-    assert!(cold.decide(&limits, 100 * SECOND, most, Purpose::Charge).passes());
+    assert!(cold.decide(&limits, 100 * SECOND, &Cost::new(most), Purpose::Charge).passes());
     Bench { cold, limits, line: Line::new(), after: After::default() }
 }
 
 impl Bench {
-    fn join(&mut self, n: u64, timeout_s: Option<u64>) -> Result<u64, Option<Ticks>> {
-        let asked = Asked { n, class: 0, group: 7 };
+    fn join(&mut self, n: u64, timeout_s: Option<u64>) -> Result<u64, Refused> {
+        let asked = Asked { cost: Cost::new(n), class: 0, group: 7 };
         let timeout = timeout_s.map(|seconds| seconds * SECOND);
-        self.line.join((&self.cold, &self.limits), 100 * SECOND, asked, timeout, Waker::noop().clone())
+        self.line.join((&self.cold, &self.limits), 100 * SECOND, asked, timeout, &Arc::new(Waker::noop().clone()))
     }
 
     fn serve(&mut self, second: u64) {
@@ -45,13 +45,13 @@ impl Bench {
 fn those_ahead_count_until_they_have_left_or_were_served() {
     let mut bench = bench();
     let first = bench.join(3, None).unwrap();
-    assert_eq!(bench.join(1, Some(3)), Err(Some(4 * SECOND)));
+    assert_eq!(bench.join(1, Some(3)), Err(Refused::TooLate(4 * SECOND)));
     assert!(bench.leave(first) && !bench.leave(first));
     let alone = bench.join(1, Some(1)).unwrap();
     bench.serve(101);
     assert_eq!(bench.after.wake.len(), 1, "whose turn has come");
     let seen = bench.line.look((&mut bench.cold, &bench.limits), alone, 101 * SECOND, &mut bench.after);
-    assert_eq!(seen, Seen::Granted(101));
+    assert_eq!(seen, Seen::Granted(Some(101)));
     assert!(bench.line.is_empty() && bench.line.sums.is_empty());
     assert_eq!(bench.cold.leases.last_expiry(), Some((101 + 600) * SECOND), "ten minutes to notice");
 }
@@ -61,17 +61,17 @@ fn who_asks_for_nothing_waits_for_nobody() {
     let mut bench = bench();
     bench.join(5, None).unwrap();
     assert!(bench.join(0, Some(0)).is_ok());
-    assert_eq!(bench.join(1, Some(5)), Err(Some(6 * SECOND)));
+    assert_eq!(bench.join(1, Some(5)), Err(Refused::TooLate(6 * SECOND)));
 }
 
 #[test]
 fn a_window_serves_so_many_in_each_of_its_widths() {
     let mut bench = exhausted(Limit::window(3, 10_000_000_000, Edge::HalfOpen).unwrap());
     bench.join(2, None).unwrap();
-    assert_eq!(bench.join(1, Some(0)), Err(Some(10 * SECOND)), "the third of the next three");
+    assert_eq!(bench.join(1, Some(0)), Err(Refused::TooLate(10 * SECOND)), "the third of the next three");
     bench.join(2, None).unwrap();
-    assert_eq!(bench.join(1, Some(0)), Err(Some(20 * SECOND - 1)), "the fifth");
-    assert_eq!(bench.join(4, None), Err(None), "more than there ever is room for");
+    assert_eq!(bench.join(1, Some(0)), Err(Refused::TooLate(20 * SECOND - 1)), "the fifth");
+    assert_eq!(bench.join(4, None), Err(Refused::Never), "more than there ever is room for");
     assert!(bench.join(0, Some(0)).is_ok());
 }
 
@@ -79,10 +79,10 @@ fn a_window_serves_so_many_in_each_of_its_widths() {
 fn a_window_that_empties_bit_by_bit_serves_bit_by_bit() {
     let limits = vec![Limit::window(3, 10_000_000_000, Edge::HalfOpen).unwrap()];
     let mut cold = Cold::fresh(&limits, 0);
-    assert!([98, 99, 100].iter().all(|at| cold.decide(&limits, at * SECOND, 1, Purpose::Charge).passes()));
+    assert!([98, 99, 100].iter().all(|at| cold.decide(&limits, at * SECOND, &Cost::new(1), Purpose::Charge).passes()));
     let mut bench = Bench { cold, limits, line: Line::new(), after: After::default() };
     for wait in [8, 9, 10] {
-        assert_eq!(bench.join(1, Some(0)), Err(Some(wait * SECOND)));
+        assert_eq!(bench.join(1, Some(0)), Err(Refused::TooLate(wait * SECOND)));
         bench.join(1, None).unwrap();
     }
 }

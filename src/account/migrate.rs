@@ -1,196 +1,252 @@
 //! The state of a key carried over to other limits, as declared: nothing is refilled by accident.
 //!
-//! A limit takes over from the one of its kind and name, or else from another of its kind. Where there is none, what the old
-//! limits counted counts as asked for now: stricter than it was, never less. What no old limit remembered any more
-//! is not known, and is not counted.
+//! A limit takes over from the one of its kind and name, else from an equal one, else from the one of its kind that is most like
+//! it. An equal limit keeps its state to the tick. Where there is none, what the old limits counted counts as asked for now: stricter
+//! than it was, never less. What no old limit remembered any more is not known, and is not counted. What the new limits cannot
+//! hold stays with the old ones, which go dormant (see `dormant`).
 
 use super::cold::Cold;
+use super::dormant::Dormant;
+use super::history::scaled;
 use super::leases::Leases;
-use super::part::{State, record};
-use crate::limit::{Log, Migration, TokenBucket, Window};
+use super::part::State;
+use crate::limit::{Migration, TokenBucket};
 use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
 
+/// What a limit takes over from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The equal limit of this number.
+    Same(usize),
+    /// Another limit of its kind.
+    Kin(usize),
+    None,
+}
+
+impl Source {
+    pub(super) fn number(self) -> Option<usize> {
+        match self {
+            Self::Same(number) | Self::Kin(number) => Some(number),
+            Self::None => None,
+        }
+    }
+}
+
+/// Other limits for a key, at one reading.
+pub(super) struct Handover<'a> {
+    pub(super) old: &'a [Limit],
+    pub(super) new: &'a [Limit],
+    /// What each new limit takes over from.
+    sources: Vec<Source>,
+    pub(super) now: Ticks,
+    pub(super) how: Migration,
+}
+
+impl<'a> Handover<'a> {
+    /// The new limits, each with what it takes over from, by their numbers.
+    pub(super) fn heirs(&self) -> impl Iterator<Item = (usize, &'a Limit, Source)> {
+        self.new.iter().zip(&self.sources).enumerate().map(|(number, (limit, source))| (number, limit, *source))
+    }
+
+    /// The numbers of the new limits that take over from this one.
+    fn heirs_of(&self, from: usize) -> impl Iterator<Item = usize> {
+        (0..self.new.len()).filter(move |&number| self.sources[number].number() == Some(from))
+    }
+
+    /// Of several that take over from one, its namesake is the heir.
+    fn heir_of(&self, from: usize) -> Option<usize> {
+        let namesake = |&number: &usize| self.new[number].name == self.old[from].name;
+        self.heirs_of(from).find(namesake).or_else(|| self.heirs_of(from).next())
+    }
+}
+
 /// What an old limit counts, of how many.
 #[derive(Clone, Copy)]
-struct Owed {
-    count: u64,
-    of: u64,
+pub(super) struct Owed {
+    pub(super) count: u64,
+    pub(super) of: u64,
 }
 
 impl Owed {
     /// As much of another limit.
-    fn carried(self, to: u64, how: Migration) -> u64 {
+    pub(super) fn carried(self, to: u64, how: Migration) -> u64 {
         match how {
-            Migration::AsIs => self.count.min(to),
+            Migration::AsIs => self.count,
             Migration::Proportional => scaled(self.count, to, self.of).min(to),
             Migration::Reset => 0,
         }
     }
 }
 
-fn scaled(count: u64, num: u64, den: u64) -> u64 {
-    u64::try_from((u128::from(count) * u128::from(num)).div_ceil(u128::from(den.max(1)))).unwrap_or(u64::MAX)
-}
-
 impl Cold {
-    /// The same key under other limits. What is reserved stays reserved.
+    /// The same key under other limits. What is reserved stays reserved, and what is blocked stays blocked.
     pub(crate) fn migrate(mut self, old: &[Limit], new: &[Limit], now: Ticks, how: Migration) -> Self {
-        self.catch_up(old, now);
-        let sources: Vec<Option<usize>> = new.iter().map(|limit| source(old, limit)).collect();
+        // What no old limit counts any more is gone, whether or not something has dropped it yet: the answer does not depend on
+        // when the account was met.
+        self.tidy(old, now);
+        let handover = Handover { old, new, sources: sources(old, new), now, how };
         let mut next = Self::fresh(new, self.from);
+        next.blocked = self.blocked;
         if how != Migration::Reset {
-            let history = self.history(old, new, &sources, now, how);
-            for (number, limit) in new.iter().enumerate() {
-                let part = &mut next.parts[number];
-                match (&mut part.state, &limit.rule) {
-                    (State::Bucket(tat), Rule::Rate { bucket, .. }) => {
-                        *tat = self.word_for(bucket, sources[number], old, now, how);
+            self.hand_over_logs(&mut next, &handover);
+            for (number, limit, source) in handover.heirs() {
+                let slot = &mut next.parts[number].state;
+                match (&mut *slot, &limit.rule, source) {
+                    (State::Bucket(_) | State::Jail(_), _, Source::Same(from)) => {
+                        *slot = self.parts[from].state.clone();
                     }
-                    (State::Jail(record), _) => {
-                        if let Some(State::Jail(kept)) = sources[number].map(|old| &self.parts[old].state) {
-                            *record = kept.clone();
+                    (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
+                        *tat = self.word_for((limit, bucket), source.number(), &handover);
+                    }
+                    (State::Jail(record), ..) => {
+                        if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
+                            record.clone_from(kept);
                         }
+                        self.join_dormant(record, &limit.name, source.number());
                     }
-                    _ => {
-                        for &(stamp, n) in &history {
-                            part.log(&limit.rule, stamp, n);
-                        }
-                    }
-                }
-            }
-            let (most, oldest) = new.iter().fold((0, now), |(most, oldest), limit| match &limit.rule {
-                Rule::Window(window) => (window.limit().max(most), oldest.min(window.horizon(now))),
-                _ => (most, oldest),
-            });
-            if next.parts.iter().any(|part| matches!(part.state, State::Shared)) {
-                for (stamp, n) in history {
-                    record(&mut next.log, stamp, n, most, oldest);
+                    _ => {}
                 }
             }
         }
-        next.leases = self.hand_over_leases(old, new, &sources, now, how);
-        for (number, part) in next.parts.iter_mut().enumerate() {
-            part.held = next.leases.of(number).map(|lease| lease.n).sum();
+        let sleeping = self.sleeping(&handover);
+        next.leases = self.hand_over_leases(&handover);
+        for (number, (part, limit)) in next.parts.iter_mut().zip(new).enumerate() {
+            part.held = next.leases.held((number, limit));
+        }
+        for dormant in sleeping {
+            next.put_to_sleep_unless_held(dormant, &handover);
         }
         next
     }
 
-    /// Every reservation counts in every limit from now on; what a bucket gives back is carried over like its word.
-    fn hand_over_leases(
-        &mut self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Option<usize>],
-        now: Ticks,
-        how: Migration,
-    ) -> Leases {
+    /// Every reservation counts in every limit from now on, but in an equal one as before; what a bucket gives back is carried
+    /// over like its word.
+    fn hand_over_leases(&mut self, handover: &Handover<'_>) -> Leases {
         let mut leases = std::mem::take(&mut self.leases);
+        // Of several that take over from one, its namesake gives back what it gave back.
+        let is_sure =
+            |from: usize, limit: &Limit| handover.heirs_of(from).count() == 1 || handover.old[from].name == limit.name;
         leases.each(|lease| {
-            let receipt = |(limit, source): (&Limit, &Option<usize>)| match (&limit.rule, source) {
-                (Rule::Rate { bucket, .. }, &Some(from)) if how != Migration::Reset => {
-                    let Rule::Rate { bucket: before, .. } = &old[from].rule else { return 0 };
-                    before.migrate(bucket, lease.receipts[from], now, how)
+            let receipt = |(_, limit, source): (usize, &Limit, Source)| match (&limit.rule, source) {
+                _ if handover.how == Migration::Reset => 0,
+                (_, Source::Same(from)) => lease.receipts[from],
+                (Rule::Rate { bucket, .. }, Source::Kin(from)) if is_sure(from, limit) => {
+                    let Rule::Rate { bucket: before, .. } = &handover.old[from].rule else { return 0 };
+                    before.migrate(bucket, lease.receipts[from], handover.now, handover.how)
                 }
                 _ => 0,
             };
-            lease.receipts = new.iter().zip(sources).map(receipt).collect();
-            lease.charged = !0;
+            let receipts = handover.heirs().map(receipt).collect();
+            let charged = handover.heirs().fold(0, |bits, (number, _, source)| match source {
+                Source::Same(from) if !lease.is_charged_to(from) => bits,
+                _ => bits | 1 << number,
+            });
+            (lease.receipts, lease.charged) = (receipts, charged);
         });
         leases
     }
 
-    fn word_for(&self, bucket: &TokenBucket, from: Option<usize>, old: &[Limit], now: Ticks, how: Migration) -> Ticks {
-        if let Some(from) = from
+    fn word_for(&self, (limit, bucket): (&Limit, &TokenBucket), from: Option<usize>, handover: &Handover<'_>) -> Ticks {
+        let &Handover { old, now, how, .. } = handover;
+        let tat = if let Some(from) = from
             && let (Rule::Rate { bucket: before, .. }, State::Bucket(tat)) = (&old[from].rule, &self.parts[from].state)
         {
-            return before.migrate(bucket, *tat, now, how);
-        }
-        let owed = self.owed(old, now).map(|owed| owed.carried(bucket.burst(), how)).max();
-        bucket.debit(now, now, owed.unwrap_or(0))
+            before.migrate(bucket, *tat, now, how)
+        } else {
+            let owed = self.owed(old, now).map(|owed| owed.carried(bucket.burst(), how)).max();
+            bucket.clamp(bucket.debit(now, now, owed.unwrap_or(0)), now)
+        };
+        if remembers(how, old) { self.word_with_dormant((&limit.name, bucket), tat, from, now) } else { tat }
     }
 
     /// What each limit that denies counts, reservations included.
-    fn owed<'a>(&'a self, old: &'a [Limit], now: Ticks) -> impl Iterator<Item = Owed> + 'a {
-        self.parts.iter().zip(old).filter(|(_, limit)| !limit.shadow).filter_map(move |(part, limit)| {
-            match (&part.state, &limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) => {
-                    let count = tat.saturating_sub(now).div_ceil(bucket.emission());
-                    Some(Owed { count, of: bucket.burst() })
-                }
-                (_, Rule::Window(window)) => {
-                    let count = part.held + self.stamps(part).still_in(window, now);
-                    Some(Owed { count, of: window.limit() })
-                }
-                _ => None,
-            }
-        })
+    pub(super) fn owed<'a>(&'a self, old: &'a [Limit], now: Ticks) -> impl Iterator<Item = Owed> + 'a {
+        let denying = old.iter().enumerate().filter(|(_, limit)| !limit.shadow && limit.counts());
+        denying.map(move |(number, limit)| Owed { count: self.used(number, limit, now), of: limit.most() })
     }
 
-    /// The stamps that the new windows begin with, and how many of each.
-    fn history(
-        &self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Option<usize>],
-        now: Ticks,
-        how: Migration,
-    ) -> Vec<(Ticks, u64)> {
-        let windows = |limits: &[Limit]| limits.iter().any(|limit| matches!(limit.rule, Rule::Window(_)));
-        if !windows(old) {
-            // Of buckets it is known how much they count, and not since when.
-            let most = new.iter().filter(|limit| matches!(limit.rule, Rule::Window(_))).map(Limit::capacity).max();
-            let held: u64 = self.parts.first().map_or(0, |part| part.held);
-            let owed = self.owed(old, now).map(|owed| owed.carried(most.unwrap_or(0), how)).max();
-            return vec![(now, owed.unwrap_or(0).saturating_sub(held))];
+    /// Limits that deny and that no equal one takes over from, and those that are dormant, which follow their heirs.
+    fn sleeping(&mut self, handover: &Handover<'_>) -> Vec<Dormant> {
+        let mut sleeping = self.dormant.take();
+        if handover.how == Migration::Reset {
+            return Vec::new();
         }
-        let mut history = self.remembered(old);
-        if how == Migration::Proportional {
-            // One history serves all windows: the largest share of them, so that none is refilled.
-            let ratio = |(limit, source): (&Limit, &Option<usize>)| match (&limit.rule, source.map(|at| &old[at].rule))
+        for dormant in &mut sleeping {
+            dormant.heir = dormant.heir.and_then(|from| handover.heir_of(from));
+        }
+        for (from, (part, limit)) in self.parts.iter().zip(handover.old).enumerate() {
+            if limit.shadow || !remembers(handover.how, handover.new) || handover.sources.contains(&Source::Same(from))
             {
-                (Rule::Window(to), Some(Rule::Window(from))) => Some((to.limit(), from.limit())),
-                _ => None,
-            };
-            let larger = |a: &(u64, u64), b: &(u64, u64)| {
-                (u128::from(a.0) * u128::from(b.1)).cmp(&(u128::from(b.0) * u128::from(a.1)))
-            };
-            if let Some((num, den)) = new.iter().zip(sources).filter_map(ratio).max_by(larger) {
-                let (mut seen, mut given) = (0, 0);
-                for (_, n) in &mut history {
-                    seen += *n;
-                    let up_to = scaled(seen, num, den);
-                    *n = up_to - std::mem::replace(&mut given, up_to);
-                }
+                continue;
             }
+            let mut part = part.clone();
+            if let State::Shared = part.state {
+                part.state = State::Own(self.log.clone());
+            }
+            part.held = 0;
+            let charged = self.leases.iter().filter(|(_, lease)| lease.is_charged_to(from));
+            let held = charged.map(|(id, lease)| (id, lease.receipts[from])).collect();
+            sleeping.push(Dormant { limit: limit.clone(), part, heir: handover.heir_of(from), held });
         }
-        history
+        sleeping
     }
 
-    /// What the old windows remember: of several logs, the one that reaches back farthest.
-    fn remembered(&self, old: &[Limit]) -> Vec<(Ticks, u64)> {
-        let reach = |limit: &Limit| if let Rule::Window(window) = &limit.rule { window.reach() } else { 0 };
-        let logs = self.parts.iter().zip(old).filter(|(_, limit)| matches!(limit.rule, Rule::Window(_)));
-        let widest = logs.max_by_key(|(_, limit)| (!limit.shadow, reach(limit)));
-        let each = |log: &Log| log.stamps().map(|stamp| (stamp, 1)).collect();
-        match widest.map(|(part, _)| &part.state) {
-            Some(State::Own(log)) => each(log),
-            Some(State::Steps(tally)) => tally.runs().collect(),
-            _ => each(&self.log),
+    /// Lets a limit go dormant whose memory the one that took over from it cannot hold.
+    fn put_to_sleep_unless_held(&mut self, dormant: Dormant, handover: &Handover<'_>) {
+        let heir = dormant.heir.map(|heir| (&handover.new[heir], &self.parts[heir]));
+        // A limit that is put back may take over from another than its heir; not from another than its namesake.
+        let is_sure =
+            |limit: &Limit| limit.name == dormant.limit.name || (matches!(limit.rule, Rule::Window(_)) && !self.apart);
+        if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, handover.now)) {
+            self.put_to_sleep(dormant, handover.now);
         }
     }
 }
 
-/// The old limit that a new one takes over from.
-fn source(old: &[Limit], limit: &Limit) -> Option<usize> {
-    let same_kind = |other: &&Limit| std::mem::discriminant(&other.rule) == std::mem::discriminant(&limit.rule);
-    let named = old.iter().position(|other| same_kind(&other) && other.name == limit.name);
-    named.or_else(|| {
-        let wide = |other: &Limit| if let Rule::Window(window) = &other.rule { Window::reach(window) } else { 0 };
-        let kin = old.iter().enumerate().filter(|(_, other)| same_kind(other));
-        // Of several, the one most like it.
-        kin.min_by_key(|(_, other)| wide(other).abs_diff(wide(limit))).map(|(at, _)| at)
-    })
+/// Whether what was counted is remembered beside these limits. A share of it is carried over instead where one can be.
+pub(crate) fn remembers(how: Migration, limits: &[Limit]) -> bool {
+    match how {
+        Migration::AsIs => true,
+        Migration::Proportional => !limits.iter().any(|limit| !limit.shadow && limit.counts()),
+        Migration::Reset => false,
+    }
+}
+
+/// What each new limit takes over from: its namesake, else an equal one that no other takes over, else the one most like it.
+fn sources(old: &[Limit], new: &[Limit]) -> Vec<Source> {
+    let mut sources = vec![Source::None; new.len()];
+    let is_equal = |a: &Limit, b: &Limit| a.rule == b.rule && a.shadow == b.shadow;
+    for (source, limit) in sources.iter_mut().zip(new) {
+        if let Some(from) = old.iter().position(|other| same_kind(other, limit) && other.name == limit.name) {
+            *source = if is_equal(&old[from], limit) { Source::Same(from) } else { Source::Kin(from) };
+        }
+    }
+    for number in 0..new.len() {
+        let is_free = |from: usize| sources.iter().all(|source| source.number() != Some(from));
+        if sources[number] == Source::None
+            && let Some(from) = (0..old.len()).find(|&from| is_free(from) && is_equal(&old[from], &new[number]))
+        {
+            sources[number] = Source::Same(from);
+        }
+    }
+    for (source, limit) in sources.iter_mut().zip(new) {
+        if *source == Source::None {
+            *source = nearest(old, limit).map_or(Source::None, Source::Kin);
+        }
+    }
+    sources
+}
+
+fn same_kind(a: &Limit, b: &Limit) -> bool {
+    std::mem::discriminant(&a.rule) == std::mem::discriminant(&b.rule)
+}
+
+/// The old limit of this one's kind that remembers for about as long.
+fn nearest(old: &[Limit], limit: &Limit) -> Option<usize> {
+    let kin = old.iter().enumerate().filter(|(_, other)| same_kind(other, limit));
+    let unlike = |other: &Limit| (other.shadow != limit.shadow, other.longest().abs_diff(limit.longest()));
+    kin.min_by_key(|(_, other)| unlike(other)).map(|(at, _)| at)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -4,17 +4,19 @@ use super::*;
 use crate::account::cold::tests::{SECOND, SECOND_NS, rate, window};
 use crate::account::{Purpose, Terms};
 use crate::limit::{Edge, Jail};
+use crate::policy::Cost;
 
 /// How many pass one by one at a second.
 fn left(cold: &mut Cold, limits: &[Limit], second: u64) -> u64 {
-    (0..1_000).take_while(|_| cold.decide(limits, second * SECOND, 1, Purpose::Charge).passes()).count() as u64
+    (0..1_000).take_while(|_| cold.decide(limits, second * SECOND, &Cost::new(1), Purpose::Charge).passes()).count()
+        as u64
 }
 
 /// An account under `old` that was charged one each at these seconds, under `new` at 100 s.
 fn moved(old: &[Limit], charged: &[u64], new: &[Limit], how: Migration) -> Cold {
     let mut cold = Cold::fresh(old, 0);
     for second in charged {
-        assert!(cold.decide(old, second * SECOND, 1, Purpose::Charge).passes());
+        assert!(cold.decide(old, second * SECOND, &Cost::new(1), Purpose::Charge).passes());
     }
     cold.migrate(old, new, 100 * SECOND, how)
 }
@@ -25,7 +27,7 @@ fn a_share_is_rounded_up_and_no_more_than_there_is() {
     assert_eq!(scaled(u64::MAX, u64::MAX, 1), u64::MAX);
     let owed = Owed { count: 7, of: 10 };
     let carried = |to, how| owed.carried(to, how);
-    assert_eq!((carried(20, Migration::AsIs), carried(5, Migration::AsIs)), (7, 5));
+    assert_eq!((carried(20, Migration::AsIs), carried(5, Migration::AsIs)), (7, 7));
     assert_eq!((carried(20, Migration::Proportional), carried(3, Migration::Proportional)), (14, 3));
     assert_eq!(carried(20, Migration::Reset), 0);
 }
@@ -54,8 +56,8 @@ fn what_a_limit_of_another_kind_counted_counts_as_asked_for_now() {
 }
 
 #[test]
-fn of_several_windows_the_largest_share_is_carried_over() {
-    for (from, to, left_over) in [((1, 10), (4, 30), 0), ((2, 10), (4, 30), 1)] {
+fn each_of_several_windows_keeps_its_share() {
+    for (from, to, left_over) in [((1, 10), (4, 30), 0), ((2, 10), (4, 30), 2), ((4, 10), (4, 60), 3)] {
         let old = [window(from.0, 10), window(from.1, 20)];
         let new = [window(to.0, 10), window(to.1, 20)];
         let mut both = moved(&old, &[100], &new, Migration::Proportional);
@@ -95,7 +97,7 @@ fn what_only_counts_and_what_is_reserved() {
     let counted = [window(4, 10)];
     let mut cold = moved(&counted, &[100], &counted, Migration::AsIs);
     let terms = Terms { length: 1_000 * SECOND, gives_back: true };
-    assert!(cold.decide(&counted, 100 * SECOND, 2, Purpose::Reserve(1, terms)).passes());
+    assert!(cold.decide(&counted, 100 * SECOND, &Cost::new(2), Purpose::Reserve(1, terms)).passes());
     let mut cold = cold.migrate(&counted, &bucket, 100 * SECOND, Migration::AsIs);
     assert_eq!(left(&mut cold, &bucket, 100), 7, "what is reserved is owed");
 }
@@ -117,10 +119,10 @@ fn what_is_reserved_stays_reserved_and_counts_in_every_limit() {
     let (old, new) = ([rate(10, 10)], [rate(5, 10), Limit::in_flight(2).unwrap()]);
     let mut cold = Cold::fresh(&old, 0);
     let terms = Terms { length: 1_000 * SECOND, gives_back: true };
-    assert!(cold.decide(&old, 100 * SECOND, 2, Purpose::Reserve(1, terms)).passes());
+    assert!(cold.decide(&old, 100 * SECOND, &Cost::new(2), Purpose::Reserve(1, terms)).passes());
     let mut cold = cold.migrate(&old, &new, 100 * SECOND, Migration::AsIs);
     assert_eq!(left(&mut cold, &new, 100), 0, "two are in flight");
-    assert!(cold.settle(&new, 1, 100 * SECOND, Some(0)));
+    assert!(cold.cancel(&new, 1, 100 * SECOND));
     assert_eq!(left(&mut cold, &new, 100), 5, "and were given back, as much as they count here");
 }
 
@@ -130,9 +132,16 @@ fn after_a_reset_a_reservation_from_before_it_gives_nothing_back() {
     let limits = [rate(10, 10)];
     let mut cold = Cold::fresh(&limits, 0);
     let terms = Terms { length: 1_000 * SECOND, gives_back: true };
-    assert!(cold.decide(&limits, 100 * SECOND, 2, Purpose::Reserve(1, terms)).passes());
+    assert!(cold.decide(&limits, 100 * SECOND, &Cost::new(2), Purpose::Reserve(1, terms)).passes());
     let mut cold = cold.migrate(&limits, &limits, 100 * SECOND, Migration::Reset);
     assert_eq!(left(&mut cold, &limits, 100), 10);
-    assert!(cold.settle(&limits, 1, 95 * SECOND, Some(0)), "the clock has stepped back");
+    assert!(cold.cancel(&limits, 1, 95 * SECOND), "the clock has stepped back");
     assert_eq!(cold.shown_word(), 105 * SECOND, "as empty as it can be");
+}
+
+#[test]
+fn what_no_old_limit_counts_any_more_is_not_carried_over() {
+    let (old, new) = ([window(1, 10)], [window(1, 500)]);
+    let mut cold = moved(&old, &[50], &new, Migration::AsIs);
+    assert_eq!(left(&mut cold, &new, 100), 1, "nothing has dropped it, and it has left its window");
 }

@@ -4,8 +4,12 @@
 //! when the answer is yes, one compare-and-swap. A "no" reads the clock precisely first, and writes nothing.
 
 mod balance;
+mod charge;
 mod cold;
+mod dormant;
 mod earliest;
+mod history;
+mod inspect;
 mod leases;
 mod line;
 mod migrate;
@@ -17,8 +21,10 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, pause};
 use crate::ticks::{PER_NANO, Ticks};
 
 pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
+pub(crate) use inspect::Inspected;
 pub(crate) use leases::{LeaseId, Terms};
-pub(crate) use line::{After, Asked, Line, Seen};
+pub(crate) use line::{After, Asked, Line, Refused, Seen};
+pub(crate) use migrate::remembers;
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
 ///

@@ -10,6 +10,10 @@ mod source {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
 
     fn membarrier(command: libc::c_int) -> bool {
+        #[cfg(test)]
+        if super::FAILS.get() {
+            return false;
+        }
         // SAFETY: the call takes three integers and touches no memory; a kernel that does not know it says so.
         unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
     }
@@ -37,3 +41,17 @@ mod source {
 }
 
 pub(super) use source::{everywhere, register};
+
+#[cfg(test)]
+thread_local! {
+    static FAILS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs `work` in this thread as on a system that refuses the barrier from now on.
+#[cfg(test)]
+pub(super) fn failing<R>(work: impl FnOnce() -> R) -> R {
+    FAILS.set(true);
+    let done = work();
+    FAILS.set(false);
+    done
+}

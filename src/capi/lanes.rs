@@ -41,11 +41,17 @@ const FENCE: u32 = 1;
 /// Nobody enters: the process is being forked. Once for each thread that is at it.
 const CLOSED: u32 = 2;
 static MODE: AtomicU32 = AtomicU32::new(FENCE);
+/// The barrier for all threads worked and then failed. A thread may have entered without a barrier of its own before `FENCE`
+/// came back, so its lane may not show it yet: from now on only another such barrier tells the threads that are inside.
+static UNCERTAIN: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// Beside `OWNED`, for it needs no destructor and so is read without asking whether it still exists.
     static MINE: Cell<Option<Lent>> = const { Cell::new(None) };
     static OWNED: Owned = Owned(lend());
+    /// How many forks this thread is at. It passes while others wait, because a handler of the program's own
+    /// (`pthread_atfork`) runs between the handlers here, and may call the library.
+    static FORKS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A thread's right to its lane, given back when the thread ends.
@@ -155,13 +161,13 @@ impl Drop for Inside {
     }
 }
 
-/// Makes the barrier oneself, and waits while nobody may enter.
+/// Makes the barrier oneself, and waits while nobody but the forking thread may enter.
 #[cold]
 #[inline(never)]
 fn slowly(lane: Lent) {
     loop {
         fence(Ordering::SeqCst);
-        if MODE.load(Ordering::SeqCst) < CLOSED {
+        if MODE.load(Ordering::SeqCst) < CLOSED || FORKS.get() > 0 {
             return;
         }
         let turn = lane.turn.load(Ordering::SeqCst);
@@ -188,14 +194,20 @@ impl Crowd {
     pub(super) fn now() -> Option<Self> {
         // What was taken back is seen by whoever enters after this barrier; who entered before it is seen here.
         fence(Ordering::SeqCst);
-        if MODE.load(Ordering::SeqCst) & FENCE == 0
-            && !(barrier::everywhere() || (barrier::register() && barrier::everywhere()))
-        {
+        let others_fence = MODE.load(Ordering::SeqCst) & FENCE != 0 && !UNCERTAIN.load(Ordering::SeqCst);
+        let has_told = || barrier::everywhere() || (barrier::register() && barrier::everywhere());
+        if !others_fence && !has_told() {
+            UNCERTAIN.store(true, Ordering::SeqCst);
             MODE.fetch_or(FENCE, Ordering::SeqCst);
             return None;
         }
+        Some(Self::shown())
+    }
+
+    /// All whose lanes show that they are inside. Less than [`Crowd::now`]: an entry without a barrier may not show yet.
+    pub(super) fn shown() -> Self {
         let inside = all().map(|lane| (lane, lane.turn_now())).filter(|(_, turn)| turn & 1 == 1);
-        Some(Self(inside.collect()))
+        Self(inside.collect())
     }
 
     /// Whether all of them have left.
@@ -222,20 +234,26 @@ pub(super) fn prepare() {
     });
 }
 
-/// From now on nobody enters.
+/// From now on no thread but this one enters.
 pub(super) fn close() {
+    FORKS.set(FORKS.get() + 1);
     MODE.fetch_add(CLOSED, Ordering::SeqCst);
 }
 
 /// From now on everybody may enter, unless another thread forks.
 pub(super) fn open() {
-    // A fork that had begun before the handlers were registered opens what it has not closed.
-    let _ = MODE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |mode| mode.checked_sub(CLOSED));
+    // A fork that began before the handlers were registered has closed nothing.
+    if let Some(fewer) = FORKS.get().checked_sub(1) {
+        FORKS.set(fewer);
+        MODE.fetch_sub(CLOSED, Ordering::SeqCst);
+    }
 }
 
 /// Other threads are gone: whoever was inside never leaves by himself, and whoever was about to fork does not open.
 pub(super) fn only_this_thread_is_left() {
+    FORKS.set(0);
     MODE.fetch_and(FENCE, Ordering::SeqCst);
+    UNCERTAIN.store(false, Ordering::SeqCst);
     if !barrier::register() {
         MODE.fetch_or(FENCE, Ordering::SeqCst);
     }
@@ -287,6 +305,19 @@ mod tests {
             left_at_once
         });
         assert!(!left_at_once);
+    }
+
+    #[test]
+    fn after_a_failed_barrier_no_plain_scan_is_trusted() {
+        prepare();
+        if MODE.load(Ordering::SeqCst) & FENCE != 0 {
+            return; // every thread makes a barrier of its own here, and none can fail
+        }
+        let told = barrier::failing(|| [Crowd::now().is_some(), Crowd::now().is_some()]);
+        assert_eq!(told, [false, false]);
+        assert!(Crowd::now().is_some(), "the next barrier that works tells who is inside");
+        let told = barrier::failing(|| Crowd::now().is_some());
+        assert!(!told, "and the one after it is needed again");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) enum Kind {
     Rate { limit: u64, period_ns: u64, burst: Option<u64>, strict: bool },
     Window { limit: u64, per_ns: u64, steps: Option<u64>, closed: bool },
     InFlight { limit: u64 },
+    Closed,
     Jail { denials: u64, within_ns: u64, duration_ns: u64, escalating: Option<(f64, Option<u64>)> },
 }
 
@@ -42,6 +43,7 @@ impl Kind {
                 }
             }
             Self::InFlight { limit } => Limit::in_flight(limit),
+            Self::Closed => Ok(Limit::closed()),
             Self::Jail { denials, within_ns, duration_ns, escalating } => {
                 let jail = Jail::new(denials, within_ns, duration_ns)?;
                 Limit::jail(match escalating {

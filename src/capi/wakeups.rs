@@ -11,6 +11,7 @@ use super::objects::{Held, Watch};
 use super::types;
 use crate::limiter::{Ask, Place, Reservation, Turn};
 use crate::parker::Parker;
+use crate::policy::Cost;
 
 /// Tokens of those who shall look again, oldest first.
 ///
@@ -107,12 +108,25 @@ impl Wake for Bell {
     }
 }
 
+/// What a waiter asks for.
+pub(super) struct Wanted {
+    pub(super) ask: Ask<'static>,
+    /// Where limits have a cost of their own.
+    pub(super) costs: Option<Cost>,
+}
+
+impl Wanted {
+    fn ask(&self) -> Ask<'_> {
+        self.costs.as_ref().map_or(self.ask, |costs| self.ask.costs(costs))
+    }
+}
+
 /// Somebody who waits. Its lock is not held while the core is asked: whoever is woken then may need what a caller holds that waits
 /// for this lock (an interpreter's lock, say).
 pub(super) struct Waiter {
     by: Held,
     key: Box<[u8]>,
-    ask: Ask,
+    wanted: Wanted,
     waker: Waker,
     /// `None` when it is over.
     standing: Mutex<Option<Standing>>,
@@ -129,6 +143,7 @@ struct Standing {
 pub(super) enum Found {
     Come(Option<Reservation>),
     TooLate(u64),
+    Never,
     Wait(Option<u64>),
 }
 
@@ -136,8 +151,8 @@ pub(super) enum Found {
 const LOOKED_AT_NS: u64 = 1_000_000;
 
 impl Waiter {
-    pub(super) fn new(by: Held, key: &[u8], ask: Ask, waker: Waker) -> Self {
-        Self { by, key: key.into(), ask, waker, standing: Mutex::new(None) }
+    pub(super) fn new(by: Held, key: &[u8], wanted: Wanted, waker: Waker) -> Self {
+        Self { by, key: key.into(), wanted, waker, standing: Mutex::new(None) }
     }
 
     fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
@@ -151,6 +166,7 @@ impl Waiter {
             match self.joined()? {
                 Turn::Come(held) => return Ok(Found::Come(held)),
                 Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
+                Turn::Never => return Ok(Found::Never),
                 Turn::Wait(place, nanos) => {
                     *self.standing() = Some(self.stand(place)?);
                     return Ok(Found::Wait(nanos));
@@ -161,7 +177,7 @@ impl Waiter {
     }
 
     fn joined(&self) -> Result<Turn, Fault> {
-        Ok(self.by.core.join(&self.key, self.ask, self.by.class, self.waker.clone())?)
+        Ok(self.by.core.join(&self.key, self.wanted.ask(), self.by.class, self.waker.clone())?)
     }
 
     fn stand(&self, place: Place) -> Result<Standing, Fault> {
@@ -187,7 +203,8 @@ impl Waiter {
         };
         let found = self.find(place);
         if !matches!(found, Ok(Found::Wait(_))) {
-            *self.standing() = None;
+            let over = self.standing().take();
+            drop(over);
         }
         found
     }
@@ -197,11 +214,12 @@ impl Waiter {
             self.give_up(at);
             return Err(closed);
         }
-        let mut turn = self.by.core.look(&self.key, self.ask, at)?;
+        let mut turn = self.by.core.look(&self.key, self.wanted.ask(), at)?;
         loop {
             turn = match turn {
                 Turn::Come(held) => return Ok(Found::Come(held)),
                 Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
+                Turn::Never => return Ok(Found::Never),
                 Turn::Wait(place, nanos) => {
                     let again = if place == at { None } else { Some(self.stand(place)?) };
                     return self.go_on(place, again).map(|()| Found::Wait(nanos));
@@ -216,10 +234,11 @@ impl Waiter {
     /// Notes where it stands now, unless it has been left meanwhile: whoever left it has left the old place.
     fn go_on(&self, place: Place, again: Option<Standing>) -> Result<(), Fault> {
         let is_new = again.is_some();
+        let mut again = again;
         if let Some(now) = &mut *self.standing() {
             now.looked_at = false;
-            if let Some(again) = again {
-                *now = again;
+            if let Some(again) = &mut again {
+                std::mem::swap(now, again);
             }
             return Ok(());
         }
@@ -246,9 +265,9 @@ impl Drop for Waiter {
 }
 
 /// Waits in this thread, outside of its lane while it is parked. Never `Found::Wait`.
-pub(super) fn block(by: Held, key: &[u8], ask: Ask) -> Result<Found, Fault> {
+pub(super) fn block(by: Held, key: &[u8], wanted: Wanted) -> Result<Found, Fault> {
     let (parker, clock) = (Arc::new(Parker::new()), by.core.clock().clone());
-    let waiter = Waiter::new(by, key, ask, parker.clone().into());
+    let waiter = Waiter::new(by, key, wanted, parker.clone().into());
     let inside = |work: &dyn Fn() -> Result<Found, Fault>| {
         let _inside = Inside::enter();
         work()

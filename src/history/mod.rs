@@ -172,9 +172,9 @@ impl SendHistory {
         keys
     }
 
-    /// What a key's history says, if it has one.
+    /// What a key's history says, if it has one. `look` is shown a copy, after the lock.
     pub fn sent<R>(&self, key: &[u8], look: impl FnOnce(&Runs<3>) -> R) -> Option<R> {
-        self.accounts.look(key, |account| account.sent.as_ref().map(look)).flatten()
+        self.accounts.look(key, |account| account.sent.clone()).flatten().as_ref().map(look)
     }
 
     /// Puts a history in the place of a key's own.

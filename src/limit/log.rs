@@ -1,22 +1,27 @@
-//! When things happened: a sorted log of stamps that any number of windows over it share.
+//! What happened when: a sorted log of units that any number of windows over it share.
 //!
-//! It grows with what is in it, not with a limit: from 1,000 stamps on, one costs at most 9 bytes, and an empty log has
-//! no memory of its own. The newest stamp is added in O(1), any other is put in its place among the newest ones; the n-th from
-//! either end is found in O(1), a stamp's rank in O(log n).
+//! Lengths and ranks are in units; memory follows the entries, which are requests. A log of single units keeps the bare
+//! stamps: from 1,000 on, one costs at most 9 bytes. The first entry of more than one unit turns the log into a [`Tally`],
+//! in O(entries): 16 bytes a stamp, whatever its number of units. A log that becomes empty begins anew.
+//!
+//! | | single units | weighted |
+//! | --- | --- | --- |
+//! | add the newest | O(1) | O(1) |
+//! | add a late one | 32 steps, and one for each 32 newer | O(entries) |
+//! | the n-th from either end | O(1) | O(log entries) |
+//! | the rank of a stamp | O(log entries) | O(log entries) |
 
-use super::blocks::{BLOCK, Blocks};
+use super::sequence::Sequence;
+use super::tally::Tally;
 
-/// A log that has become this short is kept in one piece again.
-const SHORT: usize = BLOCK / 2;
-
-/// Stamps in ascending order; equal ones may repeat.
+/// Entries (stamp, n) in ascending order of stamps; in a log of single units, equal stamps repeat.
 #[derive(Clone, Debug)]
 pub struct Log(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
-    Few(Vec<u64>),
-    Many(Box<Blocks>),
+    Units(Sequence<u64>),
+    Weighted(Box<Tally>),
 }
 
 impl Default for Log {
@@ -29,154 +34,150 @@ impl Log {
     /// An empty log, which costs nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Form::Few(Vec::new()))
+        Self(Form::Units(Sequence::new()))
     }
 
-    /// How many stamps there are.
+    /// How many units there are.
+    #[inline]
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn len(&self) -> u64 {
         match &self.0 {
-            Form::Few(stamps) => stamps.len(),
-            Form::Many(blocks) => blocks.len(),
+            Form::Units(stamps) => stamps.len() as u64,
+            Form::Weighted(tally) => tally.len(),
         }
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.entry_count() == 0
     }
 
-    #[inline]
-    fn at(&self, index: usize) -> u64 {
+    /// How many entries take memory.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
         match &self.0 {
-            Form::Few(stamps) => stamps[index],
-            Form::Many(blocks) => blocks.get(index),
+            Form::Units(stamps) => stamps.len(),
+            Form::Weighted(tally) => tally.entry_count(),
         }
     }
 
-    /// The stamp that `n` older ones precede.
+    /// The stamp of the unit that `n` older ones precede, and how many units there are up to and including its entry.
     #[inline]
     #[must_use]
-    pub fn nth_from_start(&self, n: usize) -> Option<u64> {
-        (n < self.len()).then(|| self.at(n))
+    pub fn entry_of(&self, n: u64) -> Option<(u64, u64)> {
+        match &self.0 {
+            Form::Units(stamps) => {
+                let index = usize::try_from(n).ok().filter(|&index| index < stamps.len())?;
+                Some((stamps.at(index), n + 1))
+            }
+            Form::Weighted(tally) => tally.entry_of(n),
+        }
     }
 
-    /// The stamp that `n` newer ones follow.
+    /// The stamp of the unit that `n` older ones precede.
     #[inline]
     #[must_use]
-    pub fn nth_from_end(&self, n: usize) -> Option<u64> {
-        let len = self.len();
-        (n < len).then(|| self.at(len - 1 - n))
+    pub fn nth_from_start(&self, n: u64) -> Option<u64> {
+        self.entry_of(n).map(|(stamp, _)| stamp)
+    }
+
+    /// The stamp of the unit that `n` newer ones follow.
+    #[inline]
+    #[must_use]
+    pub fn nth_from_end(&self, n: u64) -> Option<u64> {
+        self.nth_from_start(self.len().checked_sub(n)?.checked_sub(1)?)
     }
 
     /// The oldest stamp.
     #[must_use]
     pub fn first(&self) -> Option<u64> {
-        self.nth_from_start(0)
+        match &self.0 {
+            Form::Units(stamps) => (!stamps.is_empty()).then(|| stamps.at(0)),
+            Form::Weighted(tally) => tally.first(),
+        }
     }
 
     /// The newest stamp.
     #[inline]
     #[must_use]
     pub fn last(&self) -> Option<u64> {
-        self.nth_from_end(0)
-    }
-
-    /// How many stamps are older than `stamp`.
-    #[must_use]
-    pub fn rank_below(&self, stamp: u64) -> usize {
-        self.rank(|other| other < stamp)
-    }
-
-    /// How many stamps are as old as `stamp` or older.
-    #[must_use]
-    pub fn rank_through(&self, stamp: u64) -> usize {
-        self.rank(|other| other <= stamp)
-    }
-
-    fn rank(&self, precedes: impl Fn(u64) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if precedes(self.at(middle)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
+        match &self.0 {
+            Form::Units(stamps) => stamps.last(),
+            Form::Weighted(tally) => tally.last(),
         }
-        low
     }
 
-    /// Adds the newest stamp; one that is not the newest goes where it belongs.
+    /// How many units are older than `stamp`.
+    #[must_use]
+    pub fn rank_below(&self, stamp: u64) -> u64 {
+        match &self.0 {
+            Form::Units(stamps) => stamps.partition_point(|other| other < stamp) as u64,
+            Form::Weighted(tally) => tally.rank_below(stamp),
+        }
+    }
+
+    /// How many units are as old as `stamp` or older.
+    #[must_use]
+    pub fn rank_through(&self, stamp: u64) -> u64 {
+        match &self.0 {
+            Form::Units(stamps) => stamps.partition_point(|other| other <= stamp) as u64,
+            Form::Weighted(tally) => tally.rank_through(stamp),
+        }
+    }
+
+    /// How many units are newer than `stamp`.
+    #[must_use]
+    pub fn newer_than(&self, stamp: u64) -> u64 {
+        self.len() - self.rank_through(stamp)
+    }
+
+    /// Adds `n` units of a stamp, the newest or not: it goes where it belongs. None changes nothing.
+    ///
+    /// More than 2^53 units of one stamp count as 2^53, which fill every window.
     #[inline]
-    pub fn push(&mut self, stamp: u64) {
-        if self.last().is_none_or(|last| last <= stamp) {
-            self.put(self.len(), stamp);
-        } else {
-            self.insert(stamp);
-        }
-    }
-
-    /// Puts a stamp where it belongs, after those that equal it.
-    pub fn insert(&mut self, stamp: u64) {
-        self.put(self.rank_through(stamp), stamp);
-    }
-
-    fn put(&mut self, index: usize, stamp: u64) {
+    pub fn push(&mut self, stamp: u64, n: u64) {
         match &mut self.0 {
-            Form::Few(stamps) if stamps.len() < BLOCK => {
-                if stamps.len() == stamps.capacity() {
-                    stamps.reserve_exact(stamps.len().max(2));
-                }
+            Form::Units(stamps) if n == 1 => {
+                let index = match stamps.last() {
+                    Some(last) if last > stamp => stamps.partition_point(|other| other <= stamp),
+                    _ => stamps.len(),
+                };
                 stamps.insert(index, stamp);
             }
-            Form::Few(stamps) => {
-                let mut blocks = Box::new(Blocks::from_sorted(stamps));
-                blocks.insert(index, stamp);
-                self.0 = Form::Many(blocks);
-            }
-            Form::Many(blocks) => blocks.insert(index, stamp),
+            Form::Units(_) => self.push_weighted(stamp, n),
+            Form::Weighted(tally) => tally.push(stamp, n),
         }
+    }
+
+    /// The first entry that is not a single unit.
+    fn push_weighted(&mut self, stamp: u64, n: u64) {
+        if n == 0 {
+            return;
+        }
+        let mut tally = Box::<Tally>::default();
+        self.entries().for_each(|(stamp, n)| tally.push(stamp, n));
+        tally.push(stamp, n);
+        self.0 = Form::Weighted(tally);
     }
 
     /// Drops what is older than `stamp`, and the memory that it took.
     pub fn drop_before(&mut self, stamp: u64) {
-        // Usually none is, or one.
-        let count = match self.first() {
-            Some(first) if first < stamp => match self.nth_from_start(1) {
-                Some(second) if second < stamp => self.rank_below(stamp),
-                _ => 1,
-            },
-            _ => return,
-        };
-        self.drop_first(count);
-    }
-
-    /// Keeps no more than the `most` newest.
-    #[inline]
-    pub fn keep_newest(&mut self, most: usize) {
-        if let Some(count) = self.len().checked_sub(most).filter(|&count| count > 0) {
-            self.drop_first(count);
-        }
-    }
-
-    fn drop_first(&mut self, count: usize) {
-        if count == self.len() {
-            *self = Self::new();
-            return;
-        }
         match &mut self.0 {
-            Form::Few(stamps) => {
-                stamps.drain(..count);
-                if stamps.len() <= stamps.capacity() / 4 {
-                    stamps.shrink_to(stamps.capacity() / 2);
-                }
+            Form::Units(stamps) => {
+                // Usually none is, or one.
+                let is_old = |index: usize| index < stamps.len() && stamps.at(index) < stamp;
+                let count = match (is_old(0), is_old(1)) {
+                    (false, _) => return,
+                    (true, false) => 1,
+                    (true, true) => stamps.partition_point(|other| other < stamp),
+                };
+                stamps.drop_first(count);
             }
-            Form::Many(blocks) => {
-                blocks.drop_first(count);
-                if blocks.len() <= SHORT {
-                    self.0 = Form::Few((0..blocks.len()).map(|index| blocks.get(index)).collect());
+            Form::Weighted(tally) => {
+                tally.drop_before(stamp);
+                if tally.is_empty() {
+                    *self = Self::new();
                 }
             }
         }
@@ -187,164 +188,35 @@ impl Log {
         if self.last().is_none_or(|last| last <= now) {
             return;
         }
-        for index in self.rank_through(now)..self.len() {
-            match &mut self.0 {
-                Form::Few(stamps) => stamps[index] = now,
-                Form::Many(blocks) => blocks.set(index, now),
+        match &mut self.0 {
+            Form::Units(stamps) => {
+                (stamps.partition_point(|other| other <= now)..stamps.len()).for_each(|index| stamps.set(index, now));
             }
+            Form::Weighted(tally) => tally.settle(now),
         }
     }
 
-    /// Every stamp, the oldest first.
-    pub fn stamps(&self) -> impl Iterator<Item = u64> + '_ {
-        (0..self.len()).map(|index| self.at(index))
+    /// Every entry, the oldest first: its stamp and how many units it has.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let (units, weighted) = match &self.0 {
+            Form::Units(stamps) => (Some(stamps), None),
+            Form::Weighted(tally) => (None, Some(tally)),
+        };
+        let units = units.into_iter().flat_map(|stamps| stamps.iter().map(|stamp| (stamp, 1)));
+        units.chain(weighted.into_iter().flat_map(|tally| tally.entries()))
     }
 
     /// Memory in use, as asked of the allocator; the log itself included.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let inside = match &self.0 {
-            Form::Few(stamps) => stamps.capacity() * size_of::<u64>(),
-            Form::Many(blocks) => blocks.bytes(),
+            Form::Units(stamps) => stamps.bytes(),
+            Form::Weighted(tally) => tally.bytes(),
         };
         size_of::<Self>() + inside
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn all(log: &Log) -> Vec<u64> {
-        log.stamps().collect()
-    }
-
-    /// Numbers without a pattern, the same each time.
-    fn noise() -> impl FnMut(u64) -> u64 {
-        let mut state = 1_u64;
-        move |below| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        }
-    }
-
-    #[test]
-    fn it_is_a_sorted_list_in_every_form_and_order() {
-        let mut random = noise();
-        for round in 0..60 {
-            let (mut log, mut list) = (Log::new(), Vec::new());
-            let (longest, mut newest) = (1 << (round % 12), 0);
-            for _ in 0..2_000 {
-                match random(9) {
-                    which @ (0 | 8) => {
-                        let old = newest - random(newest + 1);
-                        if which == 0 {
-                            log.insert(old);
-                        } else {
-                            log.push(old);
-                        }
-                        list.insert(list.partition_point(|&other| other <= old), old);
-                    }
-                    1..=6 if list.len() < longest => {
-                        newest += random(3);
-                        log.push(newest);
-                        list.push(newest);
-                    }
-                    _ => {
-                        let cut = list.first().map_or(0, |first| first + random(40));
-                        log.drop_before(cut);
-                        list.retain(|&stamp| stamp >= cut);
-                    }
-                }
-                assert_eq!((log.len(), log.is_empty()), (list.len(), list.is_empty()));
-                assert_eq!((log.first(), log.last()), (list.first().copied(), list.last().copied()));
-            }
-            assert_eq!(all(&log), list);
-        }
-    }
-
-    #[test]
-    fn ranks_count_equals_on_the_right_side() {
-        for size in [0, 1, 5, 31, 32, 33, 200] {
-            let mut log = Log::new();
-            (0..size).for_each(|n| log.push(n / 3 * 10));
-            for stamp in 0..size * 4 {
-                assert_eq!(log.rank_below(stamp), all(&log).iter().filter(|&&other| other < stamp).count());
-                assert_eq!(log.rank_through(stamp), all(&log).iter().filter(|&&other| other <= stamp).count());
-            }
-            assert_eq!(log.nth_from_end(usize::try_from(size).unwrap()), None);
-        }
-    }
-
-    #[test]
-    fn a_stamp_costs_at_most_nine_bytes_from_a_thousand_on() {
-        for size in [1_000_usize, 1_010, 1_026, 1_500, 4_000, 20_000] {
-            let mut log = Log::new();
-            (0..3 * size as u64).for_each(|n| log.push(n * 10));
-            // However long it has been used, and wherever in its blocks it begins.
-            for n in 0..2_000_u64 {
-                log.drop_before((n + 2 * size as u64) * 10 + 1);
-                let newest = log.last().unwrap();
-                while log.len() < size {
-                    log.push(log.last().unwrap() + 10);
-                }
-                if n % 3 == 0 {
-                    log.drop_before(log.first().unwrap() + 1);
-                    log.insert(newest - 15);
-                }
-                assert_eq!(log.len(), size);
-                assert!(log.bytes() <= 9 * size, "{} bytes for {size}", log.bytes());
-            }
-        }
-    }
-
-    #[test]
-    fn the_newest_are_kept_and_the_future_becomes_now() {
-        for size in [1, 5, 32, 33, 100] {
-            let mut log = Log::new();
-            (0..size).for_each(|n| log.push(n));
-            log.settle(size / 2);
-            assert_eq!(all(&log), (0..size).map(|n| n.min(size / 2)).collect::<Vec<_>>());
-            log.settle(size);
-            assert_eq!(log.last(), Some(size / 2));
-            log.keep_newest(200);
-            log.keep_newest(3);
-            assert_eq!(log.len() as u64, size.min(3));
-            log.keep_newest(0);
-            assert!(log.is_empty());
-        }
-    }
-
-    #[test]
-    fn few_stamps_cost_little_and_none_cost_nothing() {
-        let mut log = Log::new();
-        let empty = log.bytes();
-        assert!(empty <= 32, "{empty}");
-        (0..5).for_each(|n| log.push(n));
-        assert_eq!(log.bytes(), empty + 64, "room for 2, 4, 8");
-        log.drop_before(2);
-        assert_eq!((log.len(), log.bytes()), (3, empty + 64), "three of eight are not few");
-        log.drop_before(3);
-        assert_eq!((log.len(), log.bytes()), (2, empty + 32), "two are");
-        (5..10_000).for_each(|n| log.push(n));
-        log.drop_before(9_995);
-        assert_eq!(all(&log), [9_995, 9_996, 9_997, 9_998, 9_999]);
-        assert!(log.bytes() <= empty + 64, "{}", log.bytes());
-        log.drop_before(10_000);
-        assert_eq!((log.len(), log.bytes()), (0, empty));
-    }
-
-    #[test]
-    fn it_is_in_one_piece_up_to_a_block_and_again_from_half_a_block_on() {
-        let mut log = Log::new();
-        let is_short = |log: &Log| matches!(log.0, Form::Few(_));
-        (0..BLOCK as u64).for_each(|n| log.push(n));
-        assert!(is_short(&log));
-        log.push(BLOCK as u64);
-        assert!(!is_short(&log));
-        log.keep_newest(SHORT + 1);
-        assert!(!is_short(&log));
-        log.keep_newest(SHORT);
-        assert!(is_short(&log) && log.len() == BLOCK / 2);
-    }
-}
+#[path = "log_tests.rs"]
+mod tests;

@@ -20,7 +20,7 @@ struct Run {
 }
 
 /// The sends of one key, by the second; one remembered place for each of `WINDOWS` windows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Runs<const WINDOWS: usize> {
     kept: VecDeque<Run>,
     /// Sends in runs that were dropped.

@@ -1,11 +1,13 @@
 //! What the facade answers with: short for the hot path, full on request, and totals.
 
+use std::sync::Arc;
+
 use crate::account::{Ruling, Wait};
 use crate::classes::ClassId;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::limit::Verdict;
 use crate::policy::{Limit, Policy};
-use crate::ticks::{Ticks, to_nanos_up};
+use crate::ticks::{LONGEST, Ticks, to_nanos_up};
 
 /// The short answer: no division, nothing computed that an allowed request does not need.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,32 @@ pub struct State {
     pub created_ns: Option<u64>,
 }
 
+/// What one limit of a key counts at a reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitState {
+    /// The limit's name.
+    pub name: Arc<str>,
+    /// What kind of limit it is: the reason that it denies for.
+    pub kind: Reason,
+    /// What passes at most: a rate's burst, a window's limit, places, denials of a jail.
+    pub limit: u64,
+    /// Tokens owed, requests in the window, places taken; of a jail, 1 while it holds.
+    pub used: u64,
+    /// What could pass at once, by this limit alone.
+    pub remaining: u64,
+    /// How long until the limit counts nothing; [`NEVER`] while a reservation without an end is counted.
+    pub reset_after_ns: u64,
+    /// How long until the limit lets the request pass that was asked about.
+    pub retry_after_ns: u64,
+    /// The wait is an upper bound: it is shorter if a reservation ends before its lease is over.
+    pub estimated: bool,
+    /// Whether the request can ever pass.
+    pub can_pass: bool,
+    /// The limit only counts.
+    pub shadow: bool,
+}
+
 /// Totals since the limiter was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,6 +130,8 @@ pub struct Stats {
     pub forgiven: u64,
     /// Accounts now in the table.
     pub keys: u64,
+    /// Keys that have limits of their own.
+    pub own_limits: u64,
     /// The most accounts that any one insertion looked at.
     pub most_looks: u32,
 }
@@ -126,7 +156,7 @@ pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks
     let (reason, wait) = match verdict {
         Verdict::Allow(_) => (None, 0),
         Verdict::Deny(wait) => (Some(Reason::Rate), to_nanos_up(wait)),
-        Verdict::Never => (Some(Reason::Never), NEVER),
+        Verdict::Never => (Some(never(policy)), NEVER),
     };
     Decision {
         allowed: reason.is_none() || shadow,
@@ -135,8 +165,14 @@ pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks
         remaining: balance.remaining,
         reset_after_ns: to_nanos_up(balance.reset_after),
         shadowed: shadow && reason.is_some(),
+        estimated: false,
         limit: policy.limits().first().filter(|_| reason.is_some()).map(|limit| limit.name.clone()),
     }
+}
+
+/// Why a request can never pass: the door is closed, or it asks for more than the limit ever lets pass.
+pub(super) fn never(policy: &Policy) -> Reason {
+    if policy.limits().iter().any(|limit| limit.reason() == Reason::Closed) { Reason::Closed } else { Reason::Never }
 }
 
 /// The full answer of several limits.
@@ -144,15 +180,18 @@ pub(super) fn ruled_decision(policy: &Policy, ruling: &Ruling) -> Decision {
     let limit = denying(policy, ruling);
     let reason = match (ruling.wait, limit) {
         (Wait::Now, _) => None,
-        (Wait::Never, _) | (Wait::For(_), None) => Some(Reason::Never),
-        (Wait::For(_), Some(limit)) => Some(limit.reason()),
+        _ if ruling.blocked => Some(Reason::Blocked),
+        (Wait::Never, Some(limit)) if limit.reason() == Reason::Closed => Some(Reason::Closed),
+        (Wait::Never, _) | (Wait::For(_) | Wait::Open, None) => Some(Reason::Never),
+        (Wait::For(_) | Wait::Open, Some(limit)) => Some(limit.reason()),
     };
     Decision {
         allowed: ruling.passes(),
         reason,
         retry_after_ns: wait_ns(ruling.wait),
+        estimated: ruling.estimated,
         remaining: ruling.remaining,
-        reset_after_ns: to_nanos_up(ruling.reset_after),
+        reset_after_ns: reset_ns(ruling.reset_after),
         shadowed: ruling.passes() && ruling.shadowed != 0,
         limit: limit.map(|limit| limit.name.clone()),
     }
@@ -167,8 +206,13 @@ pub(super) fn wait_ns(wait: Wait) -> u64 {
     match wait {
         Wait::Now => 0,
         Wait::For(ticks) => to_nanos_up(ticks),
-        Wait::Never => NEVER,
+        Wait::Open | Wait::Never => NEVER,
     }
+}
+
+/// Until all is as good as new; a reservation without an end is counted for as long as it lasts.
+pub(super) fn reset_ns(ticks: Ticks) -> u64 {
+    if ticks >= LONGEST * 2 { NEVER } else { to_nanos_up(ticks) }
 }
 
 pub(super) fn full_decision(outcome: &Outcome<'_>) -> Decision {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use super::Limiter;
+use super::class::next_limiter;
 use crate::account::Notice;
 use crate::clock::{Clock, Timeline};
 use crate::counters::Counters;
@@ -83,10 +84,10 @@ impl Builder {
         }
         let plan = Plan { max_keys, when_full, notice_ms, track_created };
         let table = Table::new(plan, Timeline::starting_now(clock));
-        let default = table.intern(policy)?;
+        table.begin_with(policy)?;
         Ok(Limiter {
             table,
-            default,
+            number: next_limiter(),
             counters: Counters::new(),
             full_notice: Notice::default(),
             told_forgiven: AtomicBool::new(false),

@@ -6,6 +6,8 @@
 mod alone;
 mod answer;
 mod builder;
+mod class;
+mod manage;
 mod reserve;
 mod together;
 mod told;
@@ -17,20 +19,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::account::Notice;
 use crate::bucket::Bucket;
-use crate::classes::ClassId;
+use crate::classes::ClassId as Number;
 use crate::clock::Clock;
 use crate::counters::{Counters, Event};
 use crate::decision::{Decision, Plan};
 use crate::error::Error;
-use crate::limit::Migration;
-use crate::policy::Policy;
+use crate::policy::{Cost, Policy};
 use crate::sync::Mutex;
 use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFull};
 
 pub(crate) use answer::decision;
-pub use answer::{Denial, Joint, Outcome, State, Stats};
+pub use answer::{Denial, Joint, LimitState, Outcome, State, Stats};
 pub use builder::Builder;
-pub use reserve::{DEFAULT_LEASE_NS, Reservation};
+pub use class::ClassId;
+pub use reserve::Reservation;
 pub use wait::{Ask, Place, Turn};
 
 use answer::full_decision;
@@ -38,7 +40,8 @@ use answer::full_decision;
 /// Limits many keys, each on its own. Shared freely between threads.
 pub struct Limiter {
     table: Table,
-    default: ClassId,
+    /// Which limiter of the process it is.
+    number: u64,
     counters: Counters,
     full_notice: Notice,
     told_forgiven: AtomicBool,
@@ -59,15 +62,20 @@ impl Limiter {
     /// [`Error::KeyTooLong`]; nothing is charged then.
     #[inline]
     pub fn try_acquire(&self, key: &[u8], cost: u64) -> Result<bool, Error> {
-        Ok(self.ask(key, cost, Absent::Charge(self.default))?.passes())
+        Ok(self.ask(key, cost, || Absent::Charge(self.table.default_class()))?.passes())
     }
 
-    /// The same, where an unknown key gets an account of this class if the request passes.
+    /// The same, where limits may have a cost of their own, and an unknown key gets an account of this class if the request
+    /// passes.
     ///
     /// # Errors
-    /// [`Error::KeyTooLong`]; nothing is charged then.
-    pub fn try_acquire_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<bool, Error> {
-        Ok(self.ask(key, cost, Absent::Charge(class))?.passes())
+    /// [`Error::KeyTooLong`], and a cost that names a limit that this limiter does not know; nothing is charged then.
+    pub fn try_acquire_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<bool, Error> {
+        let (cost, class) = (cost.into(), self.own(class)?);
+        match cost.uniform() {
+            Some(n) => Ok(self.ask(key, n, || Absent::Charge(class))?.passes()),
+            None => Ok(self.outcome(&self.charge_by_names(key, &cost, class)?).passes()),
+        }
     }
 
     /// [`Limiter::try_acquire`] with a full answer.
@@ -75,19 +83,24 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`]; nothing is charged then.
     pub fn decide(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
-        self.decide_as(key, cost, self.default)
+        self.decide_as(key, cost, self.default_class())
     }
 
-    /// The same, where an unknown key gets an account of this class.
+    /// The same, where limits may have a cost of their own, and an unknown key gets an account of this class.
     ///
     /// # Errors
-    /// [`Error::KeyTooLong`]; nothing is charged then.
-    pub fn decide_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
-        let key = check(key)?;
-        let taken = self.table.take::<false>(key, cost).map(Answer::Charged);
-        // Who wants to know exactly is not told the usual no, which is by the coarse clock.
-        let exactly = |trace| self.table.charge_otherwise(key, trace, cost, Absent::Charge(class));
-        let answer = taken.unwrap_or_else(exactly);
+    /// [`Error::KeyTooLong`], and a cost that names a limit that this limiter does not know; nothing is charged then.
+    pub fn decide_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<Decision, Error> {
+        let (cost, class) = (cost.into(), self.own(class)?);
+        let answer = if let Some(n) = cost.uniform() {
+            let key = check(key)?;
+            let taken = self.table.take::<false>(key, n).map(Answer::Charged);
+            // `decide` needs an exact `retry_after`, so it skips the coarse-clock denial.
+            let exactly = |trace| self.table.charge_otherwise(key, trace, n, Absent::Charge(class));
+            taken.unwrap_or_else(exactly)
+        } else {
+            self.charge_by_names(key, &cost, class)?
+        };
         let outcome = self.outcome(&answer);
         Ok(self.said(&answer).unwrap_or_else(|| full_decision(&outcome)))
     }
@@ -100,15 +113,17 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn peek(&self, key: &[u8], cost: u64) -> Result<Decision, Error> {
-        self.peek_as(key, cost, self.default)
+        self.peek_as(key, cost, self.default_class())
     }
 
-    /// The same, where an unknown key is answered as one of this class.
+    /// The same, where limits may have a cost of their own, and an unknown key is answered as one of this class.
     ///
     /// # Errors
-    /// [`Error::KeyTooLong`].
-    pub fn peek_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Decision, Error> {
-        Ok(self.said(&self.table.peek(check(key)?, cost, class)).unwrap_or_default())
+    /// [`Error::KeyTooLong`], and a cost that names a limit that this limiter does not know.
+    pub fn peek_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<Decision, Error> {
+        let (key, cost) = (check(key)?, cost.into());
+        self.check_names(&cost)?;
+        Ok(self.said(&self.table.peek(key, &cost, self.own(class)?)).unwrap_or_default())
     }
 
     /// When a request of `cost` would pass if nobody else asks. Takes nothing.
@@ -124,7 +139,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
     pub fn try_acquire_many<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
-        self.try_acquire_many_as(keys, cost, self.default)
+        self.take_many::<false, K>(keys, cost, self.table.default_class())
     }
 
     /// The same, where unknown keys get accounts of this class.
@@ -137,14 +152,14 @@ impl Limiter {
         cost: u64,
         class: ClassId,
     ) -> Result<Vec<bool>, Error> {
-        self.take_many::<false, K>(keys, cost, class)
+        self.take_many::<false, K>(keys, cost, self.own(class)?)
     }
 
     fn take_many<const ALONE: bool, K: AsRef<[u8]>>(
         &self,
         keys: &[K],
         cost: u64,
-        class: ClassId,
+        class: Number,
     ) -> Result<Vec<bool>, Error> {
         for key in keys {
             check(key.as_ref())?;
@@ -166,7 +181,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     #[inline]
     pub fn charge_known(&self, key: &[u8], cost: u64) -> Result<Outcome<'_>, Error> {
-        self.ask(key, cost, Absent::Tell)
+        self.ask(key, cost, || Absent::Tell)
     }
 
     /// Takes `cost` tokens; an unknown key gets an account of this class first, whatever the answer.
@@ -174,7 +189,8 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn charge_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Outcome<'_>, Error> {
-        self.ask(key, cost, Absent::Create(class))
+        let class = self.own(class)?;
+        self.ask(key, cost, || Absent::Create(class))
     }
 
     /// A handle to the key's account, which keeps it from eviction; `None` if the key is unknown.
@@ -194,6 +210,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn bucket_as(self: &Arc<Self>, key: &[u8], class: ClassId) -> Result<Option<Bucket>, Error> {
+        let class = self.own(class)?;
         match self.table.pin(check(key)?, Absent::Create(class)) {
             Ok(pin) => Ok(pin.map(|pin| Bucket::pinned(self.clone(), pin))),
             Err(_) if self.table.plan().when_full == WhenFull::Allow => {
@@ -202,96 +219,6 @@ impl Limiter {
             }
             Err(_) => Ok(None),
         }
-    }
-
-    /// The number under which this limiter keeps a policy.
-    ///
-    /// # Errors
-    /// [`Error::TooManyPolicies`].
-    pub fn class(&self, policy: Policy) -> Result<ClassId, Error> {
-        self.table.intern(policy)
-    }
-
-    /// The policy of a class that [`Limiter::class`] gave.
-    #[cfg(feature = "python")]
-    pub(crate) fn policy(&self, class: ClassId) -> &Policy {
-        self.table.policy(class)
-    }
-
-    /// The class of accounts that nothing else was said about.
-    #[must_use]
-    pub fn default_class(&self) -> ClassId {
-        self.default
-    }
-
-    /// Puts a known account under another class, its debt carried over as declared; false if the key is
-    /// unknown. No decision sees a mixture of the two.
-    ///
-    /// # Errors
-    /// [`Error::KeyTooLong`].
-    pub fn reconfigure(&self, key: &[u8], class: ClassId, how: Migration) -> Result<bool, Error> {
-        Ok(self.table.configure(check(key)?, class, how))
-    }
-
-    /// Makes the key's account as good as new; false if the key is unknown.
-    ///
-    /// # Errors
-    /// [`Error::KeyTooLong`].
-    pub fn reset(&self, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.table.reset(check(key)?))
-    }
-
-    /// Whether the table holds an account for the key.
-    ///
-    /// # Errors
-    /// [`Error::KeyTooLong`].
-    pub fn contains(&self, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.table.holds(check(key)?))
-    }
-
-    /// How many accounts there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Calls `each` with every key and what its account holds. Accounts come and go while it runs.
-    pub fn for_each(&self, mut each: impl FnMut(&[u8], State)) {
-        self.table.for_each(|key, look, created_ns| each(key, State { created_ns, ..self.state(&look) }));
-    }
-
-    /// When the key was first seen, in nanoseconds since 1970, if that is tracked and it is known.
-    #[must_use]
-    pub fn created_ns(&self, key: &[u8]) -> Option<u64> {
-        self.table.created_ns(key)
-    }
-
-    /// Totals since the limiter was made.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        let (evicted, forgiven, most_looks) = self.table.evictions();
-        Stats {
-            allowed: self.counters.total(Event::Allowed) + self.counters.total(Event::Shadowed),
-            denied: self.counters.total(Event::Denied),
-            shadow_denied: self.counters.total(Event::Shadowed),
-            full: self.counters.total(Event::Full),
-            evicted,
-            forgiven,
-            keys: self.len() as u64,
-            most_looks,
-        }
-    }
-
-    /// What each shadow limit would have denied, by its name: those that would have denied anything.
-    #[must_use]
-    pub fn shadow_denied(&self) -> BTreeMap<Arc<str>, u64> {
-        self.shadowed.lock().clone()
     }
 
     /// True once in a limiter's life: the first time this is asked after an account that owed something
@@ -342,16 +269,29 @@ impl Limiter {
         state
     }
 
+    /// Charges a request that costs its limits differently.
+    fn charge_by_names(&self, key: &[u8], cost: &Cost, class: Number) -> Result<Answer, Error> {
+        let key = check(key)?;
+        self.check_names(cost)?;
+        Ok(self.table.charge_by_names(key, cost, Absent::Charge(class)))
+    }
+
+    /// Refuses a cost that names a limit that no policy of this limiter has: a typing error would charge the wrong one.
+    pub(super) fn check_names(&self, cost: &Cost) -> Result<(), Error> {
+        let unknown = cost.named().iter().find(|(name, _)| !self.table.knows_limit(name));
+        unknown.map_or(Ok(()), |(name, _)| Err(Error::invalid("costs", name, "must name limits of this limiter")))
+    }
+
     /// Charges: the usual yes here and now, everything else elsewhere.
     #[inline]
-    fn ask(&self, key: &[u8], cost: u64, absent: Absent) -> Result<Outcome<'_>, Error> {
+    fn ask(&self, key: &[u8], cost: u64, absent: impl FnOnce() -> Absent) -> Result<Outcome<'_>, Error> {
         let key = check(key)?;
         match self.table.take::<false>(key, cost) {
             Ok(_) => {
                 self.counters.count(Event::Allowed);
                 Ok(Outcome::Allowed)
             }
-            Err(trace) => Ok(self.not_taken(key, trace, cost, absent)),
+            Err(trace) => Ok(self.not_taken(key, trace, cost, absent())),
         }
     }
 
@@ -359,8 +299,8 @@ impl Limiter {
     #[inline(never)]
     fn not_taken(&self, key: &[u8], trace: Trace, cost: u64, absent: Absent) -> Outcome<'_> {
         match self.table.deny(key, trace, cost) {
-            Some(denied) => self.refused(&denied),
-            None => self.outcome(&self.table.charge_otherwise(key, trace, cost, absent)),
+            Ok(denied) => self.refused(&denied),
+            Err(trace) => self.outcome(&self.table.charge_otherwise(key, trace, cost, absent)),
         }
     }
 }
@@ -368,7 +308,7 @@ impl Limiter {
 impl std::fmt::Debug for Limiter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Limiter")
-            .field("policy", self.table.policy(self.default))
+            .field("policy", self.table.policy(self.table.default_class()))
             .field("keys", &self.len())
             .finish_non_exhaustive()
     }

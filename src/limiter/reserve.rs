@@ -5,24 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::full_decision;
-use super::{Limiter, check};
+use super::{ClassId, Limiter, check};
 use crate::account::{LeaseId, Terms};
-use crate::classes::ClassId;
 use crate::decision::Decision;
 use crate::error::Error;
+use crate::policy::Cost;
 use crate::table::Answer;
-
-/// How long a reservation lasts that nobody ends, unless said otherwise: ten minutes.
-pub const DEFAULT_LEASE_NS: u64 = 600_000_000_000;
 
 /// The right to act once, held until it is committed or cancelled, or until its lease is over.
 ///
-/// One that is dropped without a word counts as used. Ending it twice does nothing.
+/// Dropping it while it is open counts as used. Ending it twice does nothing.
 #[derive(Debug)]
 pub struct Reservation {
     limiter: Arc<Limiter>,
     key: Box<[u8]>,
-    cost: u64,
+    cost: Cost,
     decision: Decision,
     /// `None` where nothing limits the key, and of a denial.
     lease: Option<LeaseId>,
@@ -31,8 +28,8 @@ pub struct Reservation {
 }
 
 impl Limiter {
-    /// Charges `cost` to the key's account until the reservation is committed, cancelled, or `lease_ns` are over. A rate is
-    /// charged at once; in a window and in [`crate::Limit::in_flight`], what is reserved counts until it ends, and in a window
+    /// Charges `cost` to the key's account until the reservation is committed, cancelled, or its lease is over: `lease_ns`
+    /// nanoseconds from now, or never for `None`, which is safe because dropping the reservation ends it. A rate is charged at once; in a window and in [`crate::Limit::in_flight`], what is reserved counts until it ends, and in a window
     /// as sent from then on. A denial is a reservation that holds nothing.
     ///
     /// A lease that is over counts as sent, or is given back with `gives_back`. Locks the key's stripe; while anything is
@@ -44,26 +41,27 @@ impl Limiter {
         self: &Arc<Self>,
         key: &[u8],
         cost: u64,
-        lease_ns: u64,
+        lease_ns: Option<u64>,
         gives_back: bool,
     ) -> Result<Reservation, Error> {
-        self.reserve_as(key, cost, lease_ns, gives_back, self.default)
+        self.reserve_as(key, cost, lease_ns, gives_back, self.default_class())
     }
 
-    /// The same, where an unknown key gets an account of this class.
+    /// The same, where limits may have a cost of their own, and an unknown key gets an account of this class.
     ///
     /// # Errors
-    /// Those of [`Limiter::reserve`].
+    /// Those of [`Limiter::reserve`], and a cost that names a limit that this limiter does not know.
     pub fn reserve_as(
         self: &Arc<Self>,
         key: &[u8],
-        cost: u64,
-        lease_ns: u64,
+        cost: impl Into<Cost>,
+        lease_ns: Option<u64>,
         gives_back: bool,
         class: ClassId,
     ) -> Result<Reservation, Error> {
-        let key = check(key)?;
-        let answer = self.table.reserve(key, cost, class, Terms::new(lease_ns, gives_back)?);
+        let (key, cost) = (check(key)?, cost.into());
+        self.check_names(&cost)?;
+        let answer = self.table.reserve(key, &cost, self.own(class)?, Terms::new(lease_ns, gives_back)?);
         let outcome = self.outcome(&answer);
         let decision = self.said(&answer).unwrap_or_else(|| full_decision(&outcome));
         let lease = if let Answer::Ruled(ruled) = answer { ruled.lease } else { None };
@@ -85,7 +83,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn penalize(&self, key: &[u8]) -> Result<bool, Error> {
-        self.penalize_as(key, self.default)
+        self.penalize_as(key, self.default_class())
     }
 
     /// The same, where an unknown key gets an account of this class.
@@ -93,7 +91,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn penalize_as(&self, key: &[u8], class: ClassId) -> Result<bool, Error> {
-        Ok(self.table.penalize(check(key)?, class))
+        Ok(self.table.penalize(check(key)?, self.own(class)?))
     }
 }
 
@@ -102,7 +100,7 @@ impl Reservation {
     pub(super) fn granted(
         limiter: Arc<Limiter>,
         key: &[u8],
-        cost: u64,
+        cost: Cost,
         decision: Decision,
         lease: Option<LeaseId>,
         gives_back: bool,
@@ -128,10 +126,16 @@ impl Reservation {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// What was reserved.
+    /// What was reserved of each limit without a cost of its own.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        self.cost
+        self.cost.each()
+    }
+
+    /// What was reserved.
+    #[must_use]
+    pub fn costs(&self) -> &Cost {
+        &self.cost
     }
 
     /// Whether it is given back when its lease is over.
@@ -146,10 +150,25 @@ impl Reservation {
         &self.key
     }
 
-    /// The act has happened, and took so much (`None`: what was reserved). Less is given back; more is charged even beyond
-    /// the limits, for it has happened. False if it had ended before: by this, by [`Reservation::cancel`], or because its
-    /// lease is over and so counts as sent.
+    /// The act has happened, and took so much (`None`: what was reserved) of each limit without a cost of its own. Less is
+    /// given back; more is charged even beyond the limits, because it has happened. False if it had ended before: by this,
+    /// by [`Reservation::cancel`], or because its lease is over and so counts as sent.
     pub fn commit(&self, actual: Option<u64>) -> bool {
+        self.end(actual.map(|actual| self.cost.with_each(actual)).as_ref())
+    }
+
+    /// The same, where the actual cost of limits may be their own; limits that it does not name took what was reserved of
+    /// them, if that was of their own, too.
+    ///
+    /// # Errors
+    /// A cost that names a limit that the limiter does not know; the reservation stays open then.
+    pub fn commit_costs(&self, actual: &Cost) -> Result<bool, Error> {
+        self.limiter.check_names(actual)?;
+        let named = actual.named().iter().map(|(name, n)| (name.clone(), *n));
+        Ok(self.end(Some(&self.cost.with_each(actual.each()).with(named))))
+    }
+
+    fn end(&self, actual: Option<&Cost>) -> bool {
         if !self.open.swap(false, Ordering::SeqCst) {
             return false;
         }
@@ -159,7 +178,7 @@ impl Reservation {
         }
         // It was given back when its lease was over, and used all the same.
         if self.gives_back {
-            self.limiter.table.debit(&self.key, actual.unwrap_or(self.cost));
+            self.limiter.table.debit(&self.key, actual.unwrap_or(&self.cost));
         }
         false
     }
@@ -170,7 +189,17 @@ impl Reservation {
         if !self.open.swap(false, Ordering::SeqCst) {
             return false;
         }
-        self.lease.is_none_or(|lease| self.limiter.table.settle(&self.key, lease, Some(0)))
+        self.lease.is_none_or(|lease| self.limiter.table.settle(&self.key, lease, Some(&Cost::new(0))))
+    }
+
+    /// Lets the lease begin anew: it is over `lease_ns` nanoseconds from now, or never for `None`. False if the reservation
+    /// has ended, by itself or otherwise.
+    ///
+    /// # Errors
+    /// A lease of nothing or beyond 4.5 years.
+    pub fn renew(&self, lease_ns: Option<u64>) -> Result<bool, Error> {
+        let terms = Terms::new(lease_ns, self.gives_back)?;
+        Ok(self.is_open() && self.lease.is_none_or(|lease| self.limiter.table.renew(&self.key, lease, terms)))
     }
 }
 

@@ -13,7 +13,6 @@ use shuttle::thread;
 use super::{Ask, Limiter, Turn};
 use crate::clock::{Clock, ManualClock};
 use crate::limit::{Edge, Rate};
-use crate::limiter::DEFAULT_LEASE_NS;
 use crate::policy::{Limit, Policy};
 
 #[path = "../../tests/size/mod.rs"]
@@ -103,7 +102,7 @@ fn what_is_cancelled_comes_back_and_what_is_committed_stays() {
         let committed = together(3, move |number| {
             let mut kept = 0;
             for n in 0..2 {
-                let place = asked.reserve(KEY, 1 + n, DEFAULT_LEASE_NS, false).unwrap();
+                let place = asked.reserve(KEY, 1 + n, None, false).unwrap();
                 if place.is_granted() && (n + number) % 2 == 0 {
                     assert!(place.commit(None));
                     kept += place.cost();
@@ -130,7 +129,7 @@ fn a_bucket_cools_down_and_warms_up_beside_charges_and_loses_nothing() {
             if number > 0 {
                 return (0..2).filter(|_| asked.try_acquire(KEY, 1).unwrap()).count() as u64;
             }
-            let place = asked.reserve(KEY, 2, DEFAULT_LEASE_NS, false).unwrap();
+            let place = asked.reserve(KEY, 2, None, false).unwrap();
             u64::from(place.is_granted() && place.commit(Some(1)))
         });
         assert_eq!(limiter.peek(KEY, 0).unwrap().remaining, 3 - kept);
@@ -168,7 +167,7 @@ fn everybody_who_waits_is_woken_and_who_leaves_hands_on_his_turn() {
         let asked = limiter.clone();
         let inside = Arc::new(std::sync::atomic::AtomicU64::new(0));
         let served = together(4, move |number| {
-            let ask = Ask::new(1).holding(DEFAULT_LEASE_NS, false).unwrap();
+            let ask = Ask::new(1).holding(None, false).unwrap();
             let bell = Arc::<Bell>::default();
             let mut turn = asked.join(KEY, ask, asked.default_class(), Waker::from(bell.clone())).unwrap();
             loop {

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::answer::Joint;
-use super::{Limiter, check};
-use crate::classes::ClassId;
+use super::{ClassId, Limiter, check};
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::Error;
+use crate::policy::Cost;
 use crate::table::{Answer, NoPlace, WhenFull};
 use crate::ticks::to_nanos_up;
 
@@ -21,19 +21,22 @@ impl Limiter {
     /// # Errors
     /// No keys, the same key twice, or [`Error::KeyTooLong`]; nothing is charged then.
     pub fn try_acquire_all<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Joint, Error> {
-        self.try_acquire_all_as(keys, cost, |_| self.default)
+        self.try_acquire_all_as(keys, cost, |_| self.default_class())
     }
 
-    /// The same, where the key of each number, if it is unknown, gets an account of a class of its own.
+    /// The same, where limits may have a cost of their own, and the key of each number, if it is unknown, gets an account of
+    /// a class of its own.
     ///
     /// # Errors
     /// Those of [`Limiter::try_acquire_all`].
     pub fn try_acquire_all_as<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
-        cost: u64,
+        cost: impl Into<Cost>,
         class: impl Fn(usize) -> ClassId,
     ) -> Result<Joint, Error> {
+        let cost = cost.into();
+        self.check_names(&cost)?;
         let mut seen = HashSet::with_capacity(keys.len());
         for key in keys {
             let key = check(key.as_ref())?;
@@ -47,8 +50,9 @@ impl Limiter {
         // Numbers of the keys that take part: all, but for those that pass because there is no place for them.
         let mut numbers: Vec<usize> = (0..keys.len()).collect();
         loop {
-            let these: Vec<_> = numbers.iter().map(|&number| (keys[number].as_ref(), class(number))).collect();
-            match self.table.charge_all(&these, cost) {
+            let these = numbers.iter().map(|&number| Ok((keys[number].as_ref(), self.own(class(number))?)));
+            let these = these.collect::<Result<Vec<_>, Error>>()?;
+            match self.table.charge_all(&these, &cost) {
                 Ok(answers) => return Ok(self.joint(&answers, &numbers)),
                 Err(NoPlace(at, nearest)) => {
                     self.counters.count(Event::Full);
@@ -81,7 +85,7 @@ impl Limiter {
             // The first denial counts even if its wait rounds to nothing.
             let denies = !one.allowed && (joint.denied_by.is_none() || one.retry_after_ns > longest);
             if denies {
-                longest = one.retry_after_ns;
+                (longest, joint.decision.estimated) = (one.retry_after_ns, one.estimated);
                 (joint.denied_by, joint.decision.reason) = (Some(number), one.reason);
             }
             if denies || (joint.denied_by.is_none() && joint.decision.limit.is_none()) {
@@ -89,6 +93,8 @@ impl Limiter {
             }
         }
         (joint.decision.allowed, joint.decision.retry_after_ns) = (joint.denied_by.is_none(), longest);
+        // Nothing passed that a shadow would have denied.
+        joint.decision.shadowed &= joint.decision.allowed;
         self.counters.count(match (joint.decision.allowed, joint.decision.shadowed) {
             (true, false) => Event::Allowed,
             (true, true) => Event::Shadowed,

@@ -1,7 +1,7 @@
 //! An answer of the table counted and put into words.
 
 use super::Limiter;
-use super::answer::{Denial, Outcome, decision, denying, ruled_decision, wait_ns};
+use super::answer::{Denial, Outcome, decision, denying, never, ruled_decision, wait_ns};
 use crate::account::Wait;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
@@ -42,7 +42,7 @@ impl Limiter {
         let policy = self.table.policy(charge.class);
         let (reason, retry_after_ns) = match charge.verdict {
             Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),
-            Verdict::Never | Verdict::Allow(_) => (Reason::Never, NEVER),
+            Verdict::Never | Verdict::Allow(_) => (never(policy), NEVER),
         };
         let shadow = policy.is_shadow();
         if shadow {
@@ -57,14 +57,19 @@ impl Limiter {
     fn ruled(&self, ruled: &Ruled) -> Outcome<'_> {
         let Ruled { ruling, class, notice: tell, .. } = *ruled;
         let policy = self.table.policy(class);
-        let limit = denying(policy, &ruling).filter(|_| ruling.wait != Wait::Never);
+        let limit = denying(policy, &ruling);
+        let reason = match (ruling.wait, limit) {
+            _ if ruling.blocked => Reason::Blocked,
+            (Wait::Never, _) => never(policy),
+            (_, limit) => limit.map_or(Reason::Never, Limit::reason),
+        };
         let shadow = ruling.passes();
         if shadow {
             self.count_shadowed(policy, ruling.shadowed);
         }
         self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
         Outcome::Denied(Denial {
-            reason: limit.map_or(Reason::Never, Limit::reason),
+            reason,
             retry_after_ns: wait_ns(ruling.wait),
             policy: Some(policy),
             class: Some(class),
@@ -84,7 +89,7 @@ impl Limiter {
         let tell = |every| self.full_notice.denied(self.table.time().now(), every);
         let tell = self.table.plan().notice_ms.and_then(tell);
         let retry_after_ns = nearest.map_or(NEVER, to_nanos_up);
-        let shadow = self.table.policy(self.default).is_shadow();
+        let shadow = self.table.policy(self.table.default_class()).is_shadow();
         self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
         Outcome::Denied(Denial { reason: Reason::Full, retry_after_ns, policy: None, class: None, by: 0, tell, shadow })
     }

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Limiter, Reservation, check};
+use super::{ClassId, Limiter, Reservation, check};
 use crate::account::{Asked, Seen, Terms};
-use crate::classes::ClassId;
 #[cfg(doc)]
 use crate::clock::Clock;
 use crate::clock::WaiterId;
@@ -16,32 +15,53 @@ use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
 use crate::error::Error;
 use crate::parker::Parker;
-use crate::table::{Joined, Request, WhenFull};
+use crate::policy::{Cost, Limit};
+use crate::table::{Answer, Holds, Joined, Request, WhenFull};
 use crate::ticks::{PER_NANO, to_nanos_up};
+
+/// The lowest rank: a ticket has seven bits for it.
+const MOST_PRIORITY: u8 = 127;
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Ask {
+pub struct Ask<'a> {
     cost: u64,
+    costs: Option<&'a Cost>,
     priority: u8,
     timeout_ns: Option<u64>,
     group: u64,
-    holds: Option<Terms>,
+    holds: Holds,
 }
 
-impl Ask {
+impl<'a> Ask<'a> {
     /// To take `cost` tokens, however long it takes.
     #[must_use]
     pub const fn new(cost: u64) -> Self {
-        Self { cost, priority: 0, timeout_ns: None, group: 0, holds: None }
+        Self { cost, costs: None, priority: 0, timeout_ns: None, group: 0, holds: Holds::Nothing }
+    }
+
+    /// To take a cost of their own from limits that are named.
+    #[must_use]
+    pub const fn costs(mut self, costs: &'a Cost) -> Self {
+        (self.cost, self.costs) = (costs.each(), Some(costs));
+        self
+    }
+
+    fn cost(&self) -> Cost {
+        self.costs.map_or_else(|| Cost::new(self.cost), Cost::clone)
     }
 
     /// Lower ones are served first, equal ones in the order of arrival; from 0, which is usual, to 127.
-    #[must_use]
-    pub const fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority & 127;
-        self
+    ///
+    /// # Errors
+    /// Refuses more than 127.
+    pub fn priority(mut self, priority: u8) -> Result<Self, Error> {
+        if priority > MOST_PRIORITY {
+            return Err(Error::invalid("priority", priority, "must be at most 127"));
+        }
+        self.priority = priority;
+        Ok(self)
     }
 
     /// Not if it takes longer than this.
@@ -63,9 +83,21 @@ impl Ask {
     ///
     /// # Errors
     /// A lease of nothing or beyond 4.5 years.
-    pub fn holding(mut self, lease_ns: u64, gives_back: bool) -> Result<Self, Error> {
-        self.holds = Some(Terms::new(lease_ns, gives_back)?);
+    pub fn holding(mut self, lease_ns: Option<u64>, gives_back: bool) -> Result<Self, Error> {
+        self.holds = Holds::Always(Terms::new(lease_ns, gives_back)?);
         Ok(self)
+    }
+
+    /// To hold a reservation without an end where a limit of the key counts what is in flight, and else to charge.
+    #[must_use]
+    pub const fn holding_in_flight(mut self) -> Self {
+        self.holds = Holds::InFlight(Terms::UNTIL_ENDED);
+        self
+    }
+
+    /// Whether what is granted is charged at once, whatever the limits.
+    const fn only_charges(&self) -> bool {
+        matches!(self.holds, Holds::Nothing)
     }
 }
 
@@ -83,8 +115,11 @@ pub enum Turn {
     Come(Option<Reservation>),
     /// Look again with this place when woken, or after this many nanoseconds by the limiter's clock ([`Clock::timer_ns`]).
     Wait(Place, Option<u64>),
-    /// It would come too late, after so many nanoseconds as far as is known; [`NEVER`]: never.
+    /// It would come too late, after so many nanoseconds as far as is known; [`NEVER`]: when a reservation ends that has no
+    /// end of its own.
     TooLate(u64),
+    /// It never comes: more is asked for than a limit of the key ever lets pass.
+    Never,
     /// There is no such place any more (nothing limits the key now, or this is another process than the one that joined):
     /// join anew.
     Gone,
@@ -98,19 +133,23 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Error::KeyTooLong`].
-    pub fn join(self: &Arc<Self>, key: &[u8], ask: Ask, class: ClassId, waker: Waker) -> Result<Turn, Error> {
+    pub fn join(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, class: ClassId, waker: Waker) -> Result<Turn, Error> {
         let key = check(key)?;
-        if ask.holds.is_none() && self.table.take::<false>(key, ask.cost).is_ok() {
+        let class = self.own(class)?;
+        if ask.only_charges() && ask.costs.is_none() && self.table.take::<false>(key, ask.cost).is_ok() {
             return Ok(self.come(key, ask, None));
         }
+        let cost = ask.cost();
+        self.check_names(&cost)?;
         let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));
-        let asked = Asked { n: ask.cost, class: ask.priority, group: ask.group };
+        let asked = Asked { cost, class: ask.priority, group: ask.group };
         let request = Request { asked, timeout, holds: ask.holds };
         let (waker, waiter) = self.clock().watched(waker);
         Ok(match self.table.join(key, class, request, waker) {
             Joined::Granted(lease) => self.come(key, ask, lease),
             Joined::Waiting(ticket) => self.look(key, ask, Place { ticket, waiter })?,
-            Joined::TooLate(wait) => self.too_late(wait.map_or(NEVER, to_nanos_up)),
+            Joined::TooLate(wait) => self.too_late(to_nanos_up(wait)),
+            Joined::Never => self.never(),
             Joined::Full(_) if self.table.plan().when_full == WhenFull::Allow => {
                 self.counters.count(Event::Full);
                 self.come(key, ask, None)
@@ -126,17 +165,18 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Error::KeyTooLong`].
-    pub fn look(self: &Arc<Self>, key: &[u8], ask: Ask, place: Place) -> Result<Turn, Error> {
+    pub fn look(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, place: Place) -> Result<Turn, Error> {
         let key = check(key)?;
         let glance = self.clock().glance();
         Ok(match self.table.look_in_line(key, place.ticket, ask.holds) {
-            Seen::Granted(lease) => self.come(key, ask, Some(lease)),
+            Seen::Granted(lease) => self.come(key, ask, lease),
             Seen::Wait(ticks) => {
                 let nanos = ticks.map(to_nanos_up);
                 glance.look_after(place.waiter, nanos);
                 Turn::Wait(place, nanos)
             }
             Seen::TooLate(wait) => self.too_late(wait.map_or(NEVER, to_nanos_up)),
+            Seen::Never => self.never(),
             Seen::Gone => Turn::Gone,
         })
     }
@@ -149,37 +189,62 @@ impl Limiter {
         Ok(self.table.leave_line(check(key)?, place.ticket))
     }
 
-    /// Waits for the key's turn in this thread, at most as long as the timeout: `Ok(Ok(..))` when it has come, with what is
-    /// held; `Ok(Err(nanos))` if it would come too late.
+    /// Waits for the key's turn in this thread, at most as long as the timeout: [`Turn::Come`], [`Turn::TooLate`] or
+    /// [`Turn::Never`].
     ///
     /// # Errors
-    /// [`Error::KeyTooLong`].
-    pub fn acquire_blocking(self: &Arc<Self>, key: &[u8], ask: Ask) -> Result<Result<Option<Reservation>, u64>, Error> {
+    /// [`Error::KeyTooLong`], and a cost that names a limit that this limiter does not know.
+    pub fn acquire_blocking(self: &Arc<Self>, key: &[u8], ask: Ask<'_>) -> Result<Turn, Error> {
         let parker = Arc::new(Parker::new());
-        let mut turn = self.join(key, ask, self.default, parker.clone().into())?;
+        let mut turn = self.join(key, ask, self.default_class(), parker.clone().into())?;
         loop {
             match turn {
-                Turn::Come(held) => return Ok(Ok(held)),
-                Turn::TooLate(wait) => return Ok(Err(wait)),
                 Turn::Wait(place, nanos) => {
                     parker.park(self.clock().timer_ns(nanos));
                     turn = self.look(key, ask, place)?;
                 }
-                Turn::Gone => turn = self.join(key, ask, self.default, parker.clone().into())?,
+                Turn::Gone => turn = self.join(key, ask, self.default_class(), parker.clone().into())?,
+                Turn::Come(_) | Turn::TooLate(_) | Turn::Never => return Ok(turn),
             }
         }
     }
 
-    fn come(self: &Arc<Self>, key: &[u8], ask: Ask, lease: Option<u64>) -> Turn {
+    /// The limit that can never hold what is asked for, as the key's limits are now, and what it would cost it; of several the
+    /// smallest. This is why a turn is [`Turn::Never`].
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn too_small(&self, key: &[u8], ask: Ask<'_>, class: ClassId) -> Result<Option<(&Limit, u64)>, Error> {
+        let (cost, class) = (ask.cost(), self.own(class)?);
+        let class = match self.table.peek(check(key)?, &cost, class) {
+            Answer::Charged(charge) => charge.class,
+            Answer::Ruled(ruled) => ruled.class,
+            Answer::Full(_) | Answer::Unknown => class,
+        };
+        let limits = self.table.policy(class).limits().iter().map(|limit| (limit, cost.on(limit)));
+        let too_small = limits.filter(|(limit, n)| !limit.is_shadow() && limit.capacity() < *n);
+        Ok(too_small.min_by_key(|(limit, _)| limit.capacity()))
+    }
+
+    fn come(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, lease: Option<u64>) -> Turn {
         self.counters.count(Event::Allowed);
+        let gives_back = match ask.holds {
+            Holds::Nothing => return Turn::Come(None),
+            Holds::InFlight(_) if lease.is_none() => return Turn::Come(None),
+            Holds::InFlight(terms) | Holds::Always(terms) => terms.gives_back,
+        };
         let decision = Decision { allowed: true, ..Decision::default() };
-        Turn::Come(
-            ask.holds.map(|terms| Reservation::granted(self.clone(), key, ask.cost, decision, lease, terms.gives_back)),
-        )
+        let held = Reservation::granted(self.clone(), key, ask.cost(), decision, lease, gives_back);
+        Turn::Come(Some(held))
     }
 
     fn too_late(&self, wait: u64) -> Turn {
         self.counters.count(Event::Denied);
         Turn::TooLate(wait)
+    }
+
+    fn never(&self) -> Turn {
+        self.counters.count(Event::Denied);
+        Turn::Never
     }
 }

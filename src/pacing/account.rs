@@ -2,6 +2,7 @@
 //!
 //! Nothing here wakes anybody: what is to be woken, and what is to be dropped, is handed out, for the lock is held.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::{Look, Rule};
@@ -16,14 +17,14 @@ const LONGEST_WAY: u64 = 10_000_000_000;
 /// What is to be done when the lock is released.
 #[derive(Default)]
 pub(super) struct After {
-    wake: Vec<Waker>,
+    wake: Vec<Arc<Waker>>,
     /// To be dropped, no more: what a waker holds may run anything when it goes.
     gone: Vec<Waiter>,
 }
 
 impl After {
     pub(super) fn done(self) {
-        self.wake.iter().for_each(Waker::wake_by_ref);
+        self.wake.iter().for_each(|waker| waker.wake_by_ref());
     }
 }
 
@@ -150,7 +151,7 @@ impl Account {
         rule: &Rule,
         now: u64,
         timeout: Option<u64>,
-        waker: Waker,
+        waker: &Arc<Waker>,
         after: &mut After,
     ) -> Result<u64, u64> {
         self.serve(rule, now, after);
@@ -161,7 +162,7 @@ impl Account {
                 return Err(wait);
             }
         }
-        Ok(self.queue.join(0, waker, timeout.map(|timeout| now.saturating_add(timeout)), ()))
+        Ok(self.queue.join(0, waker.clone(), timeout.map(|timeout| now.saturating_add(timeout)), ()))
     }
 
     pub(super) fn look(&mut self, rule: &Rule, now: u64, ticket: u64, after: &mut After) -> Look {

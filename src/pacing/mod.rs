@@ -125,6 +125,12 @@ impl Pacer {
         self
     }
 
+    /// The clock that is paced by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Does something with a key's state, at a time of its own, and wakes whom it concerns when the lock is released.
     fn with<R>(&self, key: &[u8], act: impl FnOnce(&mut Account, &Rule, u64, &mut After) -> R) -> Result<R, Error> {
         let key = check(key)?;
@@ -158,8 +164,10 @@ impl Pacer {
     /// [`Error::KeyTooLong`].
     pub fn join(&self, key: &[u8], timeout_ns: Option<u64>, waker: Waker) -> Result<Joined, Error> {
         let (waker, waiter) = self.clock.watched(waker);
+        // Shared, so that a refused waker is dropped here, after the lock.
+        let waker = Arc::new(waker);
         self.with(key, |account, rule, now, after| {
-            let joined = account.join(rule, now, timeout_ns, waker, after);
+            let joined = account.join(rule, now, timeout_ns, &waker, after);
             joined.map_or_else(Joined::TooLate, |number| Joined::Waiting(Ticket { number, waiter }))
         })
     }
@@ -239,12 +247,6 @@ impl Pacer {
     /// [`Error::KeyTooLong`].
     pub fn stats(&self, key: &[u8]) -> Result<PacerStats, Error> {
         self.with(key, |account, rule, now, _| account.stats(rule, now))
-    }
-
-    /// The clock that is decided by.
-    #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
     }
 
     /// Keys now remembered: those in use, and those used in the last ten minutes.

@@ -90,7 +90,9 @@ impl Limit {
         Ok(Self::new(Rule::Jail(jail.in_unit(PER_NANO, LONGEST)?), "jail"))
     }
 
-    pub(super) fn closed() -> Self {
+    /// Nothing passes, ever: a key that may not send. Named "closed".
+    #[must_use]
+    pub fn closed() -> Self {
         Self::new(Rule::Closed, "closed")
     }
 
@@ -136,6 +138,30 @@ impl Limit {
         }
     }
 
+    /// The number that it is known by: what passes at most, and of a jail the denials that it takes.
+    pub(crate) fn most(&self) -> u64 {
+        match &self.rule {
+            Rule::Jail(jail) => jail.denials(),
+            _ => self.capacity(),
+        }
+    }
+
+    /// Whether it lets nothing pass.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.rule, Rule::Closed)
+    }
+
+    /// Whether it counts what passes.
+    pub(crate) const fn counts(&self) -> bool {
+        matches!(self.rule, Rule::Rate { .. } | Rule::Window(_))
+    }
+
+    /// Whether it counts what is reserved.
+    pub(crate) const fn is_in_flight(&self) -> bool {
+        matches!(self.rule, Rule::InFlight(_))
+    }
+
     /// Why it denies, when it does.
     pub(crate) fn reason(&self) -> Reason {
         match self.rule {
@@ -143,7 +169,7 @@ impl Limit {
             Rule::Window(_) => Reason::Window,
             Rule::InFlight(_) => Reason::InFlight,
             Rule::Jail(_) => Reason::Jail,
-            Rule::Closed => Reason::Never,
+            Rule::Closed => Reason::Closed,
         }
     }
 

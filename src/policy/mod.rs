@@ -1,5 +1,6 @@
 //! A policy: the checked limits of a key, charged together or not at all, and how they are shown.
 
+mod cost;
 mod limit;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use crate::error::Error;
 use crate::limit::{Rate, TokenBucket};
 use crate::ticks::Ticks;
 
+pub use cost::Cost;
 pub use limit::Limit;
 pub(crate) use limit::Rule;
 
@@ -88,10 +90,16 @@ impl Policy {
         self.each(|limit| limit.shadow(shadow), |policy| policy.shadow = shadow && !policy.limits.is_empty())
     }
 
-    /// The name that a decision gives to the limit, where there is one.
-    #[must_use]
-    pub fn named(self, name: &str) -> Self {
-        if self.limits.len() == 1 { self.each(|limit| limit.named(name), |_| ()) } else { self }
+    /// The name that a decision gives to the only limit.
+    ///
+    /// # Errors
+    /// Refuses a policy of no limit or of several: give each its own name with [`Limit::named`].
+    pub fn named(self, name: &str) -> Result<Self, Error> {
+        if self.limits.len() == 1 {
+            return Ok(self.each(|limit| limit.named(name), |_| ()));
+        }
+        let rule = "must be exactly one to be named through the policy (name each with Limit::named)";
+        Err(Error::invalid("limits", self.limits.len(), rule))
     }
 
     fn each(mut self, change: impl Fn(Limit) -> Limit, then: impl FnOnce(&mut Self)) -> Self {
@@ -111,6 +119,12 @@ impl Policy {
     #[must_use]
     pub fn limits(&self) -> &[Limit] {
         &self.limits
+    }
+
+    /// The limits that are asked: none where they are switched off.
+    #[must_use]
+    pub(crate) fn in_force(&self) -> &[Limit] {
+        if self.is_unlimited() { &[] } else { &self.limits }
     }
 
     /// Whether the state of an account is more than a word.
@@ -199,7 +213,7 @@ mod tests {
         assert_eq!(policy.capacity(), 10_000);
         assert_eq!(policy.refill_per_second().to_bits(), (10_000.0_f64 / 3600.0).to_bits());
         assert_ne!(policy, policy.clone().shadow(true));
-        assert_eq!(policy.clone().named("hourly").name(), "hourly");
+        assert_eq!(policy.clone().named("hourly").unwrap().name(), "hourly");
         assert!(policy.unlimited().is_unlimited());
         assert_eq!(Policy::closed().capacity(), 0);
     }

@@ -1,14 +1,16 @@
 //! Python values into core values: whole numbers, costs, seconds, keys; core errors into exceptions.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDateTime, PyFloat, PyInt, PyString, PyTzInfo};
+use pyo3::types::{PyBool, PyDateTime, PyDict, PyFloat, PyInt, PyString, PyTzInfo};
 
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::Migration;
+use crate::policy;
 use crate::python::clock::ManualClock;
 use crate::python::loop_clock::LoopClock;
 use crate::table::WhenFull;
@@ -27,6 +29,31 @@ impl From<Error> for PyErr {
 pub(super) fn key<'a>(key: &'a Bound<'_, PyString>) -> PyResult<&'a [u8]> {
     key.to_str().map(str::as_bytes)
 }
+
+/// The arguments that name an account. Each is a `str`, or a `TypeError` that says which argument is none.
+macro_rules! names {
+    ($($kind:ident = $argument:literal),*) => {$(
+        #[doc = concat!("The argument `", $argument, "`.")]
+        pub(super) struct $kind<'a, 'py>(Borrowed<'a, 'py, PyString>);
+
+        impl<'py> std::ops::Deref for $kind<'_, 'py> {
+            type Target = Bound<'py, PyString>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl<'a, 'py> FromPyObject<'a, 'py> for $kind<'a, 'py> {
+            type Error = PyErr;
+
+            fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+                value.cast().map(Self).map_err(|_| wrong_type($argument, "str", &value))
+            }
+        }
+    )*};
+}
+names!(Key = "key", Email = "account_email", Client = "client_id", AccountId = "account_id");
 
 /// A whole number of at least 0: an int, a float without a fraction, or what has `__index__`. No bool.
 pub(super) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
@@ -80,6 +107,40 @@ pub(super) fn cost(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
 /// The argument `cost`.
 pub(super) struct Cost(pub(super) u64);
 
+/// The argument `costs` (or `actuals`): a cost of their own for limits that are named.
+pub(super) struct Costs(Vec<(Arc<str>, u64)>);
+
+impl Costs {
+    /// What is in a dict of this name.
+    pub(super) fn named(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let Ok(costs) = value.cast::<PyDict>() else {
+            return Err(wrong_type(argument, "a dict of limits' names and costs", value));
+        };
+        let each = costs.iter().map(|(name, n)| {
+            let Ok(text) = name.cast::<PyString>() else {
+                return Err(wrong_type(argument, "a dict whose keys are limits' names", &name));
+            };
+            let name: Arc<str> = text.to_str()?.into();
+            let n = cost(&format!("{argument}[{name:?}]"), &n)?;
+            Ok((name, n))
+        });
+        Ok(Self(each.collect::<PyResult<_>>()?))
+    }
+
+    /// The cost of a request: this one number, but for the limits that are named.
+    pub(super) fn beside(each: u64, named: Option<Self>) -> policy::Cost {
+        policy::Cost::new(each).with(named.map_or_else(Vec::new, |named| named.0))
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Costs {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Self::named("costs", &value)
+    }
+}
+
 /// The argument `tokens`, the drop-ins' word for a cost.
 pub(super) struct Tokens(pub(super) u64);
 
@@ -96,6 +157,20 @@ impl<'py> FromPyObject<'_, 'py> for Tokens {
 
     fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         cost("tokens", &value).map(Self)
+    }
+}
+
+/// The argument `priority`: lower ones are served first.
+pub(super) struct Priority(pub(super) u8);
+
+impl<'py> FromPyObject<'_, 'py> for Priority {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match u8::try_from(whole("priority", &value)?) {
+            Ok(priority) if priority < 128 => Ok(Self(priority)),
+            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
+        }
     }
 }
 

@@ -17,11 +17,13 @@
 
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use pyo3::PyClass;
 use pyo3::ffi;
+use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -73,12 +75,23 @@ pub(super) unsafe extern "C" fn entry<M: Method>(
         // SAFETY: as promised by the interpreter.
         unsafe { M::fast(&this, args, keywords) }
     };
-    if let Ok(Some(answer)) = catch_unwind(AssertUnwindSafe(fast)) {
-        return answer;
+    match catch_unwind(AssertUnwindSafe(fast)) {
+        Ok(Some(answer)) => return answer,
+        Ok(None) => {}
+        Err(payload) => return panicked(&*payload),
     }
     let slow = M::slow().get().expect("set before this entry is installed");
     // SAFETY: the same call, to the entry that was made for it.
     unsafe { slow(slf, args, count, keywords) }
+}
+
+/// Raises the panic, as pyo3's own entries do. The call is not handed on: it may be charged already.
+#[cold]
+fn panicked(payload: &(dyn Any + Send)) -> Object {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panic from Rust code");
+    Python::attach(|py| PanicException::new_err(text.to_owned()).restore(py));
+    std::ptr::null_mut()
 }
 
 /// A key's bytes, if it is exactly a `str` that UTF-8 can hold.

@@ -13,7 +13,7 @@
 //! Neither side ever waits for the other with the interpreter held: a batch that meets a fork simply
 //! keeps the interpreter.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -25,7 +25,9 @@ use super::{inherited, leaving};
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 const SHARED: usize = 1;
 const BATCH: usize = 2;
-static FORKING: AtomicBool = AtomicBool::new(false);
+/// How many threads are between the two hooks of a fork. A count: the first to return must not let a batch start while
+/// another thread is about to fork.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs `work` without the interpreter, unless a fork is about to happen.
 pub(super) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
@@ -37,7 +39,7 @@ pub(super) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
     }
     RUNNING.fetch_add(BATCH, Ordering::SeqCst);
     let leave = Leave;
-    if FORKING.load(Ordering::SeqCst) {
+    if FORKING.load(Ordering::SeqCst) > 0 {
         drop(leave);
         return work();
     }
@@ -77,23 +79,27 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     at_fork.call((), Some(&hooks)).map(|_| ())
 }
 
-/// Waits until no batch runs outside the interpreter.
+#[doc = stub!("_before_fork")]
 #[pyfunction(name = "_before_fork")]
 fn before_fork(py: Python<'_>) {
-    FORKING.store(true, Ordering::SeqCst);
+    FORKING.fetch_add(1, Ordering::SeqCst);
     while RUNNING.load(Ordering::SeqCst) >= BATCH {
         py.detach(|| std::thread::sleep(Duration::from_micros(50)));
     }
 }
 
+#[doc = stub!("_after_fork")]
 #[pyfunction(name = "_after_fork")]
 fn after_fork() {
-    FORKING.store(false, Ordering::SeqCst);
+    // A fork that began before the hooks were registered ends what it did not begin.
+    let _ = FORKING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |forks| forks.checked_sub(1));
 }
 
+#[doc = stub!("_after_fork_in_child")]
 #[pyfunction(name = "_after_fork_in_child")]
 fn after_fork_in_child() {
-    after_fork();
+    // The child has this thread alone: no other one is about to fork.
+    FORKING.store(0, Ordering::SeqCst);
     inherited::forked();
     leaving::forked();
 }

@@ -193,20 +193,23 @@ unsafe extern "C" fn next(_this: *mut ffi::PyObject) -> *mut ffi::PyObject {
 /// A live value, and an attached thread.
 #[cfg(Py_3_12)]
 pub(super) unsafe fn stop_with(value: *mut ffi::PyObject, place: usize) {
-    // SAFETY: see the head of the file. `stop` is NULL or a StopIteration that we own a reference to; between
-    // the check and the raise no other Python code runs, and on free-threaded builds both are this thread's.
+    // SAFETY: see the head of the file. `kept` is NULL or a StopIteration that this module keeps a reference to; between
+    // the check and the raise no other Python code runs, and on free-threaded builds both are this thread's. The raise
+    // takes a reference of its own, so it does not matter whether the fresh one is kept, or replaced by what the drop of
+    // the old one runs.
     unsafe {
-        let mut stop = mine::stop(place);
-        if stop.is_null() || !is_as_new(stop, value) {
-            let fresh = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, value);
-            if fresh.is_null() {
-                return;
-            }
-            mine::keep_stop(place, fresh);
-            ffi::Py_XDECREF(stop);
-            stop = fresh;
+        let kept = mine::stop(place);
+        if !kept.is_null() && is_as_new(kept, value) {
+            ffi::PyErr_SetRaisedException(ffi::Py_NewRef(kept));
+            return;
         }
-        ffi::PyErr_SetRaisedException(ffi::Py_NewRef(stop));
+        let fresh = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, value);
+        if fresh.is_null() {
+            return;
+        }
+        mine::keep_stop(place, ffi::Py_NewRef(fresh));
+        ffi::Py_XDECREF(kept);
+        ffi::PyErr_SetRaisedException(fresh);
     }
 }
 

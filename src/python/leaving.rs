@@ -5,7 +5,7 @@
 //! Python 3.14 has it, and nobody is woken any more; and the exit waits for those who are on their way.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,9 @@ use pyo3::prelude::*;
 
 /// The thread that the interpreter ends in; it goes on as ever, for others' exit hooks may wait, too.
 static ENDING: OnceLock<ThreadId> = OnceLock::new();
+/// Whether it is known. The exit writes this and then reads `COMING`, a thread writes `COMING` and then reads this. One of
+/// the two sees the other's write only if all four are `SeqCst`, and the read in `OnceLock::get` is not.
+static ENDS: AtomicBool = AtomicBool::new(false);
 /// Threads that come back from outside, or call what is Python's.
 static COMING: AtomicUsize = AtomicUsize::new(0);
 
@@ -23,7 +26,8 @@ impl Coming {
     fn begin() -> Option<Self> {
         COMING.fetch_add(1, Ordering::SeqCst);
         let coming = Self;
-        let ends_elsewhere = ENDING.get().is_some_and(|ending| *ending != std::thread::current().id());
+        let ends = ENDS.load(Ordering::SeqCst);
+        let ends_elsewhere = ends && ENDING.get().is_some_and(|ending| *ending != std::thread::current().id());
         if ends_elsewhere { None } else { Some(coming) }
     }
 }
@@ -70,6 +74,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction(name = "_before_exit")]
 fn before_exit(py: Python<'_>) {
     let _ = ENDING.set(std::thread::current().id());
+    ENDS.store(true, Ordering::SeqCst);
     let begun = Instant::now();
     py.detach(|| {
         while COMING.load(Ordering::SeqCst) > 0 && begun.elapsed() < Duration::from_secs(1) {

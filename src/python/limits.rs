@@ -23,7 +23,7 @@ pub(super) fn said(limit: Limit, shadow: Option<&Bound<'_, PyAny>>, name: Option
 
 pub(super) fn reduced<'py, T: PyClass>(
     slf: &Bound<'py, T>,
-    arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
+    arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error: Into<PyErr>>,
     limit: &Limit,
     more: &[(&str, Bound<'py, PyAny>)],
 ) -> PyResult<Reduced<'py>> {
@@ -35,7 +35,7 @@ pub(super) fn reduced<'py, T: PyClass>(
         options.set_item(name, value)?;
     }
     let make = py.import("functools")?.getattr("partial")?.call((slf.as_any().get_type(),), Some(&options))?;
-    Ok((make, arguments.into_pyobject(py)?))
+    Ok((make, arguments.into_pyobject(py).map_err(Into::into)?))
 }
 
 pub(super) fn shown_shadow(limit: &Limit) -> &'static str {
@@ -55,6 +55,26 @@ pub(super) fn policy(limits: &Bound<'_, PyAny>) -> PyResult<Policy> {
     Ok(Policy::all(each.collect::<PyResult<Vec<_>>>()?)?)
 }
 
+/// The limits of a whole limiter: at least one, and none of 0, which is a limit for single keys.
+pub(super) fn whole(limits: &Bound<'_, PyTuple>) -> PyResult<Policy> {
+    if limits.is_empty() {
+        return Err(PyValueError::new_err("limits must be at least one"));
+    }
+    for limit in limits.iter() {
+        let is_zero = limit_of(&limit).is_some_and(|limit| limit.is_closed()) && !limit.is_instance_of::<Closed>();
+        if is_zero {
+            let message = format!("limit must be at least 1, not {}: use Closed() to let nothing pass", limit.repr()?);
+            return Err(PyValueError::new_err(message));
+        }
+    }
+    policy(limits.as_any())
+}
+
+/// A limit of 0, named as this one of 1 would be.
+pub(super) fn closed_like(one: &Limit) -> Limit {
+    Limit::closed().named(&one.name().replacen('1', "0", 1))
+}
+
 fn limit_of(object: &Bound<'_, PyAny>) -> Option<Limit> {
     if let Ok(rate) = object.cast::<Rate>() {
         return Some(rate.get().core().clone());
@@ -65,15 +85,18 @@ fn limit_of(object: &Bound<'_, PyAny>) -> Option<Limit> {
     if let Ok(in_flight) = object.cast::<InFlight>() {
         return Some(in_flight.get().limit.clone());
     }
+    if let Ok(closed) = object.cast::<Closed>() {
+        return Some(closed.get().limit.clone());
+    }
     object.cast::<Jail>().ok().map(|jail| jail.get().limit.clone())
 }
 
 fn not_a_limit(object: &Bound<'_, PyAny>) -> PyErr {
     let shown = object.repr().map_or_else(|_| "this".into(), |repr| repr.to_string());
-    PyTypeError::new_err(format!("limits must be Rate, Window, InFlight or Jail objects, not {shown}"))
+    PyTypeError::new_err(format!("limits must be Rate, Window, InFlight, Jail or Closed objects, not {shown}"))
 }
 
-/// At most `limit` in any `per` seconds.
+#[doc = stub!("Window")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct Window {
@@ -108,37 +131,44 @@ impl Window {
         let (count, per_ns) = (convert::whole("limit", limit)?, convert::duration("per", per)?);
         let steps = steps.map(|steps| convert::whole("steps", steps)).transpose()?;
         let limit = match steps {
+            _ if count == 0 => Limit::window(1, per_ns, edge).map(|one| closed_like(&one)),
             None => Limit::window(count, per_ns, edge),
             Some(steps) => Limit::window_in_steps(count, per_ns, edge, steps),
         };
         Ok(Self { per_ns, edge, steps, limit: said(limit?, shadow, name)? })
     }
 
+    #[doc = stub!("Window.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("Window.per")]
     #[getter]
     fn per(&self) -> f64 {
         self.per_ns as f64 / 1e9
     }
 
+    #[doc = stub!("Window.edge")]
     #[getter]
     fn edge(&self) -> &'static str {
         if self.edge == Edge::Closed { "closed" } else { "half_open" }
     }
 
+    #[doc = stub!("Window.steps")]
     #[getter]
     fn steps(&self) -> Option<u64> {
         self.steps
     }
 
+    #[doc = stub!("Window.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Window.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -158,7 +188,7 @@ impl Window {
     }
 }
 
-/// At most `limit` reserved and neither committed nor cancelled.
+#[doc = stub!("InFlight")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct InFlight {
@@ -170,19 +200,26 @@ impl InFlight {
     #[new]
     #[pyo3(signature = (limit, *, shadow=None, name=None), text_signature = "(limit, *, shadow=False, name=None)")]
     fn new(limit: &Bound<'_, PyAny>, shadow: Option<&Bound<'_, PyAny>>, name: Option<&str>) -> PyResult<Self> {
-        Ok(Self { limit: said(Limit::in_flight(convert::whole("limit", limit)?)?, shadow, name)? })
+        let limit = match convert::whole("limit", limit)? {
+            0 => closed_like(&Limit::in_flight(1)?),
+            most => Limit::in_flight(most)?,
+        };
+        Ok(Self { limit: said(limit, shadow, name)? })
     }
 
+    #[doc = stub!("InFlight.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("InFlight.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("InFlight.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -197,7 +234,43 @@ impl InFlight {
     }
 }
 
-/// A timeout for those who do not stop asking.
+#[doc = stub!("Closed")]
+#[pyclass(frozen, eq, hash, module = "tollbar")]
+#[derive(PartialEq, Hash)]
+pub(super) struct Closed {
+    limit: Limit,
+}
+
+#[pymethods]
+impl Closed {
+    #[new]
+    #[pyo3(signature = (*, shadow=None, name=None), text_signature = "(*, shadow=False, name=None)")]
+    fn new(shadow: Option<&Bound<'_, PyAny>>, name: Option<&str>) -> PyResult<Self> {
+        Ok(Self { limit: said(Limit::closed(), shadow, name)? })
+    }
+
+    #[doc = stub!("Closed.shadow")]
+    #[getter]
+    fn shadow(&self) -> bool {
+        self.limit.is_shadow()
+    }
+
+    #[doc = stub!("Closed.name")]
+    #[getter]
+    fn name(&self) -> &str {
+        self.limit.name()
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
+        reduced(slf, PyTuple::empty(slf.py()), &slf.get().limit, &[])
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Closed({})", shown_shadow(&self.limit).trim_start_matches(", "))
+    }
+}
+
+#[doc = stub!("Jail")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq)]
 pub(super) struct Jail {
@@ -245,36 +318,43 @@ impl Jail {
         Ok(Self { rule, limit: said(Limit::jail(rule)?, shadow, name)? })
     }
 
+    #[doc = stub!("Jail.denials")]
     #[getter]
     fn denials(&self) -> u64 {
         self.rule.denials()
     }
 
+    #[doc = stub!("Jail.within")]
     #[getter]
     fn within(&self) -> f64 {
         self.rule.within() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.duration")]
     #[getter]
     fn duration(&self) -> f64 {
         self.rule.duration() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.factor")]
     #[getter]
     fn factor(&self) -> f64 {
         self.rule.factor()
     }
 
+    #[doc = stub!("Jail.longest")]
     #[getter]
     fn longest(&self) -> Option<f64> {
         self.rule.longest().map(|longest| longest as f64 / 1e9)
     }
 
+    #[doc = stub!("Jail.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Jail.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()

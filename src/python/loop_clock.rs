@@ -14,7 +14,7 @@ use super::convert;
 use crate::clock::{Clock, ExternalClock};
 use crate::ticks;
 
-/// A clock that shows an event loop's time.
+#[doc = stub!("LoopClock")]
 #[pyclass(frozen, module = "tollbar")]
 pub(super) struct LoopClock(Arc<Follower>);
 
@@ -132,18 +132,18 @@ impl LoopClock {
         Ok(Self(Arc::new(Follower { core, given, unix, source: Mutex::new(None) })))
     }
 
-    /// The loop's time in seconds.
+    #[doc = stub!("LoopClock.now")]
     fn now(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.now_ns(py)? as f64 / 1e9)
     }
 
-    /// The loop's time in nanoseconds.
+    #[doc = stub!("LoopClock.now_ns")]
     fn now_ns(&self, py: Python<'_>) -> PyResult<u64> {
         self.0.follow(py)?;
         Ok(self.0.core.now_ns())
     }
 
-    /// The wall clock's reading in Unix seconds.
+    #[doc = stub!("LoopClock.unix")]
     fn unix(&self, py: Python<'_>) -> PyResult<f64> {
         self.0.follow(py)?;
         Ok(self.0.core.unix_ns() as f64 / 1e9)

@@ -8,10 +8,28 @@
 // A method of a Python object has a self, whether it looks at it or not.
 #![allow(clippy::unused_self)]
 
+/// A docstring of the stub, as the build script found it: `stub!("Limiter.decide")`.
+#[cfg(not(clippy))]
+macro_rules! stub {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/docs/", $name))
+    };
+}
+/// Clippy reads documentation as Rust's, which this is not.
+#[cfg(clippy)]
+macro_rules! stub {
+    ($name:literal) => {
+        "Documented in the stub."
+    };
+}
+pub(crate) use stub;
+
 mod access;
 mod accounts;
 mod answered;
+mod asked;
 mod awaitable;
+mod batch;
 mod clock;
 mod convert;
 mod decision;
@@ -21,6 +39,7 @@ mod exceeded;
 mod fork;
 mod granted;
 mod inherited;
+mod inspect;
 mod install;
 mod interpreter;
 mod leaving;
@@ -36,6 +55,7 @@ mod raw_type;
 mod refused;
 mod reservation;
 mod sliding_window;
+mod suggest;
 mod token_bucket;
 mod waiting;
 
@@ -68,6 +88,8 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<decision::Decision>()?;
     module.add_class::<exceeded::RateLimitExceeded>()?;
     module.add_class::<limiter::Limiter>()?;
+    module.add_class::<inspect::LimitState>()?;
+    module.add_class::<limits::Closed>()?;
     module.add_class::<limits::InFlight>()?;
     module.add_class::<limits::Jail>()?;
     module.add_class::<limits::Window>()?;
@@ -81,6 +103,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sliding_window::SlidingWindow>()?;
     module.add_class::<token_bucket::TokenBucket>()?;
     module.add_class::<waiting::Waiting>()?;
+    module.setattr("__doc__", stub!("module"))?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     granted::prepare(py)?;

@@ -1,14 +1,17 @@
 //! `Reservation`: what `Limiter.reserve` gives out, to be committed or cancelled; a context manager of both kinds.
 
+use std::collections::BTreeMap;
+
 use pyo3::prelude::*;
 
 use super::answered::answered;
-use super::convert;
+use super::asked::lease_ns;
+use super::convert::{self, Costs};
 use super::decision::Decision;
 use super::inherited::Home;
 use crate::limiter;
 
-/// The right to act once. Dropped without a word, it counts as used.
+#[doc = stub!("Reservation")]
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Reservation(limiter::Reservation, Home);
 
@@ -30,33 +33,59 @@ impl Reservation {
 
 #[pymethods]
 impl Reservation {
-    #[pyo3(signature = (actual=None), text_signature = "($self, actual=None)")]
-    fn commit(&self, py: Python<'_>, actual: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    #[doc = stub!("Reservation.commit")]
+    #[pyo3(signature = (actual=None, *, actuals=None), text_signature = "($self, actual=None, *, actuals=None)")]
+    fn commit(
+        &self,
+        py: Python<'_>,
+        actual: Option<&Bound<'_, PyAny>>,
+        actuals: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         let actual = actual.map(|actual| convert::cost("actual", actual)).transpose()?;
+        let actuals = actuals.map(|actuals| Costs::named("actuals", actuals)).transpose()?;
         self.1.heed_if_possible(py);
-        Ok(self.0.commit(actual))
+        let Some(named) = actuals else { return Ok(self.0.commit(actual)) };
+        Ok(self.0.commit_costs(&Costs::beside(actual.unwrap_or_else(|| self.0.cost()), Some(named)))?)
     }
 
+    #[doc = stub!("Reservation.renew")]
+    #[pyo3(signature = (lease=None), text_signature = "($self, lease=None)")]
+    fn renew(&self, py: Python<'_>, lease: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        self.1.heed(py)?;
+        Ok(self.0.renew(lease_ns(lease)?)?)
+    }
+
+    #[doc = stub!("Reservation.costs")]
+    #[getter]
+    fn costs(&self) -> BTreeMap<String, u64> {
+        self.0.costs().named().iter().map(|(name, n)| (name.to_string(), *n)).collect()
+    }
+
+    #[doc = stub!("Reservation.cancel")]
     fn cancel(&self, py: Python<'_>) -> bool {
         self.1.heed_if_possible(py);
         self.0.cancel()
     }
 
+    #[doc = stub!("Reservation.decision")]
     #[getter]
     fn decision(&self) -> Decision {
         Decision::new(self.0.decision().clone())
     }
 
+    #[doc = stub!("Reservation.key")]
     #[getter]
     fn key(&self) -> String {
         convert::text(self.0.key()).into_owned()
     }
 
+    #[doc = stub!("Reservation.cost")]
     #[getter]
     fn cost(&self) -> u64 {
         self.0.cost()
     }
 
+    #[doc = stub!("Reservation.is_open")]
     #[getter]
     fn is_open(&self) -> bool {
         self.0.is_open()

@@ -8,6 +8,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
 use super::convert;
@@ -16,16 +17,24 @@ use super::leaving;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
-use crate::classes::ClassId;
-use crate::limiter::{Ask, Place, Reservation as Held, Turn};
+use crate::decision::Reason;
+use crate::limiter::{Ask, ClassId, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
+use crate::policy::Cost;
 
-/// One wait: begun once, looked at until it has come or is too late, or left.
+/// The part of the face that is Python: how tasks are parked.
+pub(super) fn module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
+}
+
+#[doc = stub!("Waiting")]
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Waiting {
     limiter: Py<Limiter>,
     key: Py<PyString>,
-    ask: Ask,
+    ask: Ask<'static>,
+    cost: Cost,
     stage: Mutex<Stage>,
 }
 
@@ -37,12 +46,21 @@ enum Stage {
 }
 
 impl Waiting {
-    pub(super) fn new(limiter: Py<Limiter>, key: Py<PyString>, ask: Ask) -> Self {
-        Self { limiter, key, ask, stage: Mutex::new(Stage::New) }
+    pub(super) fn new(limiter: Py<Limiter>, key: Py<PyString>, ask: Ask<'static>, cost: Cost) -> Self {
+        Self { limiter, key, ask, cost, stage: Mutex::new(Stage::New) }
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        if self.cost.named().is_empty() { self.ask } else { self.ask.costs(&self.cost) }
+    }
+
+    /// Enters a stage. The one before is dropped after the lock: that may run Python code.
+    fn set(&self, stage: Stage) -> Stage {
+        std::mem::replace(&mut self.stage.lock(), stage)
     }
 
     fn join(&self, py: Python<'_>, class: ClassId, waker: Waker, group: u64) -> PyResult<Turn> {
-        Ok(self.limiter.get().core().join(convert::key(self.key.bind(py))?, self.ask.group(group), class, waker)?)
+        Ok(self.limiter.get().core().join(convert::key(self.key.bind(py))?, self.ask().group(group), class, waker)?)
     }
 
     /// The nanoseconds to park for at most, or `None` when its turn has come.
@@ -51,17 +69,21 @@ impl Waiting {
         loop {
             turn = match turn {
                 Turn::Come(held) => {
-                    *self.stage.lock() = Stage::Come(held);
+                    self.set(Stage::Come(held));
                     return Ok(None);
                 }
                 Turn::Wait(place, nanos) => {
-                    *self.stage.lock() = Stage::At(place, class, call.clone());
+                    self.set(Stage::At(place, class, call.clone()));
                     let timer = self.limiter.get().core().clock().timer_ns(nanos);
                     return Ok(Some(timer.unwrap_or(u64::MAX)));
                 }
                 Turn::TooLate(wait) => {
-                    *self.stage.lock() = Stage::Over;
-                    return Err(too_late(py, &self.key, wait));
+                    self.set(Stage::Over);
+                    return Err(self.too_late(py, wait));
+                }
+                Turn::Never => {
+                    self.set(Stage::Over);
+                    return Err(self.never(py, class));
                 }
                 Turn::Gone => self.join(py, class, call.clone().into(), 0)?,
             };
@@ -74,7 +96,7 @@ impl Waiting {
             return Err(PyRuntimeError::new_err("a slot serves one block; make another"));
         }
         let class = self.limiter.get().class(self.key.bind(py))?;
-        *self.stage.lock() = Stage::Over;
+        self.set(Stage::Over);
         Ok(class)
     }
 
@@ -90,27 +112,42 @@ impl Waiting {
             _ => return Ok(None),
         };
         self.limiter.get().home().heed(py)?;
-        let turn = self.limiter.get().core().look(convert::key(self.key.bind(py))?, self.ask, place)?;
+        let turn = self.limiter.get().core().look(convert::key(self.key.bind(py))?, self.ask(), place)?;
         self.noted(py, turn, class, &call)
     }
 
+    /// The exception for a turn that would come in so many nanoseconds.
+    fn too_late(&self, py: Python<'_>, wait: u64) -> PyErr {
+        let make = || {
+            let class = py.import("tollbar._late")?.getattr("AcquireTimeout")?;
+            Ok(PyErr::from_value(class.call1((self.key.bind(py), seconds(wait)))?))
+        };
+        make().unwrap_or_else(|error: PyErr| error)
+    }
+
+    /// The exception for a cost that no wait helps.
+    fn never(&self, py: Python<'_>, class: ClassId) -> PyErr {
+        let make = || {
+            let (module, key) = (py.import("tollbar._late")?, self.key.bind(py));
+            let core = self.limiter.get().core();
+            let Some((limit, cost)) = core.too_small(convert::key(key)?, self.ask(), class)? else {
+                return Ok(self.too_late(py, u64::MAX));
+            };
+            let measure = if limit.reason() == Reason::Rate { "burst" } else { "limit" };
+            let arguments = (key, cost, limit.name(), limit.capacity(), measure);
+            Ok(PyErr::from_value(module.getattr("NeverFits")?.call1(arguments)?))
+        };
+        make().unwrap_or_else(|error: PyErr| error)
+    }
+
     fn leave(&self, py: Python<'_>) {
-        let stage = std::mem::replace(&mut *self.stage.lock(), Stage::Over);
+        let stage = self.set(Stage::Over);
         if let (Stage::At(place, ..), Ok(key)) = (stage, convert::key(self.key.bind(py))) {
             self.limiter.get().home().heed_if_possible(py);
             // A key that was let in is one.
             let _ = self.limiter.get().core().leave(key, place);
         }
     }
-}
-
-/// The exception for a turn that would come in so many nanoseconds.
-fn too_late(py: Python<'_>, key: &Py<PyString>, wait: u64) -> PyErr {
-    let make = || {
-        let class = py.import("tollbar._late")?.getattr("AcquireTimeout")?;
-        Ok(PyErr::from_value(class.call1((key.clone_ref(py), convert::seconds_up(wait)))?))
-    };
-    make().unwrap_or_else(|error: PyErr| error)
 }
 
 fn seconds(nanos: u64) -> f64 {
@@ -135,21 +172,22 @@ impl Waiting {
     fn _block(&self, py: Python<'_>) -> PyResult<()> {
         let (parker, key) = (Arc::new(Parker::new()), convert::key(self.key.bind(py))?);
         let (class, core) = (self.begin(py)?, self.limiter.get().core());
-        let mut turn = core.join(key, self.ask, class, parker.clone().into())?;
+        let mut turn = core.join(key, self.ask(), class, parker.clone().into())?;
         loop {
             turn = match turn {
                 Turn::Come(held) => {
-                    *self.stage.lock() = Stage::Come(held);
+                    self.set(Stage::Come(held));
                     return Ok(());
                 }
-                Turn::TooLate(wait) => return Err(too_late(py, &self.key, wait)),
-                Turn::Gone => core.join(key, self.ask, class, parker.clone().into())?,
+                Turn::TooLate(wait) => return Err(self.too_late(py, wait)),
+                Turn::Never => return Err(self.never(py, class)),
+                Turn::Gone => core.join(key, self.ask(), class, parker.clone().into())?,
                 Turn::Wait(place, nanos) => {
                     let timer = core.clock().timer_ns(nanos).unwrap_or(u64::MAX);
                     leaving::outside(py, || parker.park(Some(timer.min(CHUNK_NS))));
                     let go_on = py.check_signals().and_then(|()| self.limiter.get().home().heed(py));
                     go_on.inspect_err(|_| drop(core.leave(key, place)))?;
-                    core.look(key, self.ask, place)?
+                    core.look(key, self.ask(), place)?
                 }
             };
         }
@@ -157,8 +195,7 @@ impl Waiting {
 
     /// What is held since the turn has come, once.
     fn _held(&self) -> Option<Reservation> {
-        let stage = std::mem::replace(&mut *self.stage.lock(), Stage::Over);
-        let home = self.limiter.get().home();
+        let (stage, home) = (self.set(Stage::Over), self.limiter.get().home());
         if let Stage::Come(held) = stage { held.map(|held| Reservation::new(held, home.clone())) } else { None }
     }
 }

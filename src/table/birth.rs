@@ -5,6 +5,7 @@ use super::stripe::{Locked, NotIn};
 use super::{Absent, Answer, Charge, Sought, Table};
 use crate::classes::ClassId;
 use crate::limit::Verdict;
+use crate::policy::Cost;
 use crate::ticks::{SKEW, Ticks};
 
 impl Table {
@@ -16,17 +17,19 @@ impl Table {
         &'a self,
         mut stripe: Locked<'a>,
         sought: &Sought<'_>,
-        n: u64,
+        cost: &Cost,
         absent: Absent,
     ) -> Result<(Locked<'a>, u32, Ticks), Answer> {
         let (Absent::Charge(class) | Absent::Create(class)) = absent else { return Err(Answer::Unknown) };
+        let class = self.class_for(sought.probe.key, class);
         let now = self.time.now();
         stripe.settle_horizon(now, self.classes.longest() + SKEW);
         if matches!(absent, Absent::Charge(_)) {
-            let rule = self.classes.get(class).rule();
+            let policy = self.classes.get(class);
+            let (rule, n) = (policy.rule(), cost.uniform().unwrap_or_else(|| cost.on_only(policy.limits())));
             let passes = matches!(rule.decide(rule.clamp(stripe.horizon(), now), now, n), Verdict::Allow(_));
             if !passes {
-                let answer = self.answer_unknown(&stripe, class, now, n);
+                let answer = self.answer_unknown(&stripe, class, now, cost);
                 if !answer.passes() {
                     return Err(answer);
                 }
@@ -37,11 +40,12 @@ impl Table {
 
     /// What a key is told that the stripe does not hold.
     #[cold]
-    pub(super) fn answer_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, n: u64) -> Answer {
+    pub(super) fn answer_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, cost: &Cost) -> Answer {
         if self.is_cold(class) {
-            return Answer::Ruled(self.rule_unknown(stripe, class, now, n));
+            return Answer::Ruled(self.rule_unknown(stripe, class, now, cost));
         }
-        let rule = self.classes.get(class).rule();
+        let policy = self.classes.get(class);
+        let (rule, n) = (policy.rule(), cost.on_only(policy.limits()));
         let tat = rule.clamp(stripe.horizon(), now);
         Answer::Charged(Charge { verdict: rule.decide(tat, now, n), tat, now, class, notice: None })
     }
@@ -66,7 +70,7 @@ impl Table {
                     let seat = self.find_seat(sought, seen)?;
                     stripe = self.stripes[sought.home].lock(&self.slab);
                     now = self.time.now();
-                    if let Some(slot) = stripe.find(&sought.probe) {
+                    if let Some(slot) = self.find(&mut stripe, &sought.probe) {
                         stripe.clamp(slot, now, &self.classes);
                         return Ok((stripe, slot, now));
                     }

@@ -11,8 +11,8 @@ use super::stripe::Locked;
 use super::{Absent, Answer, Charge, Sought, Table};
 use crate::account::{After, Cold, LeaseId, Line, Purpose, Ruling, Terms};
 use crate::classes::ClassId;
-use crate::limit::{Migration, Verdict};
-use crate::policy::Limit;
+use crate::limit::Verdict;
+use crate::policy::{Cost, Limit};
 use crate::sync::Ordering;
 use crate::ticks::Ticks;
 
@@ -41,7 +41,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    fn new(home: ClassId, cold: Cold) -> Self {
+    pub(super) fn new(home: ClassId, cold: Cold) -> Self {
         Self { home, cold, line: None, turn: 0 }
     }
 
@@ -57,28 +57,34 @@ impl Kept {
 
 impl Table {
     fn limits(&self, class: ClassId) -> &[Limit] {
-        self.classes.get(class).limits()
+        self.classes.get(class).in_force()
     }
 
     pub(super) fn is_cold(&self, class: ClassId) -> bool {
         self.classes.get(class).is_cold()
     }
 
+    /// Whether accounts of this class are looked at under their stripe's lock: they are more than a word, or other limits
+    /// have followed theirs.
+    pub(super) fn is_elsewhere(&self, class: ClassId) -> bool {
+        self.classes.rule(class).is_elsewhere()
+    }
+
     /// What an unknown key would be told: as a fresh account, which must not be one before the stripe's horizon.
-    pub(super) fn rule_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, n: u64) -> Ruled {
+    pub(super) fn rule_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, cost: &Cost) -> Ruled {
         let limits = self.limits(class);
         let from = Some(stripe.horizon()).filter(|&horizon| horizon > now);
-        let ruling = Cold::fresh(limits, from.unwrap_or(0)).decide(limits, now, n, Purpose::Look);
+        let ruling = Cold::fresh(limits, from.unwrap_or(0)).decide(limits, now, cost, Purpose::Look);
         Ruled { ruling, class, now, notice: None, lease: None }
     }
 
     /// Decides about an account that is cold, by a reading taken under this lock. Nobody overtakes those who wait.
-    pub(super) fn rule(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64, purpose: Purpose) -> Ruled {
+    pub(super) fn rule(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost, purpose: Purpose) -> Ruled {
         let (ruling, class) = self.with_kept(stripe, slot, now, |kept, limits| {
-            if n > 0 && kept.is_waited_for() {
-                return kept.cold.decide(limits, now, n, Purpose::Look).behind_others();
+            if !cost.is_zero() && kept.is_waited_for() {
+                return kept.cold.decide(limits, now, cost, Purpose::Look).behind_others();
             }
-            kept.cold.decide(limits, now, n, purpose)
+            kept.cold.decide(limits, now, cost, purpose)
         });
         let lease = match purpose {
             Purpose::Reserve(id, _) if ruling.passes() => Some(id),
@@ -90,8 +96,8 @@ impl Table {
     /// Charges an account that is cold. A call of its own, so that those who never come here do not make room for it.
     #[cold]
     #[inline(never)]
-    pub(super) fn charge_cold(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
-        let ruled = self.rule(stripe, slot, now, n, Purpose::Charge);
+    pub(super) fn charge_cold(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost) -> Answer {
+        let ruled = self.rule(stripe, slot, now, cost, Purpose::Charge);
         Answer::Ruled(self.told(slot, ruled))
     }
 
@@ -106,7 +112,11 @@ impl Table {
     ) -> (R, ClassId) {
         let answer = self.with_one(stripe, slot, now, change);
         if let Some(other) = stripe.next_kept().filter(|&other| other != slot) {
-            self.with_one(stripe, other, now, |kept, limits| kept.cold.tidy(limits, now));
+            // Brought to now under limits that others have followed, it would be too far ahead of their change.
+            stripe.follow(other, &self.classes);
+            if self.is_cold(self.slab.slot(other).look_locked().1) {
+                self.with_one(stripe, other, now, |kept, limits| kept.cold.tidy(limits, now));
+            }
         }
         answer
     }
@@ -150,24 +160,11 @@ impl Table {
         (answer, home)
     }
 
-    /// Makes a word a state, so that nobody charges it without the lock.
-    fn cool_down(&self, stripe: &mut Locked<'_>, slot: u32) {
-        let (_, home) = self.slab.slot(slot).look_locked();
-        let Ok(twin) = self.classes.intern(self.classes.get(home).clone().cold()) else { return };
-        let mut found = 0;
-        stripe.change(slot, |tat, _| {
-            found = tat;
-            (tat, twin)
-        });
-        let limits = self.limits(home);
-        stripe.kept_mut(slot, || Kept::new(home, Cold::of_word(limits, found)));
-    }
-
-    /// The same, of an account that is one; its word is brought back to where a charge could have left it.
+    /// Makes a state of a word, which is first brought back to where a charge could have left it.
     pub(super) fn cool_if_word(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks) {
         if !self.is_cold(self.slab.slot(slot).look_locked().1) {
             stripe.clamp(slot, now, &self.classes);
-            self.cool_down(stripe, slot);
+            stripe.make_composite(slot, &self.classes);
         }
     }
 
@@ -186,22 +183,23 @@ impl Table {
     fn find_or_make<'a>(
         &'a self,
         sought: &Sought<'_>,
-        n: u64,
+        cost: &Cost,
         class: ClassId,
     ) -> Result<(Locked<'a>, u32, Ticks), Answer> {
-        let stripe = self.stripes[sought.home].lock(&self.slab);
-        match stripe.find(&sought.probe) {
+        let class = self.class_for(sought.probe.key, class);
+        let mut stripe = self.stripes[sought.home].lock(&self.slab);
+        match self.find(&mut stripe, &sought.probe) {
             Some(slot) => Ok((stripe, slot, self.time.now())),
             // Where no limit denies, everything passes.
-            None if self.classes.get(class).is_shadow() => self.make(stripe, sought, n, Absent::Create(class)),
-            None => self.make(stripe, sought, n, Absent::Charge(class)),
+            None if self.classes.get(class).is_shadow() => self.make(stripe, sought, cost, Absent::Create(class)),
+            None => self.make(stripe, sought, cost, Absent::Charge(class)),
         }
     }
 
-    /// Reserves `n` for the key, until it is settled or the terms are over. `Ok` with no lease if nothing limits the key.
-    pub(crate) fn reserve(&self, key: &[u8], n: u64, class: ClassId, terms: Terms) -> Answer {
+    /// Reserves for the key, until it is settled or the terms are over. `Ok` with no lease if nothing limits the key.
+    pub(crate) fn reserve(&self, key: &[u8], cost: &Cost, class: ClassId, terms: Terms) -> Answer {
         let sought = self.seek(key);
-        let (mut stripe, slot, now) = match self.find_or_make(&sought, n, class) {
+        let (mut stripe, slot, now) = match self.find_or_make(&sought, cost, class) {
             Ok(found) => found,
             Err(answer) => return answer,
         };
@@ -209,27 +207,32 @@ impl Table {
         if !self.is_cold(class) {
             let tat = stripe.clamp(slot, now, &self.classes);
             let policy = self.classes.get(class);
-            let verdict = policy.rule().decide(tat, now, n);
+            let verdict = policy.rule().decide(tat, now, cost.on_only(policy.limits()));
             let denied = !matches!(verdict, Verdict::Allow(_)) && !policy.is_shadow();
             if denied || policy.is_unlimited() {
                 return Answer::Charged(self.noticed(slot, Charge { verdict, tat, now, class, notice: None }));
             }
-            self.cool_down(&mut stripe, slot);
+            stripe.make_composite(slot, &self.classes);
         }
-        let ruled = self.rule(&mut stripe, slot, now, n, Purpose::Reserve(self.new_lease(), terms));
+        let ruled = self.rule(&mut stripe, slot, now, cost, Purpose::Reserve(self.new_lease(), terms));
         Answer::Ruled(self.told(slot, ruled))
     }
 
-    /// Ends a reservation of which so many were used (`None`: all). False if it has ended before.
-    pub(crate) fn settle(&self, key: &[u8], id: LeaseId, used: Option<u64>) -> bool {
+    /// Ends a reservation of which so much was used (`None`: all). False if it has ended before.
+    pub(crate) fn settle(&self, key: &[u8], id: LeaseId, used: Option<&Cost>) -> bool {
         self.change_known(key, |cold, limits, now| cold.settle(limits, id, now, used))
     }
 
-    /// Charges what was used of a reservation that had been given back: whatever the limits say, for it has happened.
-    pub(crate) fn debit(&self, key: &[u8], used: u64) -> bool {
+    /// Lets a reservation begin anew under other terms; false if it has ended.
+    pub(crate) fn renew(&self, key: &[u8], id: LeaseId, terms: Terms) -> bool {
+        self.change_known(key, |cold, limits, now| cold.renew(limits, id, now, terms))
+    }
+
+    /// Charges what was used of a reservation that had been given back: whatever the limits say, because it has happened.
+    pub(crate) fn debit(&self, key: &[u8], used: &Cost) -> bool {
         let sought = self.seek(key);
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        let Some(slot) = stripe.find(&sought.probe) else { return false };
+        let Some(slot) = self.find(&mut stripe, &sought.probe) else { return false };
         let now = self.time.now();
         self.cool_if_word(&mut stripe, slot, now);
         self.with_kept(&mut stripe, slot, now, |kept, limits| kept.cold.debit(limits, now, used));
@@ -244,7 +247,7 @@ impl Table {
     /// Counts a denial that somebody else made; true if it began a timeout.
     pub(crate) fn penalize(&self, key: &[u8], class: ClassId) -> bool {
         let sought = self.seek(key);
-        let Ok((mut stripe, slot, now)) = self.find_or_make(&sought, 0, class) else { return false };
+        let Ok((mut stripe, slot, now)) = self.find_or_make(&sought, &Cost::new(0), class) else { return false };
         if !self.is_cold(self.slab.slot(slot).look_locked().1) {
             return false;
         }
@@ -253,38 +256,6 @@ impl Table {
 
     fn change_known(&self, key: &[u8], change: impl FnOnce(&mut Cold, &[Limit], Ticks) -> bool) -> bool {
         self.in_line(key, |kept, limits, now, _| change(&mut kept.cold, limits, now)).unwrap_or(false)
-    }
-
-    /// Puts an account under another class, where either the old or the new one is more than a word. Who waits goes on waiting.
-    pub(super) fn configure_cold(&self, mut stripe: Locked<'_>, slot: u32, class: ClassId, how: Migration) {
-        let (now, mut after) = (self.time.now(), After::default());
-        if !self.is_cold(self.slab.slot(slot).look_locked().1) {
-            self.cool_down(&mut stripe, slot);
-        }
-        let new = self.classes.get(class);
-        let Some(kept) = stripe.take_kept(slot) else {
-            stripe.change(slot, |word, _| (word, class));
-            return;
-        };
-        let Kept { home, cold, line, .. } = *kept;
-        let cold = cold.migrate(self.limits(home), new.limits(), now, how);
-        // Where nothing is counted, nothing is held.
-        let is_held = cold.is_held() || line.is_some();
-        if new.is_cold() || (!new.is_unlimited() && is_held) {
-            let shown = if new.is_cold() { Ok(class) } else { self.classes.intern(new.clone().cold()) };
-            let settled = cold.settled(new.limits(), now);
-            stripe.kept_mut(slot, || Kept { home: class, cold, line, turn: 0 });
-            stripe.change(slot, |_, old| (settled, shown.unwrap_or(old)));
-            self.with_line(&mut stripe, slot, now, &mut after, |_, _, _| ());
-        } else {
-            let tat = cold.shown_word();
-            stripe.change(slot, |_, _| (tat, class));
-            if let Some(mut line) = line {
-                line.disperse(&mut after);
-            }
-        }
-        drop(stripe);
-        after.done();
     }
 
     /// Makes a cold account as good as new; its reservations are forgotten, who waits is served.

@@ -7,11 +7,11 @@ use crate::account::{Asked, Ruling, Terms, Wait};
 use crate::ticks::PER_NANO;
 
 fn terms(seconds: u64) -> Terms {
-    Terms::new(seconds * SECOND, true).unwrap()
+    Terms::new(Some(seconds * SECOND), true).unwrap()
 }
 
 fn asked(n: u64) -> Request {
-    Request { asked: Asked { n, class: 0, group: 0 }, timeout: None, holds: None }
+    Request { asked: Asked { cost: Cost::new(n), class: 0, group: 0 }, timeout: None, holds: Holds::Nothing }
 }
 
 fn ruling(answer: Answer) -> Ruling {
@@ -30,7 +30,7 @@ impl Bench {
     }
 
     fn reserve(&self, key: &str, n: u64, class: ClassId) -> Answer {
-        self.table.reserve(key.as_bytes(), n, class, terms(1))
+        self.table.reserve(key.as_bytes(), &Cost::new(n), class, terms(1))
     }
 
     fn join(&self, key: &str, request: Request) -> Joined {
@@ -46,7 +46,7 @@ impl Bench {
 #[test]
 fn who_holds_a_reservation_or_waits_is_not_forgiven_for_others() {
     let bench = bench(4, WhenFull::EvictLeast, Rate::new(10, 10 * SECOND));
-    assert!(bench.table.reserve(b"held", 1, bench.class, terms(7)).is_allowance());
+    assert!(bench.table.reserve(b"held", &Cost::new(1), bench.class, terms(7)).is_allowance());
     assert_eq!(bench.exhaust("waited for"), 10);
     assert!(matches!(bench.join("waited for", asked(10)), Joined::Waiting(_)));
     bench.advance(5 * SECOND);
@@ -77,7 +77,7 @@ fn an_unknown_key_of_several_limits_is_not_fresh_before_the_horizon() {
     assert!(charge("b", 1).passes() && !bench.table.holds(b"a"), "a has refilled and goes");
     bench.back(4 * SECOND);
     let until = Wait::For(4 * SECOND * PER_NANO);
-    assert_eq!(ruling(bench.table.peek(b"a", 1, window)).wait, until, "a was dropped later than now");
+    assert_eq!(ruling(bench.table.peek(b"a", &Cost::new(1), window)).wait, until, "a was dropped later than now");
     assert_eq!(charge("a", 1).wait, until);
     assert!(bench.table.holds(b"a"));
     bench.advance(4 * SECOND);
@@ -120,7 +120,7 @@ fn where_nothing_limits_nothing_is_held() {
     let open = bench.limited_by([]);
     let reserved = bench.reserve("open", 1000, open);
     assert!(matches!(reserved, Answer::Charged(Charge { verdict: Verdict::Allow(_), .. })), "{reserved:?}");
-    let request = Request { holds: Some(terms(1)), ..asked(1000) };
+    let request = Request { holds: Holds::Always(terms(1)), ..asked(1000) };
     assert_eq!(bench.join("open", request), Joined::Granted(None));
     assert!(matches!(bench.ask("open", 1), Answer::Charged(_)), "it is a word still");
 }
@@ -134,18 +134,18 @@ fn what_only_shadows_limit_is_reserved_whatever_they_say() {
         let Answer::Ruled(reserved) = bench.reserve("a", n, shadow) else { panic!("{n} are not reserved") };
         assert!(reserved.ruling.passes() && reserved.lease.is_some());
         assert_eq!(reserved.ruling.shadowed, u16::from(n == 11), "{n}: given back");
-        assert!(bench.table.settle(b"a", reserved.lease.unwrap(), Some(0)));
+        assert!(bench.table.settle(b"a", reserved.lease.unwrap(), Some(&Cost::new(0))));
     }
 }
 
 #[test]
-fn a_reservation_outlives_a_change_of_policy_but_not_the_end_of_all_limits() {
+fn a_reservation_outlives_any_change_of_policy() {
     let bench = bench(9, WhenFull::Deny, Rate::new(10, 10 * SECOND));
     let (wide, open) = (bench.rate(Rate::new(20, 10 * SECOND)), bench.limited_by([]));
-    for (class, goes_on) in [(wide, true), (bench.window(100, 10), true), (open, false)] {
+    for class in [wide, bench.window(100, 10), open] {
         let Answer::Ruled(reserved) = bench.reserve("a", 4, bench.class) else { panic!("not reserved") };
         assert!(bench.table.configure(b"a", class, Migration::AsIs));
-        assert_eq!(bench.table.settle(b"a", reserved.lease.unwrap(), None), goes_on);
+        assert!(bench.table.settle(b"a", reserved.lease.unwrap(), None));
         assert!(bench.table.configure(b"a", bench.class, Migration::Reset));
     }
 }
@@ -158,11 +158,11 @@ fn a_word_that_becomes_more_keeps_its_debt() {
     let both = bench.limited_by([rate, window]);
     assert!(bench.ask("a", 4).is_allowance());
     assert!(bench.table.configure(b"a", both, Migration::AsIs));
-    let told = ruling(bench.table.peek(b"a", 1, both));
+    let told = ruling(bench.table.peek(b"a", &Cost::new(1), both));
     assert_eq!((told.wait, told.remaining), (Wait::Now, 6));
     // And from there to a window, which remembers none of it.
     assert!(bench.table.configure(b"a", bench.window(5, 10), Migration::Reset));
-    assert_eq!(ruling(bench.table.peek(b"a", 1, both)).remaining, 5);
+    assert_eq!(ruling(bench.table.peek(b"a", &Cost::new(1), both)).remaining, 5);
 }
 
 #[test]

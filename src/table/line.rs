@@ -3,23 +3,46 @@
 //! An account that somebody waits for is cold, so nobody charges it without the lock; and whoever asks without waiting is told
 //! to wait behind those who do.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::cold::Kept;
 use super::stripe::Locked;
 use super::{Absent, Answer, Table};
-use crate::account::{After, Asked, LeaseId, Line, Purpose, Seen, Terms};
+use crate::account::{After, Asked, LeaseId, Line, Purpose, Refused, Seen, Terms};
 use crate::classes::ClassId;
 use crate::policy::Limit;
 use crate::ticks::Ticks;
 
 /// What is asked for by one who would wait.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) asked: Asked,
     pub(crate) timeout: Option<Ticks>,
     /// Hold what is granted as a reservation of these terms; else it is charged.
-    pub(crate) holds: Option<Terms>,
+    pub(crate) holds: Holds,
+}
+
+/// Whether what is granted is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// It is charged.
+    Nothing,
+    /// It is reserved under these terms.
+    Always(Terms),
+    /// It is reserved where a limit of the key counts what is in flight, else charged.
+    InFlight(Terms),
+}
+
+impl Holds {
+    /// The terms under which a key of these limits holds what it is granted.
+    pub(crate) fn terms(self, limits: &[Limit]) -> Option<Terms> {
+        match self {
+            Self::Nothing => None,
+            Self::Always(terms) => Some(terms),
+            Self::InFlight(terms) => limits.iter().any(Limit::is_in_flight).then_some(terms),
+        }
+    }
 }
 
 /// Whether a line was joined.
@@ -28,8 +51,10 @@ pub(crate) enum Joined {
     /// Nobody waited and all limits let it pass; what is held.
     Granted(Option<LeaseId>),
     Waiting(u64),
-    /// The turn would come after so long, which is too late; `None` never.
-    TooLate(Option<Ticks>),
+    /// The turn would come after so long at the earliest, which is too late.
+    TooLate(Ticks),
+    /// More is asked for than a limit ever lets pass.
+    Never,
     /// There is no place for the key; how far the nearest account is from making one.
     Full(Option<Ticks>),
 }
@@ -37,21 +62,24 @@ pub(crate) enum Joined {
 impl Table {
     /// Passes at once where nobody waits and all limits let it, else joins the line.
     pub(crate) fn join(&self, key: &[u8], absent: ClassId, request: Request, waker: Waker) -> Joined {
+        // Shared, and made before the lock: a waker that does not join is dropped after it.
+        let waker = Arc::new(waker);
         let sought = self.seek(key);
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        let (slot, now) = match stripe.find(&sought.probe) {
+        let absent = self.class_for(key, absent);
+        let (slot, now) = match self.find(&mut stripe, &sought.probe) {
             Some(slot) => (slot, self.time.now()),
             // What can never pass leaves no trace.
-            None if self.answer_unknown(&stripe, absent, self.time.now(), request.asked.n).is_never() => {
-                return Joined::TooLate(None);
+            None if self.answer_unknown(&stripe, absent, self.time.now(), &request.asked.cost).is_never() => {
+                return Joined::Never;
             }
-            None => match self.make(stripe, &sought, request.asked.n, Absent::Create(absent)) {
+            None => match self.make(stripe, &sought, &request.asked.cost, Absent::Create(absent)) {
                 Ok((locked, slot, now)) => {
                     stripe = locked;
                     (slot, now)
                 }
                 Err(Answer::Full(nearest)) => return Joined::Full(nearest),
-                Err(_) => return Joined::TooLate(None),
+                Err(_) => return Joined::Never,
             },
         };
         if self.is_unlimited_slot(slot) {
@@ -61,20 +89,22 @@ impl Table {
         let mut after = After::default();
         // Whoever joins looks at once; it need not be woken for that.
         let join = |kept: &mut Kept, limits: &[Limit]| {
-            if !kept.is_waited_for() && kept.cold.decide(limits, now, request.asked.n, Purpose::Look).passes() {
-                let lease = request.holds.map(|terms| (self.new_lease(), terms));
+            let (cost, group) = (&request.asked.cost, request.asked.group);
+            if !kept.is_waited_for() && kept.cold.decide(limits, now, cost, Purpose::Look).passes() {
+                let lease = request.holds.terms(limits).map(|terms| (self.new_lease(), terms));
                 let purpose = lease.map_or(Purpose::Charge, |(id, terms)| Purpose::Reserve(id, terms));
-                kept.cold.decide(limits, now, request.asked.n, purpose);
+                kept.cold.decide(limits, now, cost, purpose);
                 return Joined::Granted(lease.map(|(id, _)| id));
             }
             let line = kept.line.get_or_insert_with(|| Box::new(Line::new()));
             let place = (&kept.cold, limits);
-            match line.join(place, now, request.asked, request.timeout, waker) {
+            match line.join(place, now, request.asked, request.timeout, &waker) {
                 Ok(ticket) => {
-                    line.probe(request.asked.group, &mut after);
+                    line.probe(group, &mut after);
                     Joined::Waiting(ticket)
                 }
-                Err(wait) => Joined::TooLate(wait),
+                Err(Refused::TooLate(wait)) => Joined::TooLate(wait),
+                Err(Refused::Never) => Joined::Never,
             }
         };
         let joined = self.with_kept(&mut stripe, slot, now, join).0;
@@ -83,19 +113,19 @@ impl Table {
         joined
     }
 
-    /// What has become of a waiter. What it was granted is charged or, with terms, held under them.
-    pub(crate) fn look_in_line(&self, key: &[u8], ticket: u64, holds: Option<Terms>) -> Seen {
+    /// What has become of a waiter. What it was granted is charged or held.
+    pub(crate) fn look_in_line(&self, key: &[u8], ticket: u64, holds: Holds) -> Seen {
         self.in_line(key, |kept, limits, now, after| {
             let Kept { cold, line: Some(line), .. } = kept else { return Seen::Gone };
             line.serve((&mut *cold, limits), now, Some(ticket), || self.new_lease(), after);
             let seen = line.look((&mut *cold, limits), ticket, now, after);
-            if let Seen::Granted(id) = seen {
-                match holds {
-                    Some(terms) => cold.prolong(id, now, terms),
-                    None => drop(cold.settle(limits, id, now, None)),
-                }
+            let Seen::Granted(Some(id)) = seen else { return seen };
+            if let Some(terms) = holds.terms(limits) {
+                cold.renew(limits, id, now, terms);
+                return seen;
             }
-            seen
+            cold.settle(limits, id, now, None);
+            Seen::Granted(None)
         })
         .unwrap_or(Seen::Gone)
     }
@@ -117,7 +147,7 @@ impl Table {
     ) -> Option<R> {
         let sought = self.seek(key);
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        let slot = stripe.find(&sought.probe)?;
+        let slot = self.find(&mut stripe, &sought.probe)?;
         if !self.is_cold(self.slab.slot(slot).look_locked().1) {
             return None;
         }

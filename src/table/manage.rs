@@ -5,37 +5,38 @@ use super::stripe::{Locked, Side};
 use super::{Answer, Charge, Look, Sought, Table};
 use crate::account::Purpose;
 use crate::classes::ClassId;
-use crate::limit::Migration;
+use crate::policy::Cost;
 use crate::ticks::Ticks;
 
 impl Table {
-    /// What a request of `n` would be told, without taking anything; an unknown key as one of `class` would be.
-    pub(crate) fn peek(&self, key: &[u8], n: u64, class: ClassId) -> Answer {
+    /// What a request of this cost would be told, without taking anything; an unknown key as one of `class` would be.
+    pub(crate) fn peek(&self, key: &[u8], cost: &Cost, class: ClassId) -> Answer {
         let sought @ Sought { probe, home } = self.seek(key);
-        for slot in self.stripes[home].index.candidates(&self.slab.segments, probe.hash) {
+        for slot in self.stripes[home].index.candidates(probe.hash) {
             if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(probe))
-                && !self.is_cold(class)
+                && !self.is_elsewhere(class)
             {
-                return self.judge(tat, self.time.now(), class, n);
+                return self.judge(tat, self.time.now(), class, cost);
             }
         }
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        match stripe.find(&probe) {
-            Some(slot) => self.peek_locked(&mut stripe, slot, n),
-            None => self.answer_unknown(&stripe, class, self.time.now(), n),
+        match self.find(&mut stripe, &probe) {
+            Some(slot) => self.peek_locked(&mut stripe, slot, cost),
+            None => self.answer_unknown(&stripe, self.class_for(key, class), self.time.now(), cost),
         }
     }
 
-    pub(super) fn peek_locked(&self, stripe: &mut Locked<'_>, slot: u32, n: u64) -> Answer {
+    pub(super) fn peek_locked(&self, stripe: &mut Locked<'_>, slot: u32, cost: &Cost) -> Answer {
         let (now, (tat, class)) = (self.time.now(), self.slab.slot(slot).look_locked());
         if self.is_cold(class) {
-            return Answer::Ruled(self.rule(stripe, slot, now, n, Purpose::Look));
+            return Answer::Ruled(self.rule(stripe, slot, now, cost, Purpose::Look));
         }
-        self.judge(tat, now, class, n)
+        self.judge(tat, now, class, cost)
     }
 
-    fn judge(&self, tat: Ticks, now: Ticks, class: ClassId, n: u64) -> Answer {
-        let verdict = self.classes.get(class).rule().decide(tat, now, n);
+    fn judge(&self, tat: Ticks, now: Ticks, class: ClassId, cost: &Cost) -> Answer {
+        let policy = self.classes.get(class);
+        let verdict = policy.rule().decide(tat, now, cost.on_only(policy.limits()));
         Answer::Charged(Charge { verdict, tat, now, class, notice: None })
     }
 
@@ -45,33 +46,17 @@ impl Table {
         if !self.is_cold(class) {
             return Look { tat, now, class, left: None };
         }
-        let ruled = self.rule(stripe, slot, now, 0, Purpose::Look);
+        let ruled = self.rule(stripe, slot, now, &Cost::new(0), Purpose::Look);
         let left = Some(ruled.ruling.remaining).filter(|_| self.is_cold(ruled.class));
         let kept = stripe.side(slot).and_then(Side::shown_word);
         Look { tat: kept.unwrap_or_else(|| self.slab.slot(slot).look_locked().0), now, class: ruled.class, left }
-    }
-
-    /// Puts a known account under another policy; false if the key is unknown.
-    pub(crate) fn configure(&self, key: &[u8], class: ClassId, how: Migration) -> bool {
-        let Sought { probe, home } = self.seek(key);
-        let mut stripe = self.stripes[home].lock(&self.slab);
-        let Some(slot) = stripe.find(&probe) else { return false };
-        let old = self.slab.slot(slot).look_locked().1;
-        if self.is_cold(old) || self.is_cold(class) {
-            self.configure_cold(stripe, slot, class, how);
-            return true;
-        }
-        let now = self.time.now();
-        let new = self.classes.get(class).rule();
-        stripe.change(slot, |tat, old| (self.classes.get(old).rule().migrate(new, tat, now, how), class));
-        true
     }
 
     /// Makes the key's account as good as new; false if the key is unknown.
     pub(crate) fn reset(&self, key: &[u8]) -> bool {
         let Sought { probe, home } = self.seek(key);
         let mut stripe = self.stripes[home].lock(&self.slab);
-        let Some(slot) = stripe.find(&probe) else { return false };
+        let Some(slot) = self.find(&mut stripe, &probe) else { return false };
         if self.is_cold(self.slab.slot(slot).look_locked().1) {
             self.reset_cold(stripe, slot);
             return true;
@@ -89,6 +74,7 @@ impl Table {
                 let mut stripe = stripe.lock(&self.slab);
                 let slots: Vec<u32> = stripe.slots().collect();
                 let copy = |slot| {
+                    stripe.follow(slot, &self.classes);
                     let created = stripe.side(slot).and_then(|side| side.created_ns);
                     (stripe.key(slot), self.look_locked(&mut stripe, slot), created)
                 };

@@ -24,13 +24,17 @@ mod index;
 mod line;
 mod manage;
 mod memory;
+mod orders;
+mod own;
 mod pages;
 mod pins;
 mod probe;
+mod reclass;
 mod room;
 mod segment;
 mod slot;
 mod stripe;
+mod sweep;
 mod take;
 mod together;
 
@@ -39,7 +43,7 @@ use crate::classes::{ClassId, Classes};
 use crate::clock::Timeline;
 use crate::error::Error;
 use crate::limit::Verdict;
-use crate::policy::Policy;
+use crate::policy::{Cost, Policy};
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, SLOT_BITS, SLOTS_IN_CHUNK, keyed_hash};
 use crate::ticks::Ticks;
 
@@ -47,12 +51,13 @@ use std::hash::{BuildHasher, Hasher};
 
 pub(crate) use answer::{Absent, Answer, Charge, Look};
 pub(crate) use cold::Ruled;
-pub(crate) use line::{Joined, Request};
+pub(crate) use line::{Holds, Joined, Request};
 use memory::{Chunks, Slab};
+use own::OwnLimits;
 pub(crate) use pins::Pin;
 use probe::Probe;
 pub use room::{LOOKS_PER_INSERTION, WhenFull};
-use slot::Whose;
+use slot::{Lost, Whose};
 use stripe::{Locked, Stripe};
 pub(crate) use together::NoPlace;
 
@@ -105,6 +110,9 @@ pub(crate) struct Table {
     forgiven: AtomicU64,
     most_looks: AtomicU32,
     next_lease: AtomicU64,
+    own: OwnLimits,
+    /// The number of the policy of keys without limits of their own.
+    default: AtomicU32,
 }
 
 impl Table {
@@ -112,9 +120,10 @@ impl Table {
         let stripes = (plan.max_keys / STRIPES).next_power_of_two().clamp(1, STRIPES);
         // Handles may hold accounts beyond the bound: numbers for twice as many slots.
         let slots = (2 * plan.max_keys + 2).next_power_of_two();
+        let slab = Slab::new(slots - 1);
         Self {
-            stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS))).collect(),
-            slab: Slab::new(slots - 1),
+            stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS), &slab)).collect(),
+            slab,
             notices: plan.notice_ms.map(|_| Chunks::new(slots)),
             hasher: keyed_hash(),
             classes: Classes::new(),
@@ -127,6 +136,8 @@ impl Table {
             forgiven: AtomicU64::new(0),
             most_looks: AtomicU32::new(0),
             next_lease: AtomicU64::new(1),
+            own: OwnLimits::new(),
+            default: AtomicU32::new(0),
         }
     }
 
@@ -154,18 +165,22 @@ impl Table {
     #[inline]
     pub(crate) fn charge(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
         match self.deny(key, trace, n) {
-            Some(denied) => Answer::Charged(denied),
-            None => self.charge_otherwise(key, trace, n, absent),
+            Ok(denied) => Answer::Charged(denied),
+            Err(trace) => self.charge_otherwise(key, trace, n, absent),
         }
     }
 
-    /// The usual no: of a known account, by the coarse reading.
+    /// The usual no: of a known account, by the coarse reading. An `Err` is no answer: [`Table::charge_otherwise`] gives it.
     #[allow(clippy::inline_always)] // as `Slot::deny`
     #[inline(always)]
-    pub(crate) fn deny(&self, key: &[u8], trace: Trace, n: u64) -> Option<Charge> {
-        let (number, sought) = (trace.likely?, self.sought(key, trace.hash));
-        let denied = self.slab.slot(number).deny(Whose::Key(sought.probe), &self.classes, trace.now, n)?;
-        Some(self.noticed(number, Charge::of(denied, None)))
+    pub(crate) fn deny(&self, key: &[u8], trace: Trace, n: u64) -> Result<Charge, Trace> {
+        let (Some(number), sought) = (trace.likely, self.sought(key, trace.hash)) else { return Err(trace) };
+        match self.slab.slot(number).deny(Whose::Key(sought.probe), &self.classes, trace.now, n) {
+            Ok(denied) => Ok(self.noticed(number, Charge::of(denied, None))),
+            // One look sends it to the lock.
+            Err(Lost::Elsewhere) => Err(Trace { likely: None, ..trace }),
+            Err(_) => Err(trace),
+        }
     }
 
     /// Everything but the usual yes and the usual no, by the precise clock. Not inlined, so that those are short.
@@ -173,65 +188,72 @@ impl Table {
     pub(crate) fn charge_otherwise(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
         let sought = self.sought(key, trace.hash);
         if let Some(number) = trace.likely {
-            if let Some(charge) = self.charge_slot(&sought, number, n) {
-                return Answer::Charged(charge);
-            }
-            // Other keys may look like this one.
-            let mut others = self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash);
-            if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, n)) {
-                return Answer::Charged(charge);
+            match self.charge_slot(&sought, number, n) {
+                Ok(charge) => return Answer::Charged(charge),
+                Err(Lost::Elsewhere) => {}
+                Err(_) => {
+                    // Other keys may look like this one.
+                    let mut others = self.stripes[sought.home].index.candidates(sought.probe.hash);
+                    if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, n).ok()) {
+                        return Answer::Charged(charge);
+                    }
+                }
             }
         }
-        self.charge_slowly(&sought, n, absent)
+        self.charge_slowly(&sought, &Cost::new(n), absent)
     }
 
-    /// `None`: this is not the slot, or what is in it is decided about under the lock.
+    /// `Err`: this is not the slot, or what is in it is decided about under the lock.
     #[inline]
-    fn charge_slot(&self, sought: &Sought<'_>, number: u32, n: u64) -> Option<Charge> {
+    fn charge_slot(&self, sought: &Sought<'_>, number: u32, n: u64) -> Result<Charge, Lost> {
         let (slot, whose) = (self.slab.slot(number), Whose::Key(sought.probe));
-        let charged = slot.charge(whose, &self.classes, || self.time.now(), n).ok()?;
-        let charge = Charge::of(charged, None);
+        let charge = Charge::of(slot.charge(whose, &self.classes, || self.time.now(), n)?, None);
         match charge.verdict {
             // A word from before a step of the clock.
-            Verdict::Deny(_) if self.is_ahead(&charge) => None,
-            Verdict::Deny(_) => Some(self.noticed(number, charge)),
-            // Of an account that is more than a word, a word says "never", and yes to nothing.
-            _ if self.is_cold(charge.class) => None,
-            Verdict::Allow(_) => Some(charge),
-            Verdict::Never => Some(self.noticed(number, charge)),
+            Verdict::Deny(_) if self.is_ahead(&charge) => Err(Lost::Elsewhere),
+            Verdict::Deny(_) | Verdict::Never => Ok(self.noticed(number, charge)),
+            Verdict::Allow(_) => Ok(charge),
         }
     }
 
     /// First sight of a key, a long key, one whose entry was being moved, an account that is more than a word, or one whose
     /// word is from before a step of the clock.
     #[cold]
-    fn charge_slowly(&self, sought: &Sought<'_>, n: u64, absent: Absent) -> Answer {
+    fn charge_slowly(&self, sought: &Sought<'_>, cost: &Cost, absent: Absent) -> Answer {
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        if let Some(slot) = stripe.find(&sought.probe) {
-            return self.charge_locked(&mut stripe, slot, self.time.now(), n);
+        if let Some(slot) = self.find(&mut stripe, &sought.probe) {
+            return self.charge_locked(&mut stripe, slot, self.time.now(), cost);
         }
-        match self.make(stripe, sought, n, absent) {
-            Ok((mut stripe, slot, now)) => self.charge_settled(&mut stripe, slot, now, n),
+        match self.make(stripe, sought, cost, absent) {
+            Ok((mut stripe, slot, now)) => self.charge_settled(&mut stripe, slot, now, cost),
             Err(answer) => answer,
         }
     }
 
+    /// Charges a request that costs its limits differently: which cost is which is known when the account is found.
+    #[cold]
+    pub(crate) fn charge_by_names(&self, key: &[u8], cost: &Cost, absent: Absent) -> Answer {
+        self.charge_slowly(&self.seek(key), cost, absent)
+    }
+
     /// Charges under the lock, after bringing the word back to where a charge could have left it. Clamped by a reading
     /// taken under this lock: a thread that slept since its own must not mistake its sleep for a step of the clock.
-    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
+    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost) -> Answer {
         stripe.clamp(slot, now, &self.classes);
-        self.charge_settled(stripe, slot, now, n)
+        self.charge_settled(stripe, slot, now, cost)
     }
 
     #[inline]
-    fn charge_settled(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, n: u64) -> Answer {
+    fn charge_settled(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost) -> Answer {
         let own = self.slab.slot(slot);
-        let charged = own.charge(Whose::Anybody, &self.classes, || now, n).expect("no life ends without the lock");
-        let charge = Charge::of(charged, None);
-        if self.is_cold(charge.class) {
-            return self.charge_cold(stripe, slot, now, n);
+        let n = cost.uniform().unwrap_or_else(|| cost.on_only(self.classes.get(own.look_locked().1).limits()));
+        match own.charge(Whose::Anybody, &self.classes, || now, n) {
+            Ok(charged) => Answer::Charged(self.noticed(slot, Charge::of(charged, None))),
+            Err(lost) => {
+                debug_assert_eq!(lost, Lost::Elsewhere, "no life ends without the lock");
+                self.charge_cold(stripe, slot, now, cost)
+            }
         }
-        Answer::Charged(self.noticed(slot, charge))
     }
 
     /// The same with a word on whether it is to be told, if it is a denial. A slot's next account may lose or inherit one
@@ -259,8 +281,21 @@ impl Table {
             && self.classes.get(charge.class).rule().is_ahead(charge.tat, charge.now)
     }
 
+    /// The slot of a key, whose account is brought under the limits that have followed its own. With the lock held, a miss
+    /// is one.
+    fn find(&self, stripe: &mut Locked<'_>, probe: &Probe<'_>) -> Option<u32> {
+        let slot = stripe.find(probe)?;
+        stripe.follow(slot, &self.classes);
+        Some(slot)
+    }
+
     pub(crate) fn intern(&self, policy: Policy) -> Result<ClassId, Error> {
         self.classes.intern(policy)
+    }
+
+    /// Whether any policy of this table has a limit of this name.
+    pub(crate) fn knows_limit(&self, name: &str) -> bool {
+        self.classes.has_limit(name)
     }
 
     pub(crate) fn policy(&self, class: ClassId) -> &Policy {

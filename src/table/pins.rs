@@ -4,6 +4,7 @@
 
 use super::slot::Whose;
 use super::{Absent, Answer, Charge, Look, Table};
+use crate::policy::Cost;
 use crate::ticks::Ticks;
 
 /// Keeps one account from being evicted. Given back with [`Table::unpin`].
@@ -46,11 +47,12 @@ impl Table {
     pub(crate) fn charge_pinned(&self, pin: &Pin, n: u64) -> Answer {
         let charged = self.slab.slot(pin.slot).charge(Whose::Anybody, &self.classes, || self.time.now(), n);
         match charged.map(|charged| Charge::of(charged, None)) {
-            Ok(charge) if !self.is_ahead(&charge) && !self.is_cold(charge.class) => Answer::Charged(charge),
+            Ok(charge) if !self.is_ahead(&charge) => Answer::Charged(charge),
             _ => {
                 // It is more than a word, or being changed just now, or its word is from before a step of the clock.
                 let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
-                self.charge_locked(&mut stripe, pin.slot, self.time.now(), n).untold()
+                stripe.follow(pin.slot, &self.classes);
+                self.charge_locked(&mut stripe, pin.slot, self.time.now(), &Cost::new(n)).untold()
             }
         }
     }
@@ -58,18 +60,20 @@ impl Table {
     /// The account as it stands.
     pub(crate) fn look_pinned(&self, pin: &Pin) -> Look {
         if let Ok((tat, class)) = self.slab.slot(pin.slot).look(Whose::Anybody)
-            && !self.is_cold(class)
+            && !self.is_elsewhere(class)
         {
             return Look { tat, now: self.time.now(), class, left: None };
         }
         let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
+        stripe.follow(pin.slot, &self.classes);
         self.look_locked(&mut stripe, pin.slot)
     }
 
     /// What a request would be told, without taking anything.
     pub(crate) fn peek_pinned(&self, pin: &Pin, n: u64) -> Answer {
         let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
-        self.peek_locked(&mut stripe, pin.slot, n)
+        stripe.follow(pin.slot, &self.classes);
+        self.peek_locked(&mut stripe, pin.slot, &Cost::new(n))
     }
 
     /// Keeps the key's account from eviction; `absent` says what to do about an unknown key, and
@@ -82,7 +86,7 @@ impl Table {
             (Some(slot), _) => slot,
             (None, Absent::Tell) => return Ok(None),
             (None, Absent::Charge(class) | Absent::Create(class)) => {
-                let now = self.time.now();
+                let (now, class) = (self.time.now(), self.class_for(key, class));
                 let slot;
                 (stripe, slot, _) = self.create(stripe, &sought, class, now)?;
                 slot

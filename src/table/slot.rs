@@ -97,8 +97,10 @@ impl Life {
 pub(super) enum Lost {
     /// Between two lives.
     Dead,
-    /// Somebody else's account.
+    /// Another key's account.
     Other,
+    /// The key's account, most likely, which is decided about under its stripe's lock.
+    Elsewhere,
 }
 
 /// What a charge did: the verdict, the account's word after it, the reading decided by, and the class.
@@ -221,16 +223,21 @@ impl Slot {
     /// no better one. A word from before a step of the clock is not judged by it.
     #[allow(clippy::inline_always)] // nearly all that a denial does, and its answer is large
     #[inline(always)]
-    pub(super) fn deny(&self, whose: Whose<'_>, classes: &Classes, coarse: Ticks, n: u64) -> Option<Charged> {
-        let life = self.life(whose).ok()?;
-        let (tat, rule) = (life.tat(), classes.get(life.class).rule());
+    pub(super) fn deny(&self, whose: Whose<'_>, classes: &Classes, coarse: Ticks, n: u64) -> Result<Charged, Lost> {
+        let life = self.life(whose)?;
+        let (tat, rule) = (life.tat(), classes.rule(life.class));
         let verdict = rule.decide(tat, coarse, n);
         let is_plain =
             coarse > 0 && matches!(verdict, Verdict::Deny(wait) if wait > SKEW) && !rule.is_ahead(tat, coarse);
-        (is_plain && self.still(&life)).then_some((verdict, tat, coarse, life.class))
+        if is_plain && self.still(&life) {
+            return Ok((verdict, tat, coarse, life.class));
+        }
+        // Not this account, not now, or not here.
+        Err(if rule.is_elsewhere() { Lost::Elsewhere } else { Lost::Dead })
     }
 
     /// Takes `n` tokens if the account's rule allows it by a precise reading, which is taken when the account is found.
+    /// [`Lost::Elsewhere`] reads no clock.
     #[inline]
     pub(super) fn charge(
         &self,
@@ -239,21 +246,14 @@ impl Slot {
         precise: impl FnOnce() -> Ticks,
         n: u64,
     ) -> Result<Charged, Lost> {
-        self.charge_from(self.life(whose)?, whose, classes, precise(), n)
-    }
-
-    /// Charges the life that was found, or what is there when it is another one by now.
-    fn charge_from(
-        &self,
-        mut life: Life,
-        whose: Whose<'_>,
-        classes: &Classes,
-        now: Ticks,
-        n: u64,
-    ) -> Result<Charged, Lost> {
+        let (mut life, mut precise, mut now) = (self.life(whose)?, Some(precise), 0);
         loop {
-            let tat = life.tat();
-            let verdict = classes.get(life.class).rule().decide(tat, now, n);
+            let (tat, rule) = (life.tat(), classes.rule(life.class));
+            if rule.is_elsewhere() {
+                return Err(Lost::Elsewhere);
+            }
+            now = precise.take().map_or(now, |precise| precise());
+            let verdict = rule.decide(tat, now, n);
             match verdict {
                 // Eighteen years are over: nothing passes until time starts again from 0.
                 Verdict::Allow(new) if new + life.shift >= RANGE => {

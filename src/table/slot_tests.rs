@@ -102,17 +102,17 @@ fn a_no_is_plain_where_no_better_reading_could_make_it_a_yes() {
     slot.be_born(&Probe::new(b"a", 5), class, 10 * second, true).unwrap();
     assert!(slot.charge(Whose::Anybody, &classes, || 10 * second, 1).is_ok());
     let deny = |coarse| slot.deny(Whose::Anybody, &classes, coarse, 1);
-    assert_eq!(deny(11 * second - SKEW - 1).map(|denied| denied.0), Some(Verdict::Deny(SKEW + 1)));
+    assert_eq!(deny(11 * second - SKEW - 1).map(|denied| denied.0), Ok(Verdict::Deny(SKEW + 1)));
     // Two readings may lie as far apart as this.
-    assert_eq!(deny(11 * second - SKEW), None);
+    assert_eq!(deny(11 * second - SKEW), Err(Lost::Dead));
     let passed = slot.charge(Whose::Anybody, &classes, || 11 * second, 1).unwrap();
     assert_eq!(passed.0, Verdict::Allow(12 * second));
-    assert_eq!(deny(second), None, "the word is farther ahead than a charge could have left it");
+    assert_eq!(deny(second), Err(Lost::Dead), "the word is farther ahead than a charge could have left it");
     // A reading of 0 is none.
     let early = *crate::sync::zeroed::<Slot>();
     early.be_born(&Probe::new(b"a", 5), class, second, true).unwrap();
     let deny = |coarse| early.deny(Whose::Anybody, &classes, coarse, 1).map(|denied| denied.0);
-    assert_eq!((deny(0), deny(1)), (None, Some(Verdict::Deny(second - 1))));
+    assert_eq!((deny(0), deny(1)), (Err(Lost::Dead), Ok(Verdict::Deny(second - 1))));
 }
 
 #[test]

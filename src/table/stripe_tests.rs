@@ -4,6 +4,8 @@ use super::*;
 use crate::account::{Cold, Purpose, Terms};
 use crate::limit::Rate;
 use crate::policy::Policy;
+use crate::table::index::RUN;
+use crate::table::sweep::MOST_RUNS;
 use crate::ticks::PER_NANO;
 
 const SECOND: Ticks = 1_000_000_000 * PER_NANO;
@@ -20,7 +22,8 @@ struct Bench {
 fn bench() -> Bench {
     let classes = Classes::new();
     let class = classes.intern(Policy::rate(Rate::new(1000, 1_000_000_000_000)).unwrap()).unwrap();
-    Bench { slab: Slab::new(10_000), stripe: Stripe::new(16), classes, class }
+    let slab = Slab::new(10_000);
+    Bench { stripe: Stripe::new(16, &slab), slab, classes, class }
 }
 
 impl Bench {
@@ -146,9 +149,9 @@ fn what_is_remembered_beside_a_slot_is_forgotten_with_its_reason() {
     assert!(stripe.side(slot).is_none());
     // The state of an account, while it has one.
     let limits = bench.classes.get(bench.class).limits();
-    let terms = Terms::new(1_000_000_000, false).unwrap();
+    let terms = Terms::new(Some(1_000_000_000), false).unwrap();
     let mut cold = Cold::of_word(limits, 9 + SECOND);
-    assert!(cold.decide(limits, 0, 1, Purpose::Reserve(1, terms)).passes());
+    assert!(cold.decide(limits, 0, &crate::policy::Cost::new(1), Purpose::Reserve(1, terms)).passes());
     stripe.kept_mut(slot, || Kept { home: bench.class, cold, line: None, turn: 0 });
     assert_eq!(stripe.side(slot).and_then(Side::shown_word), Some(9 + 2 * SECOND));
     assert!(!stripe.may_go(slot) && stripe.take_kept(slot).is_some());

@@ -13,6 +13,7 @@ use super::{Absent, Answer, Charge, Pin, Table};
 use crate::account::Purpose;
 use crate::classes::ClassId;
 use crate::limit::Verdict;
+use crate::policy::Cost;
 use crate::ticks::{RANGE, Ticks};
 
 /// No place for the key of this number; how far the nearest account is from making one.
@@ -31,10 +32,10 @@ impl Drop for Held<'_> {
 }
 
 impl Table {
-    /// Takes `n` tokens of each of these different keys, or of none. Unknown keys get accounts of the classes beside them,
+    /// Charges each of these different keys, or none. Unknown keys get accounts of the classes beside them,
     /// if they all would pass.
-    pub(crate) fn charge_all(&self, keys: &[(&[u8], ClassId)], n: u64) -> Result<Vec<Answer>, NoPlace> {
-        let looked: Vec<Answer> = keys.iter().map(|&(key, class)| self.peek(key, n, class)).collect();
+    pub(crate) fn charge_all(&self, keys: &[(&[u8], ClassId)], cost: &Cost) -> Result<Vec<Answer>, NoPlace> {
+        let looked: Vec<Answer> = keys.iter().map(|&(key, class)| self.peek(key, cost, class)).collect();
         // A request that cannot pass leaves no trace, but in a jail that counts it.
         let denied = || looked.iter().filter(|answer| self.denies(answer));
         let is_counted = denied().any(|answer| self.is_counted(answer));
@@ -46,7 +47,7 @@ impl Table {
             let pin = self.pin(key, Absent::Create(class)).map_err(|nearest| NoPlace(at, nearest))?;
             held.pins.extend(pin);
         }
-        Ok(self.charge_held(&held.pins, n))
+        Ok(self.charge_held(&held.pins, cost))
     }
 
     fn denies(&self, answer: &Answer) -> bool {
@@ -68,7 +69,7 @@ impl Table {
         !matches!(denial, Answer::Charged(part) if self.is_ahead(part))
     }
 
-    fn charge_held(&self, pins: &[Pin], n: u64) -> Vec<Answer> {
+    fn charge_held(&self, pins: &[Pin], cost: &Cost) -> Vec<Answer> {
         let mut homes: Vec<usize> = pins.iter().map(Pin::stripe).collect();
         homes.sort_unstable();
         homes.dedup();
@@ -78,11 +79,12 @@ impl Table {
         let mut parts = Vec::with_capacity(pins.len());
         for pin in pins {
             let stripe = &mut stripes[place(pin)];
+            stripe.follow(pin.slot(), &self.classes);
             stripe.clamp(pin.slot(), now, &self.classes);
             parts.push(if self.is_cold(self.slab.slot(pin.slot()).look_locked().1) {
-                Answer::Ruled(self.rule(stripe, pin.slot(), now, n, Purpose::Look))
+                Answer::Ruled(self.rule(stripe, pin.slot(), now, cost, Purpose::Look))
             } else {
-                Answer::Charged(self.freeze(pin, now, n))
+                Answer::Charged(self.freeze(pin, now, cost))
             });
         }
         let pass = !parts.iter().any(|part| self.denies(part));
@@ -94,17 +96,18 @@ impl Table {
                 self.slab.slot(pin.slot()).thaw(part.tat);
             } else if pass || self.denies(part) {
                 // The same answer again by the same reading, now with what follows from it.
-                *part = Answer::Ruled(self.rule(&mut stripes[place(pin)], pin.slot(), now, n, Purpose::Charge));
+                *part = Answer::Ruled(self.rule(&mut stripes[place(pin)], pin.slot(), now, cost, Purpose::Charge));
             }
         }
         parts
     }
 
     /// Makes the account's word dead, so that nobody charges it, and decides about it. The caller holds its stripe's lock.
-    fn freeze(&self, pin: &Pin, now: Ticks, n: u64) -> Charge {
+    fn freeze(&self, pin: &Pin, now: Ticks, cost: &Cost) -> Charge {
         let slot = self.slab.slot(pin.slot());
         let (tat, class) = slot.die(None).expect("no life ends without the lock");
-        let verdict = match self.classes.get(class).rule().decide(tat, now, n) {
+        let policy = self.classes.get(class);
+        let verdict = match policy.rule().decide(tat, now, cost.on_only(policy.limits())) {
             // Eighteen years are over: nothing passes until time starts again from 0.
             Verdict::Allow(new) if new >= slot.end_of_time() => Verdict::Deny(RANGE - now),
             verdict => verdict,

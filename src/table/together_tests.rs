@@ -9,7 +9,9 @@ impl Bench {
     /// Asks for all of these keys together; whether they pass, and what the first one was told.
     fn together(&self, keys: &[(&str, ClassId)], n: u64) -> (bool, Answer) {
         let keys: Vec<_> = keys.iter().map(|&(key, class)| (key.as_bytes(), class)).collect();
-        let Ok(answers) = self.table.charge_all(&keys, n) else { panic!("there is a place for all") };
+        let Ok(answers) = self.table.charge_all(&keys, &crate::policy::Cost::new(n)) else {
+            panic!("there is a place for all")
+        };
         (answers.iter().all(Answer::passes), answers[0])
     }
 }

@@ -11,6 +11,7 @@ static int by_every_function(uint64_t id) {
     int calls = 0;
     uint8_t answer = 7;
     uint64_t number = 77;
+    size_t no_room = 0;
     char text[100];
     tollbar_policy policy = {id}, good_policy = a_rate(1, SECOND, 0);
     tollbar_clock clock = {id};
@@ -91,6 +92,21 @@ static int by_every_function(uint64_t id) {
     NONE(tollbar_contains(bad, "a", 1));
     NONE(tollbar_stats(bad, &totals, sizeof totals));
     NONE(tollbar_shadow_denied(bad, "a", 1, &number));
+    NONE(tollbar_policy_add_closed(policy, text, sizeof text));
+    NONE(tollbar_decide_costs(bad, "a", 1, 1, NULL, 0, &told, sizeof told));
+    NONE(tollbar_peek_costs(bad, "a", 1, 1, NULL, 0, &told, sizeof told));
+    NONE(tollbar_try_acquire_all_costs(bad, &key, 1, 1, NULL, 0, &told, sizeof told, NULL));
+    NONE(tollbar_reserve_costs(bad, "a", 1, 1, NULL, 0, 0, false, &reserved, &told, sizeof told));
+    NONE(tollbar_commit_costs(reservation, 1, NULL, 0));
+    NONE(tollbar_renew(reservation, 1));
+    NONE(tollbar_follow_default(bad, "a", 1, TOLLBAR_MIGRATE_RESET));
+    NONE(tollbar_set_limits(bad, good_policy, TOLLBAR_MIGRATE_RESET, text, sizeof text));
+    NONE(tollbar_set_limits(limiter, policy, TOLLBAR_MIGRATE_RESET, text, sizeof text));
+    NONE(tollbar_block(bad, "a", 1, 1));
+    NONE(tollbar_drain(bad, "a", 1, 0, NULL, 0));
+    NONE(tollbar_inspect(bad, "a", 1, 1, NULL, 0, NULL, 0, 0));
+    NONE(tollbar_parts(bad));
+    NONE(tollbar_keys(bad, 0, NULL, &no_room, NULL, 0));
     CHECK(answer == 7 && number == 77 && out.id == 77 && reserved.id == 77);
     SAME(left_of(limiter, KEY("a")), 9);
     SAME(totals_of(limiter).keys, 1);
@@ -139,7 +155,7 @@ int main(void) {
     SAME(tollbar_reserve(limiter, KEY("a"), 1, 0, false, &dead_reservation, NULL, 0), 1);
     SAME(tollbar_options_new(&dead_options), TOLLBAR_OK);
     SAME(tollbar_wakeups_new(&dead_wakeups), TOLLBAR_OK);
-    const tollbar_ask all = {10, TOLLBAR_NEVER, 0, 0, 0};
+    const tollbar_ask all = {10, TOLLBAR_NEVER, 0, 0, 0, NULL, 0};
     SAME(tollbar_join(limiter, KEY("a"), &all, sizeof all, dead_wakeups, 1, &turn, sizeof turn), TOLLBAR_WAITING);
     SAME(tollbar_leave(turn.place), 1);
     SAME(tollbar_cancel(dead_reservation), 1);

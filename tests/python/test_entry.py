@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
+import subprocess
 import sys
 import sysconfig
+import textwrap
 import threading
 
 import pytest
@@ -15,6 +18,18 @@ from conftest import account, now
 from tollbar import Limiter, ManualClock, Rate, RateLimiter, RateLimitExceeded, TokenBucket, _tollbar
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def run(code, **environment):
+    """Run code in a fresh interpreter; the timeout is there only to end a hang."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.fixture
@@ -36,7 +51,7 @@ def test_the_import_does_not_bring_the_global_lock_back():
     [
         (RateLimiter.acquire, "(self, /, account_email, account=None, tokens=1)"),
         (RateLimiter.try_acquire, "(self, /, account_email, tokens=1, account=None)"),
-        (Limiter.try_acquire, "(self, /, key, cost=1)"),
+        (Limiter.try_acquire, "(self, /, key, cost=1, *, costs=None)"),
         (TokenBucket.acquire, "(self, /, tokens=1, timeout=1.0)"),
         (TokenBucket.try_acquire, "(self, /, tokens=1)"),
     ],
@@ -237,3 +252,85 @@ def test_task_groups_and_another_threads_loop(limiter):
 
 def test_run_takes_an_acquire_for_a_coroutine():
     assert asyncio.run(RateLimiter(1, clock=ManualClock()).acquire("a")) is True
+
+
+def test_a_panic_after_the_charge_is_raised_and_charges_once():
+    # In a process of its own: each library made with pyo3 has its own class of that name.
+    code = """
+        import logging, sys
+        from tollbar import ManualClock, RateLimiter
+
+        clock, lines = ManualClock(start=1000.0), []
+        limiter = RateLimiter(1, clock=clock)
+        assert limiter.try_acquire("a")
+        raises = KeyError
+
+        class Raises(logging.Handler):
+            def emit(self, record):
+                lines.append(record.getMessage())
+                if raises:
+                    raise raises("the log is full")
+
+        async def ask():
+            return await limiter.acquire("a")
+
+        logging.getLogger("tollbar").addHandler(Raises())
+        sys.unraisablehook = lambda _: None
+        # After an error pyo3 asks whether it is a panic that came through Python, and makes that class.
+        assert not limiter.try_acquire("a")
+        (raises,) = (kind for kind in BaseException.__subclasses__() if kind.__name__ == "PanicException")
+        for attempt in (lambda: limiter.try_acquire("a"), lambda: ask().send(None)):
+            clock.advance(60.0)
+            try:
+                attempt()
+            except raises as panic:
+                print(panic)
+        raises = None
+        clock.advance(60.0)
+        assert not limiter.try_acquire("a")
+        print(len(lines), "more since" in lines[-1])
+    """
+    done = run(code)
+    # Each of the two is counted once, so no denial is left untold.
+    assert (done.returncode, done.stdout) == (0, "the log is full\nthe log is full\n4 False\n"), done.stderr
+
+
+@pytest.mark.skipif(
+    not FREE_THREADED or sys.platform != "linux", reason="one awaitable for the whole process"
+)
+def test_an_await_after_the_threads_storage_is_gone_raises_a_live_exception():
+    # A key has its destructor run after those of thread-local storage; freed memory is overwritten here.
+    code = """
+        import ctypes, threading
+        from tollbar import TokenBucket
+
+        libc, key = ctypes.CDLL(None), ctypes.c_uint()
+        bucket, answers = TokenBucket(1000, 1.0), []
+
+        async def ask():
+            return await bucket.acquire()
+
+        def first_step(coroutine):
+            try:
+                coroutine.send(None)
+            except StopIteration as stop:
+                answers.append(stop.value)
+
+        @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        def last(_):
+            for _ in range(3):
+                first_step(ask())
+
+        assert libc.pthread_key_create(ctypes.byref(key), last) == 0
+
+        def work():
+            first_step(ask())
+            libc.pthread_setspecific(key, ctypes.c_void_p(1))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        print(answers)
+    """
+    done = run(code, PYTHONMALLOC="debug")
+    assert (done.returncode, done.stdout) == (0, f"{[True] * 4}\n"), done.stderr

@@ -221,3 +221,77 @@ def test_each_process_of_multiprocessing_admits_its_own_burst(method, tmp_path):
     each = 3 if method == "fork" else 5
     assert (done.returncode, done.stdout) == (0, f"{[each] * 3} True False\n"), done.stderr
     assert done.stderr.count(SAID) == (3 if method == "fork" else 0)
+
+
+@pytest.mark.hazard("python-servers")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_no_batch_starts_unlocked_before_the_second_of_two_forks():
+    # `late`, registered before tollbar's hook, runs after it: the second thread is between hook and fork.
+    code = """
+        import os, sys, threading, time
+
+        at_fork, go, here = threading.Event(), threading.Event(), threading.local()
+
+        def late():
+            if getattr(here, "waits", False):
+                at_fork.set()
+                assert go.wait(60)
+
+        os.register_at_fork(before=late)
+        from tollbar import Limiter, Rate
+
+        limiter = Limiter(Rate(10, per=3600))
+        keys = [f"k{number:09d}@example.org" for number in range(300_000)]
+
+        def ends_well(child):
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+        def fork_late():
+            here.waits = True
+            child = os.fork()
+            if not child:
+                os._exit(not all(limiter.try_acquire(f"child{number}") for number in range(20_000)))
+            ended.append(ends_well(child))
+
+        ended, beats, over = [], 0, False
+
+        def beat():
+            global beats
+            while not over:
+                beats += 1
+                time.sleep(0)
+
+        second, beating = threading.Thread(target=fork_late), threading.Thread(target=beat)
+        second.start()
+        assert at_fork.wait(60)
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        assert ends_well(child)
+        # From here on a thread lets go of the interpreter by its own will alone, or never.
+        sys.setswitchinterval(1000)
+        beating.start()
+        told = []
+
+        def ask():
+            told.append((beats, sum(limiter.try_acquire_many(keys)), beats))
+
+        batch = threading.Thread(target=ask)
+        batch.start()
+        batch.join()
+        over = True
+        beating.join()
+        go.set()
+        second.join()
+        ((before, allowed, after),) = told
+        has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
+        print(ended, allowed, before == after or not has_lock)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "[True] 300000 True\n"), done.stderr

@@ -10,8 +10,8 @@ use std::ffi::c_char;
 
 use super::{buckets, clocks, decisions, keys, library, limiters, policies, reservations, waiting};
 use crate::capi::types::{
-    self, Ask, BucketHandle, ClockHandle, Decision, Key, LimiterHandle, OptionsHandle, PlaceHandle, PolicyHandle,
-    ReservationHandle, Totals, Turn, WakeupsHandle,
+    self, Ask, BucketHandle, ClockHandle, Decision, Key, LimitCost, LimitState, LimiterHandle, OptionsHandle,
+    PlaceHandle, PolicyHandle, ReservationHandle, Totals, Turn, WakeupsHandle,
 };
 
 /// Every function of this header but `tollbar_api_table`, each under its name without `tollbar_`: for code that is handed
@@ -216,6 +216,96 @@ pub struct Api {
     pub stats: unsafe extern "C" fn(limiter: LimiterHandle, totals: *mut Totals, totals_size: usize) -> i32,
     pub shadow_denied:
         unsafe extern "C" fn(limiter: LimiterHandle, name: *const c_char, name_len: usize, count: *mut u64) -> i32,
+    pub policy_add_closed: unsafe extern "C" fn(policy: PolicyHandle, message: *mut c_char, message_size: usize) -> i32,
+    pub decide_costs: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        key: *const c_char,
+        key_len: usize,
+        cost: u64,
+        costs: *const LimitCost,
+        costs_count: usize,
+        decision: *mut Decision,
+        decision_size: usize,
+    ) -> i32,
+    pub peek_costs: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        key: *const c_char,
+        key_len: usize,
+        cost: u64,
+        costs: *const LimitCost,
+        costs_count: usize,
+        decision: *mut Decision,
+        decision_size: usize,
+    ) -> i32,
+    pub try_acquire_all_costs: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        keys: *const Key,
+        count: usize,
+        cost: u64,
+        costs: *const LimitCost,
+        costs_count: usize,
+        decision: *mut Decision,
+        decision_size: usize,
+        denied_by: *mut usize,
+    ) -> i32,
+    pub reserve_costs: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        key: *const c_char,
+        key_len: usize,
+        cost: u64,
+        costs: *const LimitCost,
+        costs_count: usize,
+        lease_ns: u64,
+        gives_back: bool,
+        reservation: *mut ReservationHandle,
+        decision: *mut Decision,
+        decision_size: usize,
+    ) -> i32,
+    pub commit_costs: unsafe extern "C" fn(
+        reservation: ReservationHandle,
+        actual: u64,
+        costs: *const LimitCost,
+        costs_count: usize,
+    ) -> i32,
+    pub renew: extern "C" fn(reservation: ReservationHandle, lease_ns: u64) -> i32,
+    pub follow_default:
+        unsafe extern "C" fn(limiter: LimiterHandle, key: *const c_char, key_len: usize, migration: i32) -> i32,
+    pub set_limits: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        policy: PolicyHandle,
+        migration: i32,
+        message: *mut c_char,
+        message_size: usize,
+    ) -> i32,
+    pub block: unsafe extern "C" fn(limiter: LimiterHandle, key: *const c_char, key_len: usize, length_ns: u64) -> i32,
+    pub drain: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        key: *const c_char,
+        key_len: usize,
+        to: u64,
+        limit: *const c_char,
+        limit_len: usize,
+    ) -> i32,
+    pub inspect: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        key: *const c_char,
+        key_len: usize,
+        cost: u64,
+        costs: *const LimitCost,
+        costs_count: usize,
+        states: *mut LimitState,
+        capacity: usize,
+        state_size: usize,
+    ) -> i32,
+    pub parts: extern "C" fn(limiter: LimiterHandle) -> i32,
+    pub keys: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        part: usize,
+        data: *mut c_char,
+        size: *mut usize,
+        lengths: *mut u32,
+        capacity: usize,
+    ) -> i32,
 }
 
 static API: Api = Api {
@@ -275,6 +365,20 @@ static API: Api = Api {
     contains: keys::tollbar_contains,
     stats: keys::tollbar_stats,
     shadow_denied: keys::tollbar_shadow_denied,
+    policy_add_closed: policies::tollbar_policy_add_closed,
+    decide_costs: decisions::tollbar_decide_costs,
+    peek_costs: decisions::tollbar_peek_costs,
+    try_acquire_all_costs: decisions::tollbar_try_acquire_all_costs,
+    reserve_costs: reservations::tollbar_reserve_costs,
+    commit_costs: reservations::tollbar_commit_costs,
+    renew: reservations::tollbar_renew,
+    follow_default: keys::tollbar_follow_default,
+    set_limits: keys::tollbar_set_limits,
+    block: keys::tollbar_block,
+    drain: keys::tollbar_drain,
+    inspect: keys::tollbar_inspect,
+    parts: keys::tollbar_parts,
+    keys: keys::tollbar_keys,
 };
 
 /// The same for Rust.
