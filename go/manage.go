@@ -28,6 +28,8 @@ type Totals struct {
 	Keys         uint64 // accounts now in the table
 	MostLooks    uint64 // the most accounts that any one insertion looked at
 	OwnLimits    uint64 // keys that have limits of their own
+	// Requests that were refused, by their Reason; at ReasonNone those that waited and whose turn did not come in time.
+	DeniedByReason [C.TOLLBAR_REASONS]uint64
 }
 
 // Reset makes the key's account as good as new. False if the key is unknown.
@@ -82,7 +84,7 @@ func (l *Limiter) Stats() (Totals, error) {
 	if answer < 0 {
 		return Totals{}, failed(answer)
 	}
-	return Totals{
+	totals := Totals{
 		Allowed:      uint64(told.allowed),
 		Denied:       uint64(told.denied),
 		ShadowDenied: uint64(told.shadow_denied),
@@ -92,7 +94,22 @@ func (l *Limiter) Stats() (Totals, error) {
 		Keys:         uint64(told.keys),
 		MostLooks:    uint64(told.most_looks),
 		OwnLimits:    uint64(told.own_limits),
-	}, nil
+	}
+	for reason, count := range told.denied_by_reason {
+		totals.DeniedByReason[reason] = uint64(count)
+	}
+	return totals, nil
+}
+
+// DeniedByLimit is how many requests the limit of this name has denied: those that it made wait longest.
+func (l *Limiter) DeniedByLimit(name string) (uint64, error) {
+	var count C.uint64_t
+	answer := C.tollbar_denied_by_limit(l.handle, start(name), C.size_t(len(name)), &count)
+	runtime.KeepAlive(l)
+	if answer < 0 {
+		return 0, failed(answer)
+	}
+	return uint64(count), nil
 }
 
 // ShadowDenied is how often the shadow limit of this name would have denied.

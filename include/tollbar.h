@@ -140,6 +140,9 @@
 // The program has blocked the key until some time.
 #define TOLLBAR_REASON_BLOCKED 8
 
+// How many reasons `tollbar_totals` has room for, those to come included.
+#define TOLLBAR_REASONS 16
+
 // For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 #define TOLLBAR_SET_BURST 1
 
@@ -357,6 +360,8 @@ typedef struct tollbar_totals {
   uint64_t most_looks;
   // Keys that have limits of their own.
   uint64_t own_limits;
+  // Requests that were refused, by their `TOLLBAR_REASON_...`; at 0 those who waited and whose turn did not come in time.
+  uint64_t denied_by_reason[TOLLBAR_REASONS];
 } tollbar_totals;
 
 // Every function of this header but `tollbar_api_table`, each under its name without `tollbar_`: for code that is handed
@@ -609,6 +614,10 @@ typedef struct tollbar_api {
                   size_t *size,
                   uint32_t *lengths,
                   size_t capacity);
+  int32_t (*denied_by_limit)(struct tollbar_limiter limiter,
+                             const char *name,
+                             size_t name_len,
+                             uint64_t *count);
 } tollbar_api;
 
 #ifdef __cplusplus
@@ -1055,6 +1064,13 @@ int32_t tollbar_shadow_denied(struct tollbar_limiter limiter,
                               const char *name,
                               size_t name_len,
                               uint64_t *count);
+
+// How many requests the limit of this name has denied, those of which it was the limit that made them wait longest: 1, or 0 if
+// it never did, and `count` is 0 then.
+int32_t tollbar_denied_by_limit(struct tollbar_limiter limiter,
+                                const char *name,
+                                size_t name_len,
+                                uint64_t *count);
 
 // The functions of this copy of the library: a table that lives as long as the library.
 const struct tollbar_api *tollbar_api_table(void);

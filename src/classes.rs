@@ -4,12 +4,14 @@
 //! number stays valid for as long as the limiter lives; a limiter sees as many as there are different
 //! limits in its accounts' configuration.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock, atomic};
 
+use crate::counters::{FREE_FROM, PLACES};
+use crate::decision::Reason;
 use crate::error::Error;
 use crate::limit::{Migration, TokenBucket, Usual};
-use crate::policy::Policy;
+use crate::policy::{MAX_LIMITS, Policy};
 use crate::sync::{AtomicU64, Mutex, Ordering, fence};
 use crate::ticks::Ticks;
 
@@ -38,8 +40,26 @@ type Chunk = Box<[Entry]>;
 /// A policy, and what has followed it.
 #[derive(Default)]
 struct Entry {
-    policy: OnceLock<Policy>,
+    policy: OnceLock<Registered>,
     change: OnceLock<Change>,
+}
+
+/// A policy, and where the denials of its limits are counted.
+pub(crate) struct Registered {
+    pub(crate) policy: Policy,
+    /// By the number of the limit: the place in [`crate::counters`] where its denials are counted.
+    places: [u8; MAX_LIMITS],
+    /// The counts of limits that came when all places were taken, by the number of the limit; none, if there is no such.
+    denied: Box<[atomic::AtomicU64]>,
+}
+
+impl Registered {
+    /// Where the denials of the limit of this number are counted: the place, or else the count.
+    #[inline]
+    pub(crate) fn denials_of(&self, limit: u8) -> Result<usize, Option<&atomic::AtomicU64>> {
+        let place = usize::from(self.places[usize::from(limit) % MAX_LIMITS]);
+        if place < PLACES { Ok(place) } else { Err(self.denied.get(usize::from(limit))) }
+    }
 }
 
 /// Another policy for all accounts of one.
@@ -63,12 +83,34 @@ struct Quick {
     tolerance: atomic::AtomicU64,
 }
 
-/// The policies by their contents, how many numbers were given out, and the names of all their limits.
+/// The policies by their contents, how many numbers were given out, the names of all their limits, and whose denials have a
+/// place in the counters: those of the first limits that came, by name and reason.
 #[derive(Default)]
 struct Numbers {
     of: HashMap<Policy, ClassId>,
     given: u32,
     names: HashSet<Arc<str>>,
+    counted: Vec<(Arc<str>, Reason)>,
+}
+
+impl Numbers {
+    fn register(&mut self, policy: Policy) -> Registered {
+        let (mut places, mut denied) = ([u8::MAX; MAX_LIMITS], Vec::new());
+        let deny = policy.limits().iter().zip(&mut places).filter(|(limit, _)| !limit.is_shadow());
+        for (limit, place) in deny {
+            let is_it = |(name, reason): &(Arc<str>, Reason)| *name == limit.name && *reason == limit.reason();
+            let at = self.counted.iter().position(is_it).unwrap_or(self.counted.len());
+            if FREE_FROM + at >= PLACES {
+                denied.resize_with(policy.limits().len(), Default::default);
+                continue;
+            }
+            if at == self.counted.len() {
+                self.counted.push((limit.name.clone(), limit.reason()));
+            }
+            *place = u8::try_from(FREE_FROM + at).unwrap_or(u8::MAX);
+        }
+        Registered { policy, places, denied: denied.into() }
+    }
 }
 
 pub(crate) struct Classes {
@@ -132,7 +174,7 @@ impl Classes {
         numbers.names.extend(policy.limits().iter().map(|limit| limit.name.clone()));
         // ORDERING: Relaxed; see `is_one_rate`.
         self.several.fetch_add(u64::from(next > 0 || policy.is_cold()), atomic::Ordering::Relaxed);
-        let _ = room[offset].policy.set(policy);
+        let _ = room[offset].policy.set(numbers.register(policy));
         numbers.given += 1;
         Ok(ClassId(next))
     }
@@ -203,20 +245,48 @@ impl Classes {
     /// policy, though: then the fence in `get_late` catches up.
     #[inline]
     pub(crate) fn get(&self, class: ClassId) -> &Policy {
+        &self.registered(class).policy
+    }
+
+    /// The same, with where its denials are counted.
+    #[inline]
+    pub(crate) fn registered(&self, class: ClassId) -> &Registered {
         self.find(class).unwrap_or_else(|| self.get_late(class))
     }
 
     #[inline]
-    fn find(&self, class: ClassId) -> Option<&Policy> {
+    fn find(&self, class: ClassId) -> Option<&Registered> {
         match self.first.get(class.0 as usize) {
             Some(entry) => entry.policy.get(),
             None => self.get_further(class)?.policy.get(),
         }
     }
 
+    /// What each limit has denied, by its name and reason: `at` tells the count of a place.
+    pub(crate) fn denied(&self, at: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
+        let (counted, given) = {
+            let numbers = self.numbers.lock();
+            (numbers.counted.clone(), numbers.given)
+        };
+        let mut counts = BTreeMap::new();
+        for (place, key) in (FREE_FROM..).zip(counted) {
+            counts.insert(key, at(place));
+        }
+        let all = (0..given).filter_map(|number| self.entry(ClassId(number))?.policy.get());
+        for Registered { policy, denied, .. } in all {
+            for (limit, count) in policy.limits().iter().zip(denied) {
+                // ORDERING: Relaxed; a count, and no more.
+                let count = count.load(atomic::Ordering::Relaxed);
+                *counts.entry((limit.name.clone(), limit.reason())).or_default() += count;
+            }
+        }
+        counts.retain(|_, count| *count > 0);
+        counts
+    }
+
     #[cold]
     #[inline(never)]
-    fn get_late(&self, class: ClassId) -> &Policy {
+    fn get_late(&self, class: ClassId) -> &Registered {
         // ORDERING: Acquire pairs with the Release fence in `Slot::be_born`, which comes after the policy was put in place
         // and before the store that the caller read the number from.
         fence(Ordering::Acquire);

@@ -73,6 +73,7 @@ const ORDER: &[&str] = &[
     "inspect",
     "parts",
     "keys",
+    "denied_by_limit",
 ];
 
 fn read(path: &str) -> String {

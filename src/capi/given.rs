@@ -174,7 +174,7 @@ pub(super) unsafe fn put_decision(place: *mut Decision, size: usize, told: &deci
     unsafe { put_sized(place.cast(), size, &decision) }
 }
 
-const fn reason(reason: decision::Reason) -> i32 {
+pub(super) const fn reason(reason: decision::Reason) -> i32 {
     match reason {
         decision::Reason::Rate => types::TOLLBAR_REASON_RATE,
         decision::Reason::Window => types::TOLLBAR_REASON_WINDOW,

@@ -61,6 +61,8 @@ pub const TOLLBAR_REASON_FULL: i32 = 6;
 pub const TOLLBAR_REASON_CLOSED: i32 = 7;
 /// The program has blocked the key until some time.
 pub const TOLLBAR_REASON_BLOCKED: i32 = 8;
+/// How many reasons `tollbar_totals` has room for, those to come included.
+pub const TOLLBAR_REASONS: usize = 16;
 
 /// For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 pub const TOLLBAR_SET_BURST: i32 = 1;
@@ -302,6 +304,8 @@ pub struct Totals {
     pub most_looks: u64,
     /// Keys that have limits of their own.
     pub own_limits: u64,
+    /// Requests that were refused, by their `TOLLBAR_REASON_...`; at 0 those who waited and whose turn did not come in time.
+    pub denied_by_reason: [u64; TOLLBAR_REASONS],
 }
 
 /// A structure that may grow at its end.

@@ -8,12 +8,13 @@ use pyo3::types::{IntoPyDict, PyDict};
 
 use super::convert::{self, seconds_up};
 use super::limiter::Limiter;
-use crate::decision::NEVER;
+use crate::decision::{NEVER, Reason};
 use crate::limiter;
 
-/// The totals of a limiter.
-pub(super) fn stats<'py>(py: Python<'py>, stats: &limiter::Stats) -> PyResult<Bound<'py, PyDict>> {
-    [
+/// Totals of a limiter.
+pub(super) fn stats<'py>(limiter: &limiter::Limiter, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    let stats = limiter.stats();
+    let totals = [
         ("allowed", stats.allowed),
         ("denied", stats.denied),
         ("shadow_denied", stats.shadow_denied),
@@ -24,7 +25,13 @@ pub(super) fn stats<'py>(py: Python<'py>, stats: &limiter::Stats) -> PyResult<Bo
         ("own_limits", stats.own_limits),
         ("most_looks", stats.most_looks.into()),
     ]
-    .into_py_dict(py)
+    .into_py_dict(py)?;
+    let by_limit = limiter.denied_by_limit();
+    totals.set_item("denied_by_limit", by_limit.iter().map(|(name, n)| (&**name, n)).into_py_dict(py)?)?;
+    let word = |reason: Option<Reason>| reason.map_or("timeout", Reason::as_str);
+    let by_reason = limiter.denied_by_reason();
+    totals.set_item("denied_by_reason", by_reason.iter().map(|(why, n)| (word(*why), n)).into_py_dict(py)?)?;
+    Ok(totals)
 }
 
 #[doc = stub!("LimitState")]

@@ -11,11 +11,11 @@ use super::asked::{asked, terms};
 use super::convert::{self, Cost, Costs, Key, Priority};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
-use super::inspect::{Keys, LimitState};
+use super::inspect::{self, Keys, LimitState};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
-use super::{batch, fork, inspect, limits, waiting};
+use super::{batch, fork, limits, waiting};
 use crate::decision::Plan;
 use crate::error::Error;
 use crate::limiter::{self, ClassId, Outcome};
@@ -351,7 +351,7 @@ impl Limiter {
 
     #[doc = stub!("Limiter.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        inspect::stats(py, &self.core.stats())
+        inspect::stats(&self.core, py)
     }
 
     #[doc = stub!("Limiter.shadow_denied")]

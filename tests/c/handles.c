@@ -92,6 +92,7 @@ static int by_every_function(uint64_t id) {
     NONE(tollbar_contains(bad, "a", 1));
     NONE(tollbar_stats(bad, &totals, sizeof totals));
     NONE(tollbar_shadow_denied(bad, "a", 1, &number));
+    NONE(tollbar_denied_by_limit(bad, "a", 1, &number));
     NONE(tollbar_policy_add_closed(policy, text, sizeof text));
     NONE(tollbar_decide_costs(bad, "a", 1, 1, NULL, 0, &told, sizeof told));
     NONE(tollbar_peek_costs(bad, "a", 1, 1, NULL, 0, &told, sizeof told));

@@ -106,6 +106,18 @@ static void totals(tollbar_clock clock) {
     SAME(totals.shadow_denied, 4);
     SAME(totals.keys, 1);
     SAME(totals.evicted, 0);
+    SAME(totals.denied_by_reason[TOLLBAR_REASON_RATE], 1);
+    SAME(totals.denied_by_reason[TOLLBAR_REASON_WINDOW], 0);
+    SAME(tollbar_denied_by_limit(limiter, KEY("100 per 1 s"), &count), 1);
+    SAME(count, 1);
+    SAME(tollbar_denied_by_limit(limiter, KEY("tried out"), &count), 0);
+    SAME(count, 0);
+    tollbar_ask ask = {1, 0, 1, 0, 0, NULL, 0};
+    tollbar_turn turn;
+    SAME(tollbar_try_acquire(limiter, KEY("b"), 100), 1);
+    SAME(tollbar_acquire(limiter, KEY("b"), &ask, sizeof ask, &turn, sizeof turn), 0);
+    SAME(totals_of(limiter).denied_by_reason[0], 1);
+    SAME(totals_of(limiter).denied, 2);
     SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
 }
 

@@ -37,6 +37,7 @@ static void keys_that_are_too_long(const char *key, size_t len, int32_t wanted) 
     REFUSED(tollbar_penalize(limiter, key, len), wanted);
     REFUSED(tollbar_contains(limiter, key, len), wanted);
     REFUSED(tollbar_shadow_denied(limiter, key, len, &count), wanted);
+    REFUSED(tollbar_denied_by_limit(limiter, key, len, &count), wanted);
     REFUSED(tollbar_decide_costs(limiter, key, len, 1, NULL, 0, NULL, 0), wanted);
     REFUSED(tollbar_peek_costs(limiter, key, len, 1, NULL, 0, NULL, 0), wanted);
     REFUSED(tollbar_try_acquire_all_costs(limiter, keys, 2, 1, NULL, 0, NULL, 0, NULL), wanted);

@@ -56,6 +56,8 @@ static void where_it_must_not_be(void) {
     REFUSED(tollbar_stats(limiter, NULL, sizeof(tollbar_totals)));
     REFUSED(tollbar_shadow_denied(limiter, NULL, 1, &number));
     REFUSED(tollbar_shadow_denied(limiter, "a", 1, NULL));
+    REFUSED(tollbar_denied_by_limit(limiter, NULL, 1, &number));
+    REFUSED(tollbar_denied_by_limit(limiter, "a", 1, NULL));
     REFUSED(tollbar_acquire(limiter, NULL, 1, NULL, 0, &turn, sizeof turn));
     tollbar_ask ask = {1, 0, SECOND, 0, 0, NULL, 0};
     REFUSED(tollbar_acquire(limiter, "a", 1, &ask, sizeof ask, NULL, 0));

@@ -1,11 +1,14 @@
 //! Chapter: what is done about a key beside asking, and totals.
 
+use std::collections::BTreeMap;
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use crate::capi::given::{self, Told};
 use crate::capi::guard::{guard, telling};
 use crate::capi::objects::{LIMITERS, POLICIES};
-use crate::capi::types::{LimitCost, LimitState, LimiterHandle, PolicyHandle, TOLLBAR_OK, Totals};
+use crate::capi::types::{LimitCost, LimitState, LimiterHandle, PolicyHandle, TOLLBAR_OK, TOLLBAR_REASONS, Totals};
+use crate::limiter;
 
 /// Makes the key's account as good as new: 1, or 0 if the key is unknown.
 #[unsafe(no_mangle)]
@@ -231,7 +234,12 @@ pub unsafe extern "C" fn tollbar_contains(limiter: LimiterHandle, key: *const c_
 pub unsafe extern "C" fn tollbar_stats(limiter: LimiterHandle, totals: *mut Totals, totals_size: usize) -> i32 {
     guard(|inside| {
         let place = given::wanted("totals", totals)?;
-        let stats = LIMITERS.get(limiter.id, inside)?.core.stats();
+        let held = LIMITERS.get(limiter.id, inside)?;
+        let stats = held.core.stats();
+        let mut denied_by_reason = [0; TOLLBAR_REASONS];
+        for (why, count) in held.core.denied_by_reason() {
+            denied_by_reason[usize::try_from(why.map_or(0, given::reason)).unwrap_or(0)] += count;
+        }
         let totals = Totals {
             allowed: stats.allowed,
             denied: stats.denied,
@@ -242,6 +250,7 @@ pub unsafe extern "C" fn tollbar_stats(limiter: LimiterHandle, totals: *mut Tota
             keys: stats.keys,
             most_looks: stats.most_looks.into(),
             own_limits: stats.own_limits,
+            denied_by_reason,
         };
         // SAFETY: the conventions.
         unsafe { given::put_totals(place, totals_size, &totals) }?;
@@ -257,11 +266,34 @@ pub unsafe extern "C" fn tollbar_shadow_denied(
     name_len: usize,
     count: *mut u64,
 ) -> i32 {
+    // SAFETY: the conventions.
+    unsafe { counted(limiter, (name, name_len), count, limiter::Limiter::shadow_denied) }
+}
+
+/// How many requests the limit of this name has denied, those of which it was the limit that made them wait longest: 1, or 0 if
+/// it never did, and `count` is 0 then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_denied_by_limit(
+    limiter: LimiterHandle,
+    name: *const c_char,
+    name_len: usize,
+    count: *mut u64,
+) -> i32 {
+    // SAFETY: the conventions.
+    unsafe { counted(limiter, (name, name_len), count, limiter::Limiter::denied_by_limit) }
+}
+
+unsafe fn counted(
+    limiter: LimiterHandle,
+    (name, name_len): (*const c_char, usize),
+    count: *mut u64,
+    counts: impl FnOnce(&limiter::Limiter) -> BTreeMap<Arc<str>, u64>,
+) -> i32 {
     guard(|inside| {
         let place = given::wanted("count", count)?;
         // SAFETY: the conventions.
         let name = unsafe { given::text("name", name, name_len) }?;
-        let denied = LIMITERS.get(limiter.id, inside)?.core.shadow_denied().get(&*name).copied().unwrap_or(0);
+        let denied = counts(&LIMITERS.get(limiter.id, inside)?.core).get(&*name).copied().unwrap_or(0);
         // SAFETY: the conventions.
         unsafe { given::put(place, denied) };
         Ok((denied > 0).into())

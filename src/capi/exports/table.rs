@@ -306,6 +306,8 @@ pub struct Api {
         lengths: *mut u32,
         capacity: usize,
     ) -> i32,
+    pub denied_by_limit:
+        unsafe extern "C" fn(limiter: LimiterHandle, name: *const c_char, name_len: usize, count: *mut u64) -> i32,
 }
 
 static API: Api = Api {
@@ -379,6 +381,7 @@ static API: Api = Api {
     inspect: keys::tollbar_inspect,
     parts: keys::tollbar_parts,
     keys: keys::tollbar_keys,
+    denied_by_limit: keys::tollbar_denied_by_limit,
 };
 
 /// The same for Rust.
