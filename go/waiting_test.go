@@ -119,6 +119,37 @@ func TestAMoveOfTheClockBeforeTheTurnWakesNone(t *testing.T) {
 	nobodyWaits(t)
 }
 
+func TestTheClockWakesASlotWhenALeaseIsOver(t *testing.T) {
+	limiter, clock := made(t, InFlight{Limit: 1})
+	held, _, err := limiter.Reserve("a", 1, Lease(time.Minute), GiveBack())
+	if err != nil || !ok(held.Renew(time.Hour)) {
+		t.Fatal(err)
+	}
+	come := make(chan *Reservation, 1)
+	go func() {
+		slot, err := limiter.Slot(background, "a", 1)
+		if err != nil {
+			t.Error(err)
+		}
+		come <- slot
+	}()
+	soon(t, "it waits", func() bool { return theTower.waiting() == 1 })
+	clock.Advance(time.Hour - 1)
+	if len(come) != 0 || ok(limiter.TryAcquire("a", 1)) {
+		t.Fatal("the lease is not over")
+	}
+	clock.Advance(1)
+	select {
+	case slot := <-come:
+		if ok(limiter.TryAcquire("a", 1)) || !slot.Cancel() {
+			t.Fatal("it held the place")
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it still waits after the lease is over")
+	}
+	nobodyWaits(t)
+}
+
 func TestTurnsComeByTheSystemsClock(t *testing.T) {
 	limiter, err := New(Rate{Limit: 100_000, Per: time.Second, Burst: 1})
 	if err != nil {

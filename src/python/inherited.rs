@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use pyo3::prelude::*;
 
+use super::interpreter::aside;
 use super::loop_clock::{Follower, LoopClock};
 use super::{denial, install};
 
@@ -63,8 +64,15 @@ impl Home {
 
     /// The same where the call must not fail: the clock then stays where it was.
     pub(super) fn heed_if_possible(&self, py: Python<'_>) {
-        if let Err(error) = self.heed(py) {
-            error.write_unraisable(py, None);
+        if WATCHED.load(Ordering::SeqCst) {
+            aside(py, || self.attend(py).unwrap_or_else(|error| error.write_unraisable(py, None)));
+        }
+    }
+
+    /// The same in a destructor. Only a clock that follows a loop needs it.
+    pub(super) fn heed_in_passing(&self) {
+        if self.follows() {
+            Python::try_attach(|py| self.heed_if_possible(py));
         }
     }
 

@@ -249,6 +249,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if matches!(self.stage.get_mut(), Stage::Waiting(_) | Stage::Holding(_)) {
+            self.limiter.get().1.heed_in_passing();
+        }
         self.finish(false);
     }
 }

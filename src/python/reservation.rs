@@ -31,6 +31,14 @@ impl Reservation {
     }
 }
 
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.0.is_open() {
+            self.1.heed_in_passing();
+        }
+    }
+}
+
 #[pymethods]
 impl Reservation {
     #[doc = stub!("Reservation.commit")]
