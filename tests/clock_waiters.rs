@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use tollbar::{Ask, Clock, Cost, Limit, Limiter, ManualClock, Migration, NEVER, Place, Policy, Rate, Turn};
+use tollbar::{Ask, Clock, Cost, Limit, Limiter, ManualClock, Migration, NEVER, Pacer, Place, Policy, Rate, Turn};
 
 const SECOND: u64 = 1_000_000_000;
 const KEY: &[u8] = b"a";
@@ -81,6 +81,23 @@ fn parked_threads_come_when_the_clock_moves() {
         let next = came.recv_timeout(Duration::from_secs(60)).expect("the clock wakes it");
         assert_eq!(next, (number, true));
     }
+}
+
+#[test]
+fn a_paced_thread_comes_when_the_clock_moves() {
+    const MARGIN: u64 = 1_000_000;
+    let clock = Arc::new(ManualClock::new(0, 0));
+    let pacer = Arc::new(Pacer::new(1, 3_600 * SECOND, Clock::Manual(clock.clone())).unwrap());
+    let first = pacer.try_acquire(KEY).unwrap().unwrap();
+    pacer.end(KEY, first, true).unwrap();
+    let (done, came) = mpsc::channel();
+    let waiter = pacer.clone();
+    std::thread::spawn(move || done.send(waiter.acquire_blocking(KEY, None).unwrap()));
+    soon("it waits", || clock.until_next_ns().is_some());
+    assert_eq!(clock.until_next_ns(), Some(3_600 * SECOND + MARGIN));
+    clock.advance_ns((3_600 * SECOND + MARGIN).cast_signed());
+    assert!(came.recv_timeout(Duration::from_secs(60)).expect("the clock wakes it").is_ok());
+    assert_eq!(pacer.stats(KEY).unwrap().waiting, 0);
 }
 
 #[test]

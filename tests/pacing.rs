@@ -1,6 +1,6 @@
 //! Permits of a paced client: how long each is held, who is next, and that none is ever lost.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
 use tollbar::pacing::{Joined, Look, Permit, Ticket};
@@ -200,31 +200,6 @@ fn who_came_first_is_first_and_only_the_head_is_woken() {
     assert_eq!(bench.pacer.stats(b"a").unwrap().waiting, 998);
     bench.end(flights[2]);
     assert_eq!(bench.woken(), [2]);
-}
-
-/// Lets other threads run until something is so; fails after a minute.
-fn soon(what: &str, is_so: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !is_so() {
-        assert!(start.elapsed().as_secs() < 60, "{what}");
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn a_parked_thread_comes_when_the_clock_moves() {
-    let clock = Arc::new(ManualClock::new(0, 0));
-    let pacer = Arc::new(Pacer::new(1, 3_600 * SECOND, Clock::Manual(clock.clone())).unwrap());
-    let first = pacer.try_acquire(b"a").unwrap().unwrap();
-    pacer.end(b"a", first, true).unwrap();
-    let (done, came) = mpsc::channel();
-    let waiter = pacer.clone();
-    std::thread::spawn(move || done.send(waiter.acquire_blocking(b"a", None).unwrap()));
-    soon("it waits", || clock.until_next_ns().is_some());
-    assert_eq!(clock.until_next_ns(), Some(3_600 * SECOND + MS));
-    clock.advance_ns((3_600 * SECOND + MS).cast_signed());
-    assert!(came.recv_timeout(std::time::Duration::from_secs(60)).expect("the clock wakes it").is_ok());
-    assert_eq!(pacer.stats(b"a").unwrap().waiting, 0);
 }
 
 #[test]
