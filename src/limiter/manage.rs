@@ -38,7 +38,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Error::KeyTooLong`].
-    #[cfg_attr(not(feature = "python"), allow(dead_code))]
+    #[cfg(feature = "python")]
     pub(crate) fn configure(&self, key: &[u8], class: ClassId, how: Migration) -> Result<bool, Error> {
         Ok(self.table.configure(check(key)?, self.own(class)?, how))
     }
