@@ -206,8 +206,7 @@ fn who_came_first_is_first_and_only_the_head_is_woken() {
 fn a_move_of_the_clock_wakes_a_deadline_behind_the_head() {
     let bench = bench(1, |pacer| pacer);
     let _flight = bench.take().unwrap();
-    let head = bench.join(0, None).unwrap();
-    let behind = bench.join(1, Some(3_600 * SECOND)).unwrap();
+    let (head, behind) = (bench.join(0, None).unwrap(), bench.join(1, Some(3_600 * SECOND)).unwrap());
     bench.pass(3_600 * SECOND - 1);
     assert!(bench.woken().is_empty());
     bench.pass(1);
