@@ -1,4 +1,4 @@
-// Bells that are rung between two looks, and a library that cannot tell any more.
+// A library that cannot tell any more.
 
 package tollbar
 
@@ -10,30 +10,6 @@ func rung(one bell) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-func TestAMoveBetweenLookingAndRestingIsNotMissed(t *testing.T) {
-	clock, one := NewManualClock(), make(bell, 1)
-	defer clock.Close()
-	since := clock.moved()
-	clock.tell(one, since)
-	if rung(one) {
-		t.Fatal("it has not moved")
-	}
-	clock.Advance(1)
-	if !rung(one) || rung(one) {
-		t.Fatal("a move is told once")
-	}
-	clock.tell(one, since)
-	if !rung(one) {
-		t.Fatal("it had moved before")
-	}
-	clock.tell(one, clock.moved())
-	clock.forget(one)
-	clock.Advance(1)
-	if rung(one) || clock.Now() != 2 {
-		t.Fatal("who has left is not told")
 	}
 }
 

@@ -7,26 +7,20 @@ import "C"
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// A ManualClock moves only when it is moved. Who waits by a limiter that has it sets no timer, but looks when the clock moves.
+// A ManualClock moves only when it is moved. A goroutine that waits by a limiter that has it sets no timer: the clock wakes it.
 type ManualClock struct {
 	handle C.tollbar_clock
 	err    error
 	closed atomic.Bool
-
-	mu sync.Mutex
-	// moves is how often the clock was moved: who has looked between two moves need not look again before the next.
-	moves uint64
-	bells map[bell]struct{}
 }
 
 // NewManualClock makes a clock that reads 0. What could go wrong is told by [New].
 func NewManualClock() *ManualClock {
-	clock := &ManualClock{bells: map[bell]struct{}{}}
+	clock := &ManualClock{}
 	if status := C.tollbar_clock_new(0, &clock.handle); status < 0 {
 		clock.err = failed(status)
 		return clock
@@ -35,16 +29,10 @@ func NewManualClock() *ManualClock {
 	return clock
 }
 
-// Advance moves the clock, backwards if negative, but never below 0. Those who wait for this time find that it has come.
+// Advance moves the clock, backwards if negative, but never below 0. It wakes the goroutines whose time has come.
 func (c *ManualClock) Advance(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	C.tollbar_clock_advance(c.handle, C.int64_t(by))
-	c.moves++
-	for bell := range c.bells {
-		bell.ring()
-		delete(c.bells, bell)
-	}
+	runtime.KeepAlive(c)
 }
 
 // Now is what the clock reads; 0 when it is closed.
@@ -62,29 +50,4 @@ func (c *ManualClock) Close() error {
 		C.tollbar_clock_free(c.handle)
 	}
 	return nil
-}
-
-// moved is how often the clock was moved until now.
-func (c *ManualClock) moved() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.moves
-}
-
-// tell rings the bell when the clock moves next; at once if it has moved since.
-func (c *ManualClock) tell(one bell, since uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.moves != since {
-		one.ring()
-		return
-	}
-	c.bells[one] = struct{}{}
-}
-
-// forget takes a bell back.
-func (c *ManualClock) forget(one bell) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.bells, one)
 }

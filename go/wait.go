@@ -84,22 +84,15 @@ func (l *Limiter) park(ctx context.Context, token uint64, turn *C.tollbar_turn) 
 	told := make(bell, 1)
 	theTower.hang(token, told)
 	defer theTower.take(token)
-	if l.clock != nil {
-		defer l.clock.forget(told)
-	}
 	place := turn.place
 	for {
-		var moves uint64
-		if l.clock != nil {
-			moves = l.clock.moved()
-		}
 		// Also before the first rest: what was told before the bell hung was not heard.
 		if answer := C.tollbar_look(place, turn, C.sizeof_tollbar_turn); answer != C.TOLLBAR_WAITING {
 			return answer, nil
 		}
 		err := theTower.trouble()
 		if err == nil {
-			err = l.rest(ctx, told, moves, duration(turn.look_after_ns))
+			err = l.rest(ctx, told, duration(turn.look_after_ns))
 		}
 		if err != nil {
 			// A turn that has come meanwhile goes to the next.
@@ -109,14 +102,10 @@ func (l *Limiter) park(ctx context.Context, token uint64, turn *C.tollbar_turn) 
 	}
 }
 
-// rest lasts until it is time to look.
-func (l *Limiter) rest(ctx context.Context, told bell, moves uint64, atMost time.Duration) error {
+// rest lasts until it is time to look. A manual clock tells when it is, so that no timer is needed.
+func (l *Limiter) rest(ctx context.Context, told bell, atMost time.Duration) error {
 	var timeout <-chan time.Time
-	switch {
-	case atMost == Never:
-	case l.clock != nil:
-		l.clock.tell(told, moves)
-	default:
+	if atMost != Never && l.clock == nil {
 		timer := time.NewTimer(atMost)
 		defer timer.Stop()
 		timeout = timer.C

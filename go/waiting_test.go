@@ -75,6 +75,81 @@ func TestTenThousandGoroutinesWaitInOrderWithoutThreads(t *testing.T) {
 	nobodyWaits(t)
 }
 
+func TestAMoveOfTheClockAtAnyMomentIsNotMissed(t *testing.T) {
+	for again := 0; again < 300; again++ {
+		limiter, clock := made(t, Rate{Limit: 1, Per: time.Hour})
+		ok(limiter.TryAcquire("a", 1))
+		come := make(chan error, 1)
+		go func() { come <- limiter.Acquire(background, "a", 1) }()
+		if again%2 == 0 {
+			runtime.Gosched()
+		}
+		clock.Advance(time.Hour)
+		select {
+		case err := <-come:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("it still waits after the clock was moved")
+		}
+	}
+	nobodyWaits(t)
+}
+
+func TestAMoveOfTheClockBeforeTheTurnWakesNone(t *testing.T) {
+	limiter, clock := made(t, Rate{Limit: 1, Per: time.Hour})
+	ok(limiter.TryAcquire("a", 1))
+	come := make(chan error, 1)
+	go func() { come <- limiter.Acquire(background, "a", 1) }()
+	soon(t, "it waits", func() bool { return theTower.waiting() == 1 })
+	clock.Advance(time.Hour - 1)
+	if ok(limiter.TryAcquire("a", 1)) || len(come) != 0 {
+		t.Error("its turn has not come")
+	}
+	clock.Advance(1)
+	select {
+	case err := <-come:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it still waits after its turn has come")
+	}
+	nobodyWaits(t)
+}
+
+func TestTheClockWakesASlotWhenALeaseIsOver(t *testing.T) {
+	limiter, clock := made(t, InFlight{Limit: 1})
+	held, _, err := limiter.Reserve("a", 1, Lease(time.Minute), GiveBack())
+	if err != nil || !ok(held.Renew(time.Hour)) {
+		t.Fatal(err)
+	}
+	come := make(chan *Reservation, 1)
+	go func() {
+		slot, err := limiter.Slot(background, "a", 1)
+		if err != nil {
+			t.Error(err)
+		}
+		come <- slot
+	}()
+	soon(t, "it waits", func() bool { return theTower.waiting() == 1 })
+	clock.Advance(time.Hour - 1)
+	if len(come) != 0 || ok(limiter.TryAcquire("a", 1)) {
+		t.Fatal("the lease is not over")
+	}
+	clock.Advance(1)
+	select {
+	case slot := <-come:
+		if ok(limiter.TryAcquire("a", 1)) || !slot.Cancel() {
+			t.Fatal("it held the place")
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it still waits after the lease is over")
+	}
+	nobodyWaits(t)
+}
+
 func TestTurnsComeByTheSystemsClock(t *testing.T) {
 	limiter, err := New(Rate{Limit: 100_000, Per: time.Second, Burst: 1})
 	if err != nil {

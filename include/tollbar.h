@@ -709,7 +709,8 @@ int32_t tollbar_policy_free(struct tollbar_policy policy);
 int32_t tollbar_clock_new(uint64_t start_ns,
                           struct tollbar_clock *clock);
 
-// Moves the clock, backwards when negative; never below 0.
+// Moves the clock, backwards when negative; never below 0. Wakes the waiters whose time has
+// come: threads in `tollbar_acquire`, and places by their tokens.
 int32_t tollbar_clock_advance(struct tollbar_clock clock, int64_t delta_ns);
 
 // What the clock reads.
@@ -926,7 +927,8 @@ int32_t tollbar_acquire(struct tollbar_limiter limiter,
 
 // Takes what is asked for if nobody waits and all limits let it pass (1), else joins the key's line (`TOLLBAR_WAITING`), unless
 // the turn would come too late, or never (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
-// `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`.
+// `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`. That time is the limiter's: a clock of
+// `tollbar_clock_new` tells the token when it has come, so no timer is needed then.
 int32_t tollbar_join(struct tollbar_limiter limiter,
                      const char *key,
                      size_t key_len,

@@ -68,7 +68,7 @@ mod python;
 
 pub use access::ClientAccess;
 pub use bucket::Bucket;
-pub use clock::{Clock, ManualClock};
+pub use clock::{Clock, ExternalClock, ManualClock};
 pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
 pub use history::{Limits, Planned, SendHistory};

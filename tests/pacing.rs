@@ -191,6 +191,7 @@ fn who_came_first_is_first_and_only_the_head_is_woken() {
     bench.end(flights[1]);
     assert!(bench.woken().is_empty(), "its timer is set");
     bench.pass(SECOND + MS);
+    assert_eq!(bench.woken(), [0], "the clock wakes a waiter whose time has come");
     assert!(bench.take().is_none(), "nobody overtakes those who wait");
     assert_eq!(bench.woken(), [0, 1], "two permits, and nobody knows when the third will come");
     bench.granted(tickets[0]);
@@ -199,6 +200,21 @@ fn who_came_first_is_first_and_only_the_head_is_woken() {
     assert_eq!(bench.pacer.stats(b"a").unwrap().waiting, 998);
     bench.end(flights[2]);
     assert_eq!(bench.woken(), [2]);
+}
+
+#[test]
+fn a_move_of_the_clock_wakes_a_deadline_behind_the_head() {
+    let bench = bench(1, |pacer| pacer);
+    let _flight = bench.take().unwrap();
+    let (head, behind) = (bench.join(0, None).unwrap(), bench.join(1, Some(3_600 * SECOND)).unwrap());
+    bench.pass(3_600 * SECOND - 1);
+    assert!(bench.woken().is_empty());
+    bench.pass(1);
+    assert_eq!(bench.woken(), [1]);
+    assert!(matches!(bench.look(behind), Look::TooLate(_)));
+    assert!(bench.pacer.leave(b"a", head).unwrap());
+    bench.pass(SECOND);
+    assert!(bench.woken().is_empty() && bench.clock.until_next_ns().is_none(), "the clock forgets waiters that left");
 }
 
 /// The head's timer is the only one, so whoever becomes the head is told.
@@ -251,6 +267,7 @@ fn who_leaves_hands_his_place_on_and_no_permit_is_lost() {
     assert_eq!(bench.look(tickets[1]), Look::Wait(Some(SECOND + MS)));
     assert!(bench.pacer.leave(b"a", tickets[2]).unwrap());
     bench.pass(SECOND + MS);
+    assert_eq!(bench.woken(), [1], "the clock wakes a waiter whose time has come");
     assert!(bench.take().is_none());
     assert_eq!(bench.woken(), [1]);
     assert!(bench.pacer.leave(b"a", tickets[1]).unwrap(), "called, and gone before it looked");

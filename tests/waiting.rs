@@ -68,7 +68,11 @@ fn turns_come_in_order_and_only_the_head_has_a_timer() {
     clock.advance_ns(1);
     assert!(!limiter.try_acquire(KEY, 1).unwrap(), "it does not overtake");
     assert!(has_come(&limiter, one, places[0].0));
-    assert_eq!(bells.iter().map(|bell| bell.rung()).sum::<usize>(), 2, "the one who was called, and the new head");
+    assert_eq!(
+        bells.iter().map(|bell| bell.rung()).sum::<usize>(),
+        3,
+        "the first by the clock and its grant, then the new head"
+    );
     assert_eq!(limiter.look(KEY, one, places[1].0).map(waits).unwrap().1, Some(SECOND));
     clock.advance_ns(2 * SECOND.cast_signed());
     assert!(has_come(&limiter, one, places[1].0));
@@ -165,6 +169,7 @@ fn who_leaves_after_the_grant_hands_it_on() {
     let (place, _) = waits(join(&limiter, one, &bell));
     let (second, _) = waits(join(&limiter, one, &next));
     clock.advance_ns(10 * SECOND.cast_signed());
+    assert_eq!(bell.rung(), 1, "by the clock");
     assert!(!has_come(&limiter, one, second), "the look of the one behind serves the head");
     assert_eq!(bell.rung(), 1, "it is granted, and has not looked");
     assert!(limiter.leave(KEY, place).unwrap());
@@ -230,7 +235,7 @@ fn changes_of_the_limits_reach_those_who_wait() {
 
 // HAZARD incident-herd
 #[test]
-fn many_waiters_are_served_in_order_and_woken_once_or_twice_each() {
+fn many_waiters_are_served_in_order_and_woken_as_heads_by_the_clock_and_by_grants() {
     let many = usize::try_from(size::of(100_000, 1_000_000)).unwrap();
     let (limiter, clock) = limiter(vec![Limit::rate(Rate::new(1_000, SECOND).burst(10)).unwrap()]);
     assert!(limiter.try_acquire(KEY, 10).unwrap());
@@ -254,7 +259,7 @@ fn many_waiters_are_served_in_order_and_woken_once_or_twice_each() {
         woken += bells[number].rung();
     }
     assert_eq!(served, many);
-    assert!(woken <= 2 * many, "{woken} wakes");
+    assert!(woken <= 3 * many, "{woken} wakes");
     size::did(served, "waiters");
 }
 

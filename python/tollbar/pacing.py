@@ -42,8 +42,8 @@ class RateLimiter(Pacing):
     - `per_second_rate`: whole, from 1 to 2**32 - 1.
     - `min_duration_ms_between_requests`: kept only with `enforce_spacing=True`.
     - `headroom_ms`: how long a request may be under way, to begin with; from then on it is learned.
-    - `clock`: a `ManualClock`; None is the system's monotonic clock. Moving it wakes nobody: whoever waits
-      looks at it when as much time has passed as he was told, or when something happens at the limiter.
+    - `clock`: a `ManualClock`, whose moves wake the waiters whose time has come, or a `LoopClock`; None is
+      the system's monotonic clock.
 
     One limiter may serve any number of `asyncio.run`, one after another, and of loops in several threads at
     once; turns come in the order of arrival among all of them. A request takes two short calls; memory goes

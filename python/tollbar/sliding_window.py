@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Literal
 
-    from tollbar._tollbar import ManualClock
+    from tollbar._tollbar import LoopClock, ManualClock
 
 __all__ = ["WINDOW_DAY", "WINDOW_HOUR", "WINDOW_MINUTE", "RateLimiter"]
 
@@ -66,7 +66,7 @@ class RateLimiter(SlidingWindow):
       taken for it: none expires early; a lost one is released at the latest when its account has made no
       new reservation for a lease.
     - `log_unlimited`: also keep a history of accounts whose last check had no limit, as the original does.
-    - `clock`: a `ManualClock`, whose wall clock is read; None is the system's.
+    - `clock`: a `ManualClock` or a `LoopClock`, whose wall clock is read; None is the system's.
 
     Everything may be used from any thread and any event loop. What is awaited has happened when it was
     called, and answers at once. An account costs some 300 bytes, and 16 to 32 for each second of the last day
@@ -82,7 +82,7 @@ class RateLimiter(SlidingWindow):
         plan: Literal["boundary", "exact"] = "boundary",  # noqa: ARG002 - the native class has taken it
         lease: float | None = None,  # noqa: ARG002
         log_unlimited: bool = False,  # noqa: ARG002
-        clock: ManualClock | None = None,  # noqa: ARG002
+        clock: LoopClock | ManualClock | None = None,  # noqa: ARG002
     ) -> None:
         super().__init__()
         self.smtp_sender = smtp_sender

@@ -137,6 +137,8 @@ struct Standing {
     _watch: Watch,
     /// Some thread is finding out what has become of it.
     looked_at: bool,
+    /// Another thread wanted to look meanwhile.
+    missed: bool,
 }
 
 /// What came of looking.
@@ -147,7 +149,8 @@ pub(super) enum Found {
     Wait(Option<u64>),
 }
 
-/// Who looks at a place that another thread is looking at just now is told to look again so much later.
+/// Who looks at a place that another thread is looking at just now is told to look again so much later; and by the token when
+/// that thread goes on waiting, for a manual clock may stand still.
 const LOOKED_AT_NS: u64 = 1_000_000;
 
 impl Waiter {
@@ -183,7 +186,7 @@ impl Waiter {
     fn stand(&self, place: Place) -> Result<Standing, Fault> {
         let watch = self.by.waiting.watch(self.waker.clone());
         let watch = watch.inspect_err(|_| self.give_up(place))?;
-        Ok(Standing { place, _watch: watch, looked_at: false })
+        Ok(Standing { place, _watch: watch, looked_at: false, missed: false })
     }
 
     fn give_up(&self, place: Place) {
@@ -195,7 +198,10 @@ impl Waiter {
     pub(super) fn look(&self) -> Result<Found, Fault> {
         let place = match &mut *self.standing() {
             None => return Err(Fault::Handle),
-            Some(standing) if standing.looked_at => return Ok(Found::Wait(Some(LOOKED_AT_NS))),
+            Some(standing) if standing.looked_at => {
+                standing.missed = true;
+                return Ok(Found::Wait(Some(LOOKED_AT_NS)));
+            }
             Some(standing) => {
                 standing.looked_at = true;
                 standing.place
@@ -235,10 +241,17 @@ impl Waiter {
     fn go_on(&self, place: Place, again: Option<Standing>) -> Result<(), Fault> {
         let is_new = again.is_some();
         let mut again = again;
-        if let Some(now) = &mut *self.standing() {
+        let missed = self.standing().as_mut().map(|now| {
             now.looked_at = false;
+            let missed = std::mem::take(&mut now.missed);
             if let Some(again) = &mut again {
                 std::mem::swap(now, again);
+            }
+            missed
+        });
+        if let Some(missed) = missed {
+            if missed {
+                self.waker.wake_by_ref();
             }
             return Ok(());
         }
@@ -266,7 +279,7 @@ impl Drop for Waiter {
 
 /// Waits in this thread, outside of its lane while it is parked. Never `Found::Wait`.
 pub(super) fn block(by: Held, key: &[u8], wanted: Wanted) -> Result<Found, Fault> {
-    let parker = Arc::new(Parker::new());
+    let (parker, clock) = (Arc::new(Parker::new()), by.core.clock().clone());
     let waiter = Waiter::new(by, key, wanted, parker.clone().into());
     let inside = |work: &dyn Fn() -> Result<Found, Fault>| {
         let _inside = Inside::enter();
@@ -274,8 +287,57 @@ pub(super) fn block(by: Held, key: &[u8], wanted: Wanted) -> Result<Found, Fault
     };
     let mut found = inside(&|| waiter.join())?;
     while let Found::Wait(nanos) = found {
-        parker.park(nanos);
+        parker.park(clock.timer_ns(nanos));
         found = inside(&|| waiter.look())?;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+    use crate::limit::Rate;
+    use crate::limiter::Limiter;
+    use crate::policy::Policy;
+
+    /// Looks at a place whenever it is woken.
+    #[derive(Default)]
+    struct Intruder(Mutex<Option<Arc<Waiter>>>);
+
+    impl Wake for Intruder {
+        fn wake(self: Arc<Self>) {
+            if let Some(waiter) = self.0.lock().unwrap().take() {
+                assert!(matches!(waiter.look(), Ok(Found::Wait(Some(LOOKED_AT_NS)))));
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_that_was_turned_away_is_told_to_look_again() {
+        const SECOND: u64 = 1_000_000_000;
+        let clock = Arc::new(ManualClock::new(0, 0));
+        let builder = Limiter::builder(Policy::rate(Rate::new(1, SECOND)).unwrap());
+        let core = Arc::new(builder.clock(Clock::Manual(clock.clone())).build().unwrap());
+        assert!(core.try_acquire(b"a", 1).unwrap());
+        let (class, intruder) = (core.default_class(), Arc::<Intruder>::default());
+        assert!(matches!(core.join(b"a", Ask::new(1), class, intruder.clone().into()), Ok(Turn::Wait(..))));
+        let wakeups = Arc::<Wakeups>::default();
+        let bell = Arc::new(Bell { wakeups: wakeups.clone(), token: 7 });
+        let wanted = Wanted { ask: Ask::new(1), costs: None };
+        let waiter = Arc::new(Waiter::new(Held::new(core, class), b"a", wanted, bell.into()));
+        assert!(matches!(waiter.join(), Ok(Found::Wait(None))));
+        clock.advance_ns(SECOND.cast_signed());
+        *intruder.0.lock().unwrap() = Some(waiter.clone());
+        // Serves the head, which is woken in the middle of this look.
+        assert!(matches!(waiter.look(), Ok(Found::Wait(Some(SECOND)))));
+        assert!(intruder.0.lock().unwrap().is_none(), "it has looked");
+        let mut told = Vec::new();
+        let take = |_, token| {
+            told.push(token);
+            true
+        };
+        assert!(wakeups.next(0, take).is_ok());
+        assert_eq!(told, [7]);
+    }
 }

@@ -1,10 +1,16 @@
-//! Where time comes from: the system's monotonic clock, or one that a test moves by hand.
+//! Where time comes from: the system's monotonic clock, one that a test moves by hand, or an event loop.
 //!
 //! An enum and not a type parameter, so that one limiter object serves every face and language.
 
+mod external;
 mod system;
+mod timers;
 
 use std::sync::Arc;
+
+pub use external::ExternalClock;
+use timers::Timers;
+pub(crate) use timers::WaiterId;
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::ticks::{self, Ticks};
@@ -19,8 +25,10 @@ pub enum Clock {
     /// The system's monotonic clock. It stands still while the host is suspended, which can only make a
     /// limit stricter.
     Monotonic,
-    /// A clock that moves only when told to.
+    /// A clock that moves only when told to, and wakes the waiters by it.
     Manual(Arc<ManualClock>),
+    /// A clock that shows another source of time; its waiters set timers of that source.
+    External(Arc<ExternalClock>),
 }
 
 impl Clock {
@@ -31,6 +39,7 @@ impl Clock {
         match self {
             Self::Monotonic => system::precise_ns(),
             Self::Manual(manual) => manual.now_ns(),
+            Self::External(external) => external.now_ns(),
         }
     }
 
@@ -41,6 +50,7 @@ impl Clock {
         match self {
             Self::Monotonic => system::coarse_ns(),
             Self::Manual(manual) => manual.now_ns(),
+            Self::External(external) => external.now_ns(),
         }
     }
 
@@ -50,6 +60,7 @@ impl Clock {
         match self {
             Self::Monotonic => system::unix_ns(),
             Self::Manual(manual) => manual.unix_ns(),
+            Self::External(external) => external.unix_ns(),
         }
     }
 
@@ -60,6 +71,7 @@ impl Clock {
         match self {
             Self::Monotonic => system::coarse_unix_ns(),
             Self::Manual(manual) => manual.unix_ns(),
+            Self::External(external) => external.unix_ns(),
         }
     }
 }
@@ -69,13 +81,14 @@ impl Clock {
 pub struct ManualClock {
     now: AtomicU64,
     unix: AtomicU64,
+    timers: Timers,
 }
 
 impl ManualClock {
     /// A clock that reads `start_ns`, while the wall clock reads `unix_ns`.
     #[must_use]
     pub fn new(start_ns: u64, unix_ns: u64) -> Self {
-        Self { now: AtomicU64::new(start_ns), unix: AtomicU64::new(unix_ns) }
+        Self { now: AtomicU64::new(start_ns), unix: AtomicU64::new(unix_ns), timers: Timers::new() }
     }
 
     /// The reading in nanoseconds.
@@ -91,12 +104,20 @@ impl ManualClock {
         self.unix.load(Ordering::SeqCst)
     }
 
-    /// Moves both readings by `delta_ns`, backwards when negative; neither goes below 0 or past 2^64.
+    /// Moves both readings by `delta_ns`, backwards when negative; neither goes below 0 or past 2^64. Wakes the waiters whose
+    /// time has come; after a step back every waiter that has a timer, because its limits may pass it sooner.
     pub fn advance_ns(&self, delta_ns: i64) {
         for reading in [&self.now, &self.unix] {
             let moved = |old: u64| Some(old.saturating_add_signed(delta_ns));
             let _ = reading.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
         }
+        self.timers.wake(if delta_ns < 0 { u64::MAX } else { self.now_ns() });
+    }
+
+    /// In how many nanoseconds the next waiter looks again; `None` if no waiter has a timer.
+    #[must_use]
+    pub fn until_next_ns(&self) -> Option<u64> {
+        self.timers.next().map(|due| due.saturating_sub(self.now_ns()))
     }
 }
 
@@ -113,7 +134,7 @@ impl Timeline {
     pub(crate) fn starting_now(clock: Clock) -> Self {
         let start_ns = match clock {
             Clock::Monotonic => clock.coarse_ns().saturating_sub(1),
-            Clock::Manual(_) => clock.now_ns(),
+            Clock::Manual(_) | Clock::External(_) => clock.now_ns(),
         };
         Self { clock, start_ns }
     }

@@ -196,3 +196,28 @@ fn everybody_who_waits_is_woken_and_who_leaves_hands_on_his_turn() {
         assert_eq!(limiter.peek(KEY, 0).unwrap().remaining, 1);
     });
 }
+
+#[test]
+fn a_move_of_the_clock_reaches_a_waiter_at_any_moment() {
+    explore(|| {
+        let (limiter, clock) = limiter(vec![rate(1)]);
+        let keys: [&[u8]; 2] = [b"a", b"b"];
+        assert_eq!(limiter.try_acquire_many(&keys, 1).unwrap(), [true, true]);
+        let served = together(3, move |number| {
+            if number == 2 {
+                (0..16).for_each(|_| clock.advance_ns(SECOND.cast_signed() / 16));
+                return 0;
+            }
+            let (key, ask) = (keys[usize::try_from(number).unwrap()], Ask::new(1));
+            let bell = Arc::<Bell>::default();
+            let mut turn = limiter.join(key, ask, limiter.default_class(), Waker::from(bell.clone())).unwrap();
+            while let Turn::Wait(place, _) = turn {
+                bell.wait();
+                turn = limiter.look(key, ask, place).unwrap();
+            }
+            assert!(matches!(turn, Turn::Come(None)), "{turn:?}");
+            1
+        });
+        assert_eq!(served, 2);
+    });
+}

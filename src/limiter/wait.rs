@@ -8,6 +8,9 @@ use std::task::Waker;
 
 use super::{ClassId, Limiter, Reservation, check};
 use crate::account::{Asked, Seen, Terms};
+#[cfg(doc)]
+use crate::clock::Clock;
+use crate::clock::WaiterId;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
 use crate::error::Error;
@@ -100,14 +103,17 @@ impl<'a> Ask<'a> {
 
 /// A place in a key's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct Place {
+    ticket: u64,
+    waiter: WaiterId,
+}
 
 /// What somebody finds who waits.
 #[derive(Debug)]
 pub enum Turn {
     /// It has come. What was asked for is charged or, if a reservation was asked for, held by this one.
     Come(Option<Reservation>),
-    /// Look again with this place when woken, or after so many nanoseconds.
+    /// Look again with this place when woken, or after this many nanoseconds by the limiter's clock ([`Clock::timer_ns`]).
     Wait(Place, Option<u64>),
     /// It would come too late, after so many nanoseconds as far as is known; [`NEVER`]: when a reservation ends that has no
     /// end of its own.
@@ -138,9 +144,10 @@ impl Limiter {
         let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));
         let asked = Asked { cost, class: ask.priority, group: ask.group };
         let request = Request { asked, timeout, holds: ask.holds };
+        let (waker, waiter) = self.clock().watched(waker);
         Ok(match self.table.join(key, class, request, waker) {
             Joined::Granted(lease) => self.come(key, ask, lease),
-            Joined::Waiting(ticket) => self.look(key, ask, Place(ticket))?,
+            Joined::Waiting(ticket) => self.look(key, ask, Place { ticket, waiter })?,
             Joined::TooLate(wait) => self.too_late(to_nanos_up(wait)),
             Joined::Never => self.never(),
             Joined::Full(_) if self.table.plan().when_full == WhenFull::Allow => {
@@ -161,9 +168,14 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     pub fn look(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, place: Place) -> Result<Turn, Error> {
         let key = check(key)?;
-        Ok(match self.table.look_in_line(key, place.0, ask.holds) {
+        let glance = self.clock().glance();
+        Ok(match self.table.look_in_line(key, place.ticket, ask.holds) {
             Seen::Granted(lease) => self.come(key, ask, lease),
-            Seen::Wait(ticks) => Turn::Wait(place, ticks.map(to_nanos_up)),
+            Seen::Wait(ticks) => {
+                let nanos = ticks.map(to_nanos_up);
+                glance.look_after(place.waiter, nanos);
+                Turn::Wait(place, nanos)
+            }
             Seen::TooLate(wait) => self.too_late(wait.map_or(NEVER, to_nanos_up)),
             Seen::Never => self.never(),
             Seen::Gone => Turn::Gone,
@@ -175,7 +187,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn leave(&self, key: &[u8], place: Place) -> Result<bool, Error> {
-        Ok(self.table.leave_line(check(key)?, place.0))
+        Ok(self.table.leave_line(check(key)?, place.ticket))
     }
 
     /// Waits for the key's turn in this thread, at most as long as the timeout: [`Turn::Come`], [`Turn::TooLate`] or
@@ -189,7 +201,7 @@ impl Limiter {
         loop {
             match turn {
                 Turn::Wait(place, nanos) => {
-                    parker.park(nanos);
+                    parker.park(self.clock().timer_ns(nanos));
                     turn = self.look(key, ask, place)?;
                 }
                 Turn::Gone => turn = self.join(key, ask, self.default_class(), parker.clone().into())?,

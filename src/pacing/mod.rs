@@ -15,7 +15,7 @@ use std::task::Waker;
 
 use account::{Account, After};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, WaiterId};
 use crate::error::Error;
 use crate::limit::{FIRST_HEADROOM, Pace};
 use crate::parker::Parker;
@@ -37,7 +37,10 @@ pub struct Permit(u64);
 
 /// A place in a key's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u64);
+pub struct Ticket {
+    number: u64,
+    waiter: WaiterId,
+}
 
 /// Whether a queue was joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub enum Joined {
 pub enum Look {
     /// Send now. The ticket is used up.
     Granted(Permit),
-    /// Look again when woken, or after so many nanoseconds.
+    /// Look again when woken, or after this many nanoseconds by the pacer's clock ([`Clock::timer_ns`]).
     Wait(Option<u64>),
     /// The timeout is over, or will be before the turn comes: in so many nanoseconds, as far as is known. The ticket is
     /// used up.
@@ -160,11 +163,12 @@ impl Pacer {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn join(&self, key: &[u8], timeout_ns: Option<u64>, waker: Waker) -> Result<Joined, Error> {
+        let (waker, waiter) = self.clock.watched(waker);
         // Shared, so that a refused waker is dropped here, after the lock.
         let waker = Arc::new(waker);
         self.with(key, |account, rule, now, after| {
             let joined = account.join(rule, now, timeout_ns, &waker, after);
-            joined.map_or_else(Joined::TooLate, |ticket| Joined::Waiting(Ticket(ticket)))
+            joined.map_or_else(Joined::TooLate, |number| Joined::Waiting(Ticket { number, waiter }))
         })
     }
 
@@ -173,7 +177,12 @@ impl Pacer {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn look(&self, key: &[u8], ticket: Ticket) -> Result<Look, Error> {
-        self.with(key, |account, rule, now, after| account.look(rule, now, ticket.0, after))
+        let glance = self.clock.glance();
+        let look = self.with(key, |account, rule, now, after| account.look(rule, now, ticket.number, after))?;
+        if let Look::Wait(nanos) = look {
+            glance.look_after(ticket.waiter, nanos);
+        }
+        Ok(look)
     }
 
     /// Leaves the queue; a permit that was meant for this waiter goes to the next. False if it has left already.
@@ -181,7 +190,7 @@ impl Pacer {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn leave(&self, key: &[u8], ticket: Ticket) -> Result<bool, Error> {
-        self.with(key, |account, rule, now, after| account.leave(rule, now, ticket.0, after))
+        self.with(key, |account, rule, now, after| account.leave(rule, now, ticket.number, after))
     }
 
     /// The request has ended: `answered`, if its response is here, whatever that says; else it may still arrive. False if it
@@ -211,7 +220,7 @@ impl Pacer {
                 Look::Granted(permit) => return Ok(Ok(permit)),
                 Look::TooLate(wait) => return Ok(Err(wait)),
                 Look::Gone => return Ok(Err(0)),
-                Look::Wait(nanos) => parker.park(nanos),
+                Look::Wait(nanos) => parker.park(self.clock.timer_ns(nanos)),
             }
         }
     }

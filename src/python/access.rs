@@ -14,8 +14,8 @@ use crate::access;
 pub(super) struct ClientAccess(access::ClientAccess, Home);
 
 impl Made for ClientAccess {
-    fn home(&self) -> Home {
-        self.1
+    fn home(&self) -> &Home {
+        &self.1
     }
 }
 
@@ -54,12 +54,13 @@ impl ClientAccess {
             access = access.lateness(convert::duration("lateness", lateness)?);
         }
         let access = access.max_clients(convert::max_keys("max_clients", max_clients, 1_000_000)?)?;
-        Ok(Self(access, Home::here()))
+        Ok(Self(access, Home::here(clock)))
     }
 
     #[doc = stub!("ClientAccess.is_allowed")]
     #[pyo3(signature = (client_id, access_time=None), text_signature = "($self, client_id, access_time=None)")]
     fn is_allowed(&self, client_id: Client<'_, '_>, access_time: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        self.1.heed(client_id.py())?;
         let time = access_time.map(|time| convert::nanos("access_time", time)).transpose()?;
         Ok(self.0.is_allowed(convert::key(&client_id)?, time)?)
     }
@@ -77,16 +78,19 @@ impl ClientAccess {
 
     #[doc = stub!("ClientAccess.release")]
     fn release(&self, client_id: Client<'_, '_>) -> PyResult<bool> {
+        self.1.heed(client_id.py())?;
         Ok(self.0.release(convert::key(&client_id)?)?)
     }
 
     #[doc = stub!("ClientAccess.jailed_until")]
     fn jailed_until(&self, client_id: Client<'_, '_>) -> PyResult<Option<f64>> {
+        self.1.heed(client_id.py())?;
         Ok(self.0.jailed_until(convert::key(&client_id)?)?.map(convert::time_up))
     }
 
     #[doc = stub!("ClientAccess.jailed")]
     fn jailed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.1.heed(py)?;
         let dict = PyDict::new(py);
         for (client, until) in self.0.jailed() {
             dict.set_item(convert::text(&client), convert::time_up(until))?;

@@ -47,6 +47,11 @@ impl ManualClock {
         self.0.now_ns()
     }
 
+    #[doc = stub!("ManualClock.until_next")]
+    fn until_next(&self) -> Option<f64> {
+        self.0.until_next_ns().map(convert::seconds_up)
+    }
+
     #[doc = stub!("ManualClock.unix")]
     fn unix(&self) -> f64 {
         self.0.unix_ns() as f64 / 1e9

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::limit::Migration;
 use crate::policy;
 use crate::python::clock::ManualClock;
+use crate::python::loop_clock::LoopClock;
 use crate::table::WhenFull;
 use crate::ticks;
 
@@ -220,8 +221,11 @@ pub(super) fn datetime(py: Python<'_>, unix_ns: u64) -> PyResult<Bound<'_, PyDat
 /// `None` is the system's monotonic clock.
 pub(super) fn clock(clock: Option<&Bound<'_, PyAny>>) -> PyResult<Clock> {
     let Some(clock) = clock else { return Ok(Clock::Monotonic) };
-    let manual = clock.cast::<ManualClock>().map_err(|_| wrong_type("clock", "a ManualClock or None", clock))?;
-    Ok(manual.get().clock())
+    if let Ok(followed) = clock.cast::<LoopClock>() {
+        return Ok(followed.get().clock());
+    }
+    let manual = clock.cast::<ManualClock>();
+    Ok(manual.map_err(|_| wrong_type("clock", "a ManualClock, a LoopClock or None", clock))?.get().clock())
 }
 
 /// True or False, and nothing that merely counts as one of them; False if nothing is given.

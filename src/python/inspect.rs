@@ -1,4 +1,4 @@
-//! What a limiter shows of its keys: the state of each limit, and the keys themselves.
+//! What a limiter shows: its totals, the state of each limit of a key, and the keys themselves.
 
 use std::collections::VecDeque;
 

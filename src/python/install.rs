@@ -1,4 +1,5 @@
-//! Puts the fast entries in the place of pyo3's; in a forked child, for a while, such as look first whose limiter it is.
+//! Puts the fast entries in the place of pyo3's; in a forked child, for a while, such as look first whose limiter it is, and
+//! for good where a limiter follows an event loop's time.
 //!
 //! When the module is imported, a method's descriptor is replaced by a copy in which only the entry point differs. The
 //! interpreter reads the entry point anew at every call, so it can be exchanged later.
@@ -42,16 +43,23 @@ impl Installed {
     }
 }
 
-/// The entry in a forked child in which nothing was said yet: looks first whose limiter it is.
+/// The entry in a forked child in which nothing was said yet, and beside limiters that follow a loop: looks first whose limiter
+/// it is. A limiter that follows a loop has pyo3's entry, which asks for the loop's time.
 unsafe extern "C" fn watched<M: Method>(slf: Object, args: *const Object, count: isize, keywords: Object) -> Object {
-    let heed = || {
-        // SAFETY: an interpreter calls its functions attached; see the head of `entry` for the instance.
-        Python::attach(|py| unsafe { Borrowed::from_ptr(py, slf).cast_unchecked::<M::Class>() }.get().home().heed(py));
+    let look = || {
+        Python::attach(|py| {
+            // SAFETY: an interpreter calls its functions attached; see the head of `entry` for the instance.
+            let this = unsafe { Borrowed::from_ptr(py, slf).cast_unchecked::<M::Class>() };
+            let home = this.get().home();
+            home.compare(py);
+            home.follows()
+        })
     };
     // Whatever comes of the line, the decision is made.
-    let _ = catch_unwind(AssertUnwindSafe(heed));
-    // SAFETY: the same call, to the entry that would have had it.
-    unsafe { entry::entry::<M>(slf, args, count, keywords) }
+    let follows = catch_unwind(AssertUnwindSafe(look)).unwrap_or(false);
+    let entry = if follows { *M::slow().get().expect("set before this entry is installed") } else { entry::entry::<M> };
+    // SAFETY: the same call, to an entry that was made for it.
+    unsafe { entry(slf, args, count, keywords) }
 }
 
 /// Replaces the descriptor of one method; `None` if pyo3 made it in some way that is not known here.

@@ -46,6 +46,16 @@ pub(super) fn raise_now(exception: Bound<'_, PyAny>) {
     }
 }
 
+/// Runs Python code where an exception may be on its way, as in a destructor: that exception goes on afterwards.
+pub(super) fn aside<T>(py: Python<'_>, work: impl FnOnce() -> T) -> T {
+    let raised = PyErr::take(py);
+    let done = work();
+    if let Some(raised) = raised {
+        raised.restore(py);
+    }
+    done
+}
+
 /// Gives a reference back at once, also where pyo3 does not know that this thread is attached.
 #[inline]
 pub(super) fn give_back(object: Py<PyAny>) {

@@ -33,8 +33,8 @@ pub(super) struct Limiter {
 }
 
 impl Made for Limiter {
-    fn home(&self) -> Home {
-        self.home
+    fn home(&self) -> &Home {
+        &self.home
     }
 }
 
@@ -67,8 +67,9 @@ impl Limiter {
         &self.core
     }
 
-    /// The class that an unknown key gets. Runs the caller's code, so never under a lock.
+    /// The class that an unknown key gets, once the clock is up to date. Runs the caller's code, so never under a lock.
     pub(super) fn class(&self, key: &Bound<'_, PyString>) -> PyResult<ClassId> {
+        self.home.heed(key.py())?;
         if self.policies.is_none() || self.core.contains(convert::key(key)?)? {
             return Ok(self.core.default_class());
         }
@@ -97,7 +98,7 @@ impl Limiter {
             core: Arc::new(core),
             limits: Mutex::new(limits.clone().unbind()),
             policies: Policies::new(policies)?,
-            home: Home::here(),
+            home: Home::here(clock),
         })
     }
 
@@ -116,7 +117,6 @@ impl Limiter {
     #[doc = stub!("Limiter.decide")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
     fn decide(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
-        self.home.heed(key.py());
         Ok(Decision::new(self.core.decide_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?))
     }
 
@@ -147,16 +147,15 @@ impl Limiter {
         lost: &str,
         costs: Option<Costs>,
     ) -> PyResult<Reservation> {
-        self.home.heed(key.py());
         let (lease, gives_back) = terms(lease, lost)?;
-        let (name, class) = (convert::key(&key)?, self.class(&key)?);
-        Ok(Reservation::new(self.core.reserve_as(name, Costs::beside(cost.0, costs), lease, gives_back, class)?))
+        let (name, class, cost) = (convert::key(&key)?, self.class(&key)?, Costs::beside(cost.0, costs));
+        Ok(Reservation::new(self.core.reserve_as(name, cost, lease, gives_back, class)?, self.home.clone()))
     }
 
     #[doc = stub!("Limiter.try_acquire_many")]
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
-        self.home.heed(py);
+        self.home.heed(py)?;
         batch::refuse_text(keys)?;
         if !self.policies.is_none() {
             return self.try_acquire_each(keys, cost.0);
@@ -189,7 +188,7 @@ impl Limiter {
     #[doc = stub!("Limiter.try_acquire_all")]
     #[pyo3(signature = (keys, cost=Cost(1), *, costs=None), text_signature = "($self, keys, cost=1, *, costs=None)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
-        self.home.heed(keys.py());
+        self.home.heed(keys.py())?;
         let (keys, classes) = self.classed(keys)?;
         let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
         let joint = self.core.try_acquire_all_as(&names, Costs::beside(cost.0, costs), |number| classes[number]);
@@ -201,6 +200,7 @@ impl Limiter {
     #[doc = stub!("Limiter.reconfigure")]
     #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
     fn reconfigure(&self, key: Key<'_, '_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
+        self.home.heed(key.py())?;
         let (name, how) = (convert::key(&key)?, convert::migration(migration)?);
         if limits.len() == 1 && limits.get_item(0)?.is_none() {
             return Ok(self.core.follow_default(name, how)?);
@@ -211,6 +211,7 @@ impl Limiter {
     #[doc = stub!("Limiter.set_limits")]
     #[pyo3(signature = (*limits, migration="as_is"), text_signature = "($self, *limits, migration='as_is')")]
     fn set_limits(&self, py: Python<'_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<()> {
+        self.home.heed(py)?;
         let (policy, how) = (limits::whole(limits)?, convert::migration(migration)?);
         // The tuple that was there before is dropped after the lock: that may run Python code.
         fork::detached(py, || self.core.set_limits(policy, how))?;
@@ -333,6 +334,7 @@ impl Limiter {
 
     #[doc = stub!("Limiter.release")]
     fn release(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        self.home.heed(key.py())?;
         Ok(self.core.release(convert::key(&key)?)?)
     }
 
@@ -343,6 +345,7 @@ impl Limiter {
 
     #[doc = stub!("Limiter.reset")]
     fn reset(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        self.home.heed(key.py())?;
         Ok(self.core.reset(convert::key(&key)?)?)
     }
 

@@ -45,6 +45,7 @@ mod interpreter;
 mod leaving;
 mod limiter;
 mod limits;
+mod loop_clock;
 mod pacing;
 mod parked;
 mod policies;
@@ -92,6 +93,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limits::InFlight>()?;
     module.add_class::<limits::Jail>()?;
     module.add_class::<limits::Window>()?;
+    module.add_class::<loop_clock::LoopClock>()?;
     module.add_class::<pacing::Pacing>()?;
     module.add_class::<pacing::Turn>()?;
     module.add("RateLimiterTimeout", pacing::timeout_class(py)?)?;

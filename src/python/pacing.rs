@@ -55,29 +55,32 @@ impl Pacing {
         if let Some(headroom) = headroom_ms {
             pacer = pacer.headroom(milliseconds("headroom_ms", headroom)?);
         }
-        Ok(Self(pacer, Home::here()))
+        Ok(Self(pacer, Home::here(clock)))
     }
 
     fn _turn(slf: &Bound<'_, Self>, timeout_ms: &Bound<'_, PyAny>) -> PyResult<Turn> {
-        slf.get().1.heed(slf.py());
+        slf.get().1.heed(slf.py())?;
         let timeout = timeout("timeout_ms", timeout_ms)?;
         Ok(Turn { limiter: slf.clone().unbind(), timeout, stage: Mutex::new(Stage::New) })
     }
 
     #[doc = stub!("Pacing.record_latency")]
     fn record_latency(&self, latency_ms: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.1.heed(latency_ms.py())?;
         Ok(self.0.record_latency(KEY, milliseconds("latency_ms", latency_ms)?)?)
     }
 
     #[doc = stub!("Pacing.record_rejected")]
     #[pyo3(signature = (retry_after=None))]
-    fn record_rejected(&self, retry_after: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn record_rejected(&self, py: Python<'_>, retry_after: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        self.1.heed(py)?;
         let retry_after = retry_after.map(|said| seconds_or_text(said, self.0.clock())).transpose()?;
         Ok(self.0.record_rejected(KEY, retry_after.flatten())?)
     }
 
     #[doc = stub!("Pacing.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.1.heed(py)?;
         let stats = self.0.stats(KEY)?;
         let dict = [
             ("granted", stats.granted),
@@ -195,6 +198,7 @@ impl Turn {
             }
             *stage = Stage::Over;
         }
+        self.limiter.get().1.heed(py)?;
         if let Some(permit) = self.core().try_acquire(KEY)? {
             self.set(Stage::Holding(permit));
             return Ok(true);
@@ -214,12 +218,13 @@ impl Turn {
         let Stage::Waiting(ticket) = stage else {
             return Err(PyRuntimeError::new_err("this turn does not wait"));
         };
+        self.limiter.get().1.heed(py)?;
         match self.core().look(KEY, ticket)? {
             Look::Granted(permit) => {
                 self.set(Stage::Holding(permit));
                 Ok(None)
             }
-            Look::Wait(nanos) => Ok(Some(nanos.unwrap_or(u64::MAX))),
+            Look::Wait(nanos) => Ok(Some(self.core().clock().timer_ns(nanos).unwrap_or(u64::MAX))),
             Look::TooLate(wait) => {
                 self.set(Stage::Over);
                 Err(too_late(py, self.timeout, wait))
@@ -244,6 +249,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if matches!(self.stage.get_mut(), Stage::Waiting(_) | Stage::Holding(_)) {
+            self.limiter.get().1.heed_in_passing();
+        }
         self.finish(false);
     }
 }
@@ -253,7 +261,7 @@ impl Turn {
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<Pacing>> {
         let parker = Arc::new(Parker::new());
         if !self.start(py, || parker.clone().into())? {
-            while let Some(nanos) = self.check(py)? {
+            while let Some(nanos) = self.check(py).inspect_err(|_| self.finish(false))? {
                 leaving::outside(py, || parker.park(Some(nanos.min(CHUNK_NS))));
                 py.check_signals().inspect_err(|_| self.finish(false))?;
             }
@@ -262,6 +270,7 @@ impl Turn {
     }
 
     fn __exit__(&self, kind: &Bound<'_, PyAny>, _value: &Bound<'_, PyAny>, _traceback: &Bound<'_, PyAny>) {
+        self.limiter.get().1.heed_if_possible(kind.py());
         self.finish(kind.is_none());
     }
 
@@ -274,7 +283,8 @@ impl Turn {
         Ok(self.check(py)?.map(seconds))
     }
 
-    fn _finish(&self, answered: bool) {
+    fn _finish(&self, py: Python<'_>, answered: bool) {
+        self.limiter.get().1.heed_if_possible(py);
         self.finish(answered);
     }
 }

@@ -5,6 +5,7 @@ use std::task::Wake;
 
 use pyo3::prelude::*;
 
+use super::interpreter::aside;
 use super::leaving;
 
 /// A parked thread looks for signals at least so often.
@@ -21,9 +22,12 @@ impl Wake for Call {
     fn wake_by_ref(self: &Arc<Self>) {
         // Where the interpreter is ending, nobody waits.
         leaving::call(|py| {
-            if let Err(error) = self.0.call0(py) {
-                error.write_unraisable(py, None);
-            }
+            // A destructor may wake: that of a reservation, say.
+            aside(py, || {
+                if let Err(error) = self.0.call0(py) {
+                    error.write_unraisable(py, None);
+                }
+            });
         });
     }
 }

@@ -31,8 +31,8 @@ pub(super) struct RateLimiter {
 }
 
 impl Made for RateLimiter {
-    fn home(&self) -> Home {
-        self.home
+    fn home(&self) -> &Home {
+        &self.home
     }
 }
 
@@ -88,6 +88,7 @@ impl RateLimiter {
 
     /// Charges the account, made first if it is new. Runs the proxy's code then.
     fn charge(&self, email: &Bound<'_, PyString>, account: Account<'_, '_>, tokens: u64) -> PyResult<Outcome<'_>> {
+        self.home.heed(email.py())?;
         let key = convert::key(email)?;
         match self.limiter.charge_known(key, tokens)? {
             Outcome::Unknown => {
@@ -120,14 +121,14 @@ impl RateLimiter {
 
     /// The account's bucket, made first if it is new; `None` if the table is full and `when_full` denies.
     fn bucket(&self, email: &Bound<'_, PyString>, account: Account<'_, '_>) -> PyResult<Option<TokenBucket>> {
-        self.home.heed(email.py());
+        self.home.heed(email.py())?;
         let key = convert::key(email)?;
         if let Some(bucket) = self.limiter.bucket(key)? {
-            return Ok(Some(TokenBucket::of(bucket, self.home)));
+            return Ok(Some(TokenBucket::of(bucket, self.home.clone())));
         }
         let bucket = self.limiter.bucket_as(key, self.class(account)?)?;
         self.watch_forgiven(email.py());
-        Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home)))
+        Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home.clone())))
     }
 
     fn watch_forgiven(&self, py: Python<'_>) {
@@ -197,7 +198,7 @@ impl RateLimiter {
             .build()
             .map_err(|error| convert::renamed(error, "max_keys", "max_buckets"))?;
         let exception = denial::exception_class(exception)?;
-        let (limiter, home) = (Arc::new(limiter), Home::here());
+        let (limiter, home) = (Arc::new(limiter), Home::here(clock));
         Ok(Self { limiter, reading, exception, messages_per_hour, max_buckets, track_created, home })
     }
 
@@ -263,6 +264,7 @@ impl RateLimiter {
     #[doc = stub!("RateLimiter.reconfigure")]
     #[pyo3(signature = (account_email, account=None, *, migration="as_is"))]
     fn reconfigure(&self, account_email: Email<'_, '_>, account: Account<'_, '_>, migration: &str) -> PyResult<bool> {
+        self.home.heed(account_email.py())?;
         let how = convert::migration(migration)?;
         let key = convert::key(&account_email)?;
         if !self.limiter.contains(key)? {
@@ -273,6 +275,7 @@ impl RateLimiter {
 
     #[doc = stub!("RateLimiter.get_stats")]
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.home.heed(py)?;
         let mut states = Vec::with_capacity(self.limiter.len());
         self.limiter.for_each(|key, state| states.push((Box::<[u8]>::from(key), state)));
         let (dict, buckets) = (PyDict::new(py), PyDict::new(py));
@@ -306,7 +309,7 @@ impl RateLimiter {
 
     fn _bucket(&self, account_email: Email<'_, '_>) -> PyResult<Option<TokenBucket>> {
         let bucket = self.limiter.bucket(convert::key(&account_email)?).ok().flatten();
-        Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home)))
+        Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home.clone())))
     }
 
     fn _created_at<'py>(&self, account_email: Email<'_, 'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {

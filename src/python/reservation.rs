@@ -8,19 +8,21 @@ use super::answered::answered;
 use super::asked::lease_ns;
 use super::convert::{self, Costs};
 use super::decision::Decision;
+use super::inherited::Home;
 use crate::limiter;
 
 #[doc = stub!("Reservation")]
 #[pyclass(frozen, weakref, module = "tollbar")]
-pub(super) struct Reservation(limiter::Reservation);
+pub(super) struct Reservation(limiter::Reservation, Home);
 
 impl Reservation {
-    pub(super) fn new(core: limiter::Reservation) -> Self {
-        Self(core)
+    pub(super) fn new(core: limiter::Reservation, home: Home) -> Self {
+        Self(core, home)
     }
 
     /// Committed if all went well, else cancelled. Whoever has ended it inside has said what became of it.
-    fn leave(&self, went_well: bool) {
+    fn leave(&self, py: Python<'_>, went_well: bool) {
+        self.1.heed_if_possible(py);
         if went_well {
             self.0.commit(None);
         } else {
@@ -29,20 +31,35 @@ impl Reservation {
     }
 }
 
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.0.is_open() {
+            self.1.heed_in_passing();
+        }
+    }
+}
+
 #[pymethods]
 impl Reservation {
     #[doc = stub!("Reservation.commit")]
     #[pyo3(signature = (actual=None, *, actuals=None), text_signature = "($self, actual=None, *, actuals=None)")]
-    fn commit(&self, actual: Option<&Bound<'_, PyAny>>, actuals: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn commit(
+        &self,
+        py: Python<'_>,
+        actual: Option<&Bound<'_, PyAny>>,
+        actuals: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         let actual = actual.map(|actual| convert::cost("actual", actual)).transpose()?;
-        let Some(actuals) = actuals else { return Ok(self.0.commit(actual)) };
-        let named = Costs::named("actuals", actuals)?;
+        let actuals = actuals.map(|actuals| Costs::named("actuals", actuals)).transpose()?;
+        self.1.heed_if_possible(py);
+        let Some(named) = actuals else { return Ok(self.0.commit(actual)) };
         Ok(self.0.commit_costs(&Costs::beside(actual.unwrap_or_else(|| self.0.cost()), Some(named)))?)
     }
 
     #[doc = stub!("Reservation.renew")]
     #[pyo3(signature = (lease=None), text_signature = "($self, lease=None)")]
-    fn renew(&self, lease: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn renew(&self, py: Python<'_>, lease: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        self.1.heed(py)?;
         Ok(self.0.renew(lease_ns(lease)?)?)
     }
 
@@ -53,7 +70,8 @@ impl Reservation {
     }
 
     #[doc = stub!("Reservation.cancel")]
-    fn cancel(&self) -> bool {
+    fn cancel(&self, py: Python<'_>) -> bool {
+        self.1.heed_if_possible(py);
         self.0.cancel()
     }
 
@@ -95,7 +113,7 @@ impl Reservation {
         _exc_value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> bool {
-        self.leave(exc_type.is_none());
+        self.leave(exc_type.py(), exc_type.is_none());
         false
     }
 
@@ -110,7 +128,7 @@ impl Reservation {
         _exc_value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
-        self.leave(exc_type.is_none());
+        self.leave(py, exc_type.is_none());
         answered(py, py.None())
     }
 

@@ -152,24 +152,25 @@ impl SlidingWindow {
         let lease = lease.map(|lease| convert::duration("lease", lease)).transpose()?;
         let lease = lease.map(|nanos| nanos.div_ceil(1_000_000_000));
         let log_unlimited = convert::flag("log_unlimited", log_unlimited)?;
-        Ok(Self(SendHistory::new(convert::clock(clock)?, plan, lease, log_unlimited)?, Home::here()))
+        Ok(Self(SendHistory::new(convert::clock(clock)?, plan, lease, log_unlimited)?, Home::here(clock)))
     }
 
     #[doc = stub!("SlidingWindow.check_and_plan")]
     fn check_and_plan(&self, account: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = account.py();
-        self.1.heed(py);
-        self.planned(account).or_else(|error| Ready::failed(py, error))
+        self.1.heed(py).and_then(|()| self.planned(account)).or_else(|error| Ready::failed(py, error))
     }
 
     #[doc = stub!("SlidingWindow.log_send")]
     fn log_send(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
+        self.1.heed(account_id.py())?;
         self.0.log(convert::key(&account_id)?)?;
         done(account_id.py())
     }
 
     #[doc = stub!("SlidingWindow.release_slot")]
     fn release_slot(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
+        self.1.heed(account_id.py())?;
         self.0.release(convert::key(&account_id)?);
         done(account_id.py())
     }
@@ -208,10 +209,12 @@ impl SlidingWindow {
     }
 
     fn _set_sent(&self, account_id: AccountId<'_, '_>, seconds: Vec<i64>) -> PyResult<()> {
+        self.1.heed(account_id.py())?;
         Ok(self.0.set_sent(convert::key(&account_id)?, seconds)?)
     }
 
     fn _add_sent(&self, account_id: AccountId<'_, '_>, second: i64) -> PyResult<()> {
+        self.1.heed(account_id.py())?;
         Ok(self.0.add_sent(convert::key(&account_id)?, second)?)
     }
 
@@ -223,15 +226,18 @@ impl SlidingWindow {
         self.0.forget_all_sent();
     }
 
-    fn _in_flight_ids(&self) -> Vec<String> {
-        texts(&self.0.in_flight_keys())
+    fn _in_flight_ids(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.1.heed(py)?;
+        Ok(texts(&self.0.in_flight_keys()))
     }
 
     fn _in_flight_count(&self, account_id: AccountId<'_, '_>) -> PyResult<Option<u64>> {
+        self.1.heed(account_id.py())?;
         Ok(self.0.in_flight(convert::key(&account_id)?))
     }
 
     fn _set_in_flight(&self, account_id: AccountId<'_, '_>, count: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.1.heed(account_id.py())?;
         Ok(self.0.set_in_flight(convert::key(&account_id)?, convert::whole("in-flight sends", count)?)?)
     }
 

@@ -18,8 +18,8 @@ use crate::policy::Policy;
 pub(super) struct TokenBucket(pub(super) Bucket, Home);
 
 impl Made for TokenBucket {
-    fn home(&self) -> Home {
-        self.1
+    fn home(&self) -> &Home {
+        &self.1
     }
 }
 
@@ -63,20 +63,22 @@ impl TokenBucket {
         let capacity = convert::whole("capacity", capacity)?;
         let rate = Rate::per_second(convert::number("refill_rate", refill_rate)?, capacity)?;
         let policy = Policy::rate(rate).map_err(|error| convert::renamed(error, "burst", "capacity"))?;
-        Ok(Self(Bucket::new(policy, convert::clock(clock)?), Home::here()))
+        Ok(Self(Bucket::new(policy, convert::clock(clock)?), Home::here(clock)))
     }
 
     #[doc = stub!("TokenBucket.acquire")]
     #[pyo3(signature = (tokens=Tokens(1), timeout=None), text_signature = "($self, tokens=1, timeout=1.0)")]
     fn acquire(&self, py: Python<'_>, tokens: Tokens, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let _ = timeout; // the original takes one and answers at once; so does this
+        self.1.heed(py)?;
         if self.0.try_acquire(tokens.0) { Ready::yes(py) } else { Ready::no(py) }
     }
 
     #[doc = stub!("TokenBucket.try_acquire")]
     #[pyo3(signature = (tokens=Tokens(1)), text_signature = "($self, tokens=1)")]
-    fn try_acquire(&self, tokens: Tokens) -> bool {
-        self.0.try_acquire(tokens.0)
+    fn try_acquire(&self, py: Python<'_>, tokens: Tokens) -> PyResult<bool> {
+        self.1.heed(py)?;
+        Ok(self.0.try_acquire(tokens.0))
     }
 
     #[doc = stub!("TokenBucket._refill")]
@@ -86,13 +88,15 @@ impl TokenBucket {
 
     #[doc = stub!("TokenBucket.get_state")]
     fn get_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.1.heed(py)?;
         state_dict(py, &self.0.state())
     }
 
     #[doc = stub!("TokenBucket.tokens")]
     #[getter]
-    fn tokens(&self) -> f64 {
-        self.0.state().tokens
+    fn tokens(&self, py: Python<'_>) -> PyResult<f64> {
+        self.1.heed(py)?;
+        Ok(self.0.state().tokens)
     }
 
     #[doc = stub!("TokenBucket.capacity")]
@@ -110,14 +114,16 @@ impl TokenBucket {
     #[doc = stub!("TokenBucket.last_refill")]
     #[getter]
     fn last_refill<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        self.1.heed(py)?;
         convert::datetime(py, self.0.clock().unix_ns())
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        self.1.heed(py)?;
         let state = self.0.state();
-        format!(
+        Ok(format!(
             "TokenBucket(capacity={}, refill_rate={:?}, tokens={:.3})",
             state.capacity, state.refill_per_second, state.tokens
-        )
+        ))
     }
 }

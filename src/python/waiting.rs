@@ -74,7 +74,8 @@ impl Waiting {
                 }
                 Turn::Wait(place, nanos) => {
                     self.set(Stage::At(place, class, call.clone()));
-                    return Ok(Some(nanos.unwrap_or(u64::MAX)));
+                    let timer = self.limiter.get().core().clock().timer_ns(nanos);
+                    return Ok(Some(timer.unwrap_or(u64::MAX)));
                 }
                 Turn::TooLate(wait) => {
                     self.set(Stage::Over);
@@ -91,7 +92,6 @@ impl Waiting {
 
     /// Begins, once: the class that an unknown key gets.
     fn begin(&self, py: Python<'_>) -> PyResult<ClassId> {
-        self.limiter.get().home().heed(py);
         if !matches!(*self.stage.lock(), Stage::New) {
             return Err(PyRuntimeError::new_err("a slot serves one block; make another"));
         }
@@ -111,6 +111,7 @@ impl Waiting {
             Stage::At(place, class, call) => (*place, *class, call.clone()),
             _ => return Ok(None),
         };
+        self.limiter.get().home().heed(py)?;
         let turn = self.limiter.get().core().look(convert::key(self.key.bind(py))?, self.ask(), place)?;
         self.noted(py, turn, class, &call)
     }
@@ -142,6 +143,7 @@ impl Waiting {
     fn leave(&self, py: Python<'_>) {
         let stage = self.set(Stage::Over);
         if let (Stage::At(place, ..), Ok(key)) = (stage, convert::key(self.key.bind(py))) {
+            self.limiter.get().home().heed_if_possible(py);
             // A key that was let in is one.
             let _ = self.limiter.get().core().leave(key, place);
         }
@@ -181,8 +183,10 @@ impl Waiting {
                 Turn::Never => return Err(self.never(py, class)),
                 Turn::Gone => core.join(key, self.ask(), class, parker.clone().into())?,
                 Turn::Wait(place, nanos) => {
-                    leaving::outside(py, || parker.park(Some(nanos.unwrap_or(u64::MAX).min(CHUNK_NS))));
-                    py.check_signals().inspect_err(|_| drop(core.leave(key, place)))?;
+                    let timer = core.clock().timer_ns(nanos).unwrap_or(u64::MAX);
+                    leaving::outside(py, || parker.park(Some(timer.min(CHUNK_NS))));
+                    let go_on = py.check_signals().and_then(|()| self.limiter.get().home().heed(py));
+                    go_on.inspect_err(|_| drop(core.leave(key, place)))?;
                     core.look(key, self.ask(), place)?
                 }
             };
@@ -191,8 +195,8 @@ impl Waiting {
 
     /// What is held since the turn has come, once.
     fn _held(&self) -> Option<Reservation> {
-        let stage = self.set(Stage::Over);
-        if let Stage::Come(held) = stage { held.map(Reservation::new) } else { None }
+        let (stage, home) = (self.set(Stage::Over), self.limiter.get().home());
+        if let Stage::Come(held) = stage { held.map(|held| Reservation::new(held, home.clone())) } else { None }
     }
 }
 

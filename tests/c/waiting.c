@@ -95,6 +95,25 @@ static void order_of_arrival(void) {
     SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
 }
 
+/* A move of the clock wakes a thread that would wait for an hour. */
+static void an_hour_that_passes_by_hand(void) {
+    for (int again = 0; again < often(50); again++) {
+        int name = 3;
+        limiter = limiter_of(a_rate(1, 3600 * SECOND, 0), a_still_clock);
+        SAME(tollbar_try_acquire(limiter, KEY("a"), 1), 1);
+        came = 0;
+        const pthread_t waiter = begin(waits_its_turn, &name);
+        /* Every other time it may join before, after or while the clock is moved. */
+        while (again % 2 == 0 && line_of(limiter, "a") != 2 * 3600 * SECOND) {
+            sched_yield();
+        }
+        SAME(tollbar_clock_advance(a_still_clock, (int64_t)(3600 * SECOND)), TOLLBAR_OK);
+        end(waiter);
+        SAME(how_many_came(), 1);
+        SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
+    }
+}
+
 static void *hears_of_the_end(void *with) {
     SAME(tollbar_acquire(*(tollbar_limiter *)with, KEY("a"), NULL, 0, NULL, 0), TOLLBAR_ERROR_CLOSED);
     return NULL;
@@ -178,6 +197,7 @@ int main(void) {
     a_still_clock = a_clock();
     deadlines();
     order_of_arrival();
+    an_hour_that_passes_by_hand();
     freed_while_waited_for();
     with_a_lease();
     by_the_systems_clock();

@@ -42,10 +42,13 @@ static void turns_come_in_order(void) {
     (void)told();
     /* Too early: nobody. */
     SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND - 1), TOLLBAR_OK);
+    SAME(told(), 0);
     SAME(tollbar_look(turns[3].place, &turn, sizeof turn), TOLLBAR_WAITING);
     SAME(turn.look_after_ns, 1);
     CHECK(turn.place.id == turns[3].place.id);
+    /* The clock tells the head that its time has come. */
     SAME(tollbar_clock_advance(clock_of_all, 1), TOLLBAR_OK);
+    CHECK(told() & (1 << 4));
     SAME(tollbar_look(turns[1].place, &turn, sizeof turn), TOLLBAR_WAITING);
     SAME(tollbar_look(turns[3].place, &turn, sizeof turn), 1);
     SAME(tollbar_look(turns[3].place, &turn, sizeof turn), TOLLBAR_ERROR_HANDLE);
@@ -108,6 +111,46 @@ static void a_turn_with_a_lease(void) {
     SAME(tollbar_look(turn.place, &turn, sizeof turn), 1);
     CHECK(turn.reservation.id != 0 && turn.place.id == 0);
     SAME(tollbar_cancel(turn.reservation), 1);
+    SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
+}
+
+/* The clock tells a place when the limit that its costs wait for lets it pass, and when the lease before it is over. */
+static void turns_with_costs_and_behind_leases(void) {
+    tollbar_policy policy;
+    tollbar_turn turn;
+    tollbar_reservation held;
+    tollbar_cost tokens = {"tokens", 6, 60};
+    tollbar_ask ask = {1, TOLLBAR_NEVER, 0, 0, 0, &tokens, 1};
+    SAME(tollbar_policy_new(&policy), TOLLBAR_OK);
+    SAME(tollbar_policy_add_in_flight(policy, 1, NULL, 0), TOLLBAR_OK);
+    SAME(tollbar_policy_add_rate(policy, 60, 60 * SECOND, NULL, 0), TOLLBAR_OK);
+    SAME(tollbar_policy_set_name(policy, KEY("tokens"), NULL, 0), TOLLBAR_OK);
+    limiter = limiter_of(policy, clock_of_all);
+    SAME(tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, 1, &turn, sizeof turn), 1);
+    tokens.cost = 20;
+    SAME(tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, 2, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(turn.look_after_ns, 20 * SECOND);
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)(20 * SECOND) - 1), TOLLBAR_OK);
+    SAME(told(), 0);
+    SAME(tollbar_clock_advance(clock_of_all, 1), TOLLBAR_OK);
+    SAME(told(), 1 << 2);
+    SAME(tollbar_look(turn.place, &turn, sizeof turn), 1);
+    (void)told();
+    tokens.cost = 0;
+    SAME(tollbar_reserve_costs(limiter, KEY("a"), 1, &tokens, 1, 10 * SECOND, true, &held, NULL, 0), 1);
+    SAME(tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, 3, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(turn.look_after_ns, 10 * SECOND);
+    SAME(tollbar_renew(held, 30 * SECOND), 1);
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)(10 * SECOND)), TOLLBAR_OK);
+    /* The old end has come, and the place is told the new one. */
+    SAME(told(), 1 << 3);
+    SAME(tollbar_look(turn.place, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(turn.look_after_ns, 20 * SECOND);
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)(20 * SECOND)), TOLLBAR_OK);
+    SAME(told(), 1 << 3);
+    SAME(tollbar_look(turn.place, &turn, sizeof turn), 1);
+    (void)told();
+    SAME(tollbar_cancel(held), 0);
     SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
 }
 
@@ -181,9 +224,10 @@ int main(void) {
     turns_come_in_order();
     a_limiter_that_is_freed();
     a_turn_with_a_lease();
+    turns_with_costs_and_behind_leases();
     tokens_told_by_hand();
     wakeups_that_are_freed();
     SAME(tollbar_clock_free(clock_of_all), TOLLBAR_OK);
-    printf("places in order, by priority, left, closed, with leases; %d wakeups freed while listened to\n", often(200));
+    printf("places in order, by priority, left, closed, with costs and leases; %d wakeups freed while listened to\n", often(200));
     return 0;
 }

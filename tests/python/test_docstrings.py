@@ -15,7 +15,7 @@ from tollbar import _tollbar
 
 STUB = Path(tollbar.__file__).with_name("_tollbar.pyi")
 # Names of the stub that the module does not have: types, and hooks that are handed to os.register_at_fork.
-ONLY_IN_THE_STUB = {"_Account", "_Ready", "_before_fork", "_after_fork", "_after_fork_in_child"}
+ONLY_IN_THE_STUB = {"_Account", "_Loop", "_Ready", "_before_fork", "_after_fork", "_after_fork_in_child"}
 
 
 def of_attributes(body):

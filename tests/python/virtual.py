@@ -1,6 +1,6 @@
 """What the pacing tests share; above all an event loop whose time is a `ManualClock`.
 
-Instead of waiting, it moves the clock to the next timer.
+Instead of waiting, it moves the clock to the next timer, of its own or of a waiter by that clock.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class VirtualSelector(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         ready = super().select(0)
         if not ready:
+            waits = [wait for wait in (timeout, self.clock.until_next()) if wait is not None]
+            timeout = min(waits, default=None)
             assert timeout is not None, "everybody waits for everybody"
             if timeout > 0:
                 self.clock.advance_ns(math.ceil(timeout * 1e9))

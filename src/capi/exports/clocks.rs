@@ -18,7 +18,8 @@ pub unsafe extern "C" fn tollbar_clock_new(start_ns: u64, clock: *mut ClockHandl
     })
 }
 
-/// Moves the clock, backwards when negative; never below 0.
+/// Moves the clock, backwards when negative; never below 0. Wakes the waiters whose time has
+/// come: threads in `tollbar_acquire`, and places by their tokens.
 #[unsafe(no_mangle)]
 pub extern "C" fn tollbar_clock_advance(clock: ClockHandle, delta_ns: i64) -> i32 {
     guard(|_| {

@@ -41,7 +41,8 @@ pub unsafe extern "C" fn tollbar_acquire(
 
 /// Takes what is asked for if nobody waits and all limits let it pass (1), else joins the key's line (`TOLLBAR_WAITING`), unless
 /// the turn would come too late, or never (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
-/// `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`.
+/// `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`. That time is the limiter's: a clock of
+/// `tollbar_clock_new` tells the token when it has come, so no timer is needed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_join(
     limiter: LimiterHandle,
