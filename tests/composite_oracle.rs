@@ -24,6 +24,13 @@ fn said() -> impl Strategy<Value = Said> {
             edge: if closed { Edge::Closed } else { Edge::HalfOpen },
         }),
         1 => (1_u64..6, time(8), 1_u64..6).prop_map(|(limit, step, steps)| Said::Steps { limit, step, steps }),
+        3 => (1_u64..6, -30_i64..0, prop::collection::vec(time(30), 1..12)).prop_map(|(limit, first, lengths)| {
+            let mut boundaries = vec![100 * first];
+            for length in lengths {
+                boundaries.push(boundaries.last().unwrap() + length.cast_signed());
+            }
+            Said::Calendar { limit, boundaries }
+        }),
         1 => (1_u64..6).prop_map(|limit| Said::InFlight { limit }),
         1 => (1_u64..4, time(30), time(30), 1_u32..4, time(60)).prop_map(|(denials, within, duration, factor, more)| {
             Said::Jail { denials, within, duration, factor, longest: duration + more }

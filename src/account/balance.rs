@@ -31,6 +31,9 @@ impl Cold {
             (_, Rule::Window(window)) => {
                 window.limit().saturating_sub(part.held).saturating_sub(self.stamps(part).still_in(window, now))
             }
+            (State::Period(counted), Rule::Calendar(calendar)) => {
+                calendar.limit().saturating_sub(part.held).saturating_sub(counted.used_at(now))
+            }
             (_, Rule::InFlight(most)) => most.saturating_sub(part.held),
             _ => 0,
         }
@@ -61,6 +64,10 @@ impl Cold {
                 let held = self.leases.of((number, limit)).map(|(lease, _)| leaves(Some(window), lease)).max();
                 let free_at = |stamp| window.free_at(stamp);
                 self.stamps(part).last().map_or(0, free_at).max(held.unwrap_or(0))
+            }
+            (State::Period(counted), Rule::Calendar(calendar)) => {
+                let held = self.leases.of((number, limit)).map(|(lease, _)| counted.leaves(calendar, lease)).max();
+                counted.settled(calendar).max(held.unwrap_or(0))
             }
             (_, Rule::InFlight(_)) => self.leases.of((number, limit)).map(|(lease, _)| lease.expiry).max().unwrap_or(0),
             _ => 0,

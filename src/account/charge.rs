@@ -200,7 +200,7 @@ impl Cold {
         self.catch_up(limits, now);
         let meant = |limit: &Limit| name.is_none_or(|name| *limit.name == *name);
         let excess = |number: usize, limit: &Limit| self.remains(number, limit, now).saturating_sub(to);
-        let counts = |limit: &Limit| matches!(limit.rule, Rule::Rate { .. } | Rule::Window(_));
+        let counts = |limit: &Limit| matches!(limit.rule, Rule::Rate { .. } | Rule::Window(_) | Rule::Calendar(_));
         let surplus: Vec<u64> = limits
             .iter()
             .enumerate()

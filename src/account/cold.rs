@@ -139,6 +139,7 @@ impl Cold {
     /// Brings everything to `now`: reservations that ended by themselves, and what a clock that stepped back left ahead.
     pub(super) fn catch_up(&mut self, limits: &[Limit], now: Ticks) {
         self.leases.settle(now);
+        self.roll_calendars(limits, now);
         self.log.settle(now);
         self.from = self.from.min(now.saturating_add(limits.iter().map(Limit::longest).max().unwrap_or(0)));
         if self.blocked <= now {
@@ -227,6 +228,12 @@ impl Cold {
                 let spare = window.limit().checked_sub(n)?;
                 Some(earliest(Some(window), self.stamps(part), held, now, spare))
             }
+            Rule::Calendar(calendar) => {
+                let (State::Period(counted), spare) = (&part.state, calendar.limit().checked_sub(n)?) else {
+                    return Some(0);
+                };
+                Some(counted.earliest(calendar, (self.leases.of((number, limit)), part.held), spare))
+            }
             Rule::InFlight(most) => Some(earliest(None, Stamps::None, held, now, most.checked_sub(n)?)),
         }
     }
@@ -244,6 +251,9 @@ impl Cold {
                 let (none, spare) = (Leases::default(), window.limit().checked_sub(n)?);
                 Some(earliest(Some(window), self.stamps(part), (&none, (number, limit), 0), now, spare))
             }
+            (Rule::Calendar(calendar), State::Period(counted)) => {
+                Some(counted.earliest(calendar, (std::iter::empty(), 0), calendar.limit().checked_sub(n)?))
+            }
             (Rule::InFlight(most), _) => (n <= *most).then_some(0),
             _ => self.passes_at(number, limit, now, n),
         }
@@ -254,7 +264,7 @@ impl Cold {
             State::Shared => Stamps::Log(&self.log),
             State::Own(log) => Stamps::Log(log),
             State::Steps(tally) => Stamps::Tally(tally),
-            State::Bucket(_) | State::Jail(_) | State::Held => Stamps::None,
+            State::Bucket(_) | State::Jail(_) | State::Period(_) | State::Held => Stamps::None,
         }
     }
 }

@@ -36,7 +36,7 @@ impl Sleepers {
         self.0.iter().flat_map(|all| all.iter())
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Dormant> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Dormant> {
         self.0.iter_mut().flat_map(|all| all.iter_mut())
     }
 
@@ -64,6 +64,7 @@ impl Dormant {
                 tally.is_empty()
             }
             (State::Jail(record), Rule::Jail(jail)) => jail.settled(record) <= now,
+            (State::Period(counted), _) => counted.used_at(now) == 0,
             _ => true,
         }
     }
@@ -77,18 +78,29 @@ impl Dormant {
                 !bucket.overflows(heir, tat, now) && heir.owed(*word, now) >= bucket.owed(tat, now)
             }
             (Rule::Window(window), Rule::Window(heir), _) => heir.reach() >= window.reach(),
+            (Rule::Calendar(own), Rule::Calendar(heir), State::Period(counted)) => {
+                let State::Period(slept) = &self.part.state else { return true };
+                own.has_periods_of(heir) && counted.used_at(now) >= slept.used_at(now)
+            }
             (Rule::Jail(_), Rule::Jail(_), _) => true,
             _ => false,
         }
     }
 
     /// Whether another window that is no longer in force remembers all that this one does.
-    fn is_told_by(&self, other: &Self) -> bool {
+    fn is_told_by(&self, other: &Self, now: Ticks) -> bool {
         match (&self.limit.rule, &other.limit.rule) {
             (Rule::Window(window), Rule::Window(wider)) => {
                 let alike = window.is_conservative() == wider.is_conservative();
                 self.heir == other.heir && alike && window.reach() <= wider.reach()
             }
+            (Rule::Calendar(own), Rule::Calendar(that)) => match (&self.part.state, &other.part.state) {
+                (State::Period(less), State::Period(more)) => {
+                    let counts_as_much = more.used_at(now) >= less.used_at(now);
+                    self.heir == other.heir && own.has_periods_of(that) && counts_as_much
+                }
+                _ => false,
+            },
             (Rule::Jail(_), Rule::Jail(_)) => self.heir == other.heir,
             _ => false,
         }
@@ -164,12 +176,12 @@ impl Cold {
                 other.heir != new.heir || !other.owed(now).is_some_and(is_less)
             });
         } else {
-            // All were charged with the same, so the one that reaches back farthest holds what the others do.
-            if self.dormant.iter().any(|other| new.is_told_by(other)) {
+            // All were charged with the same, so the window that reaches back farthest holds what the others do.
+            if self.dormant.iter().any(|other| new.is_told_by(other, now)) {
                 return;
             }
             all = self.dormant.take();
-            all.retain(|other| !other.is_told_by(&new));
+            all.retain(|other| !other.is_told_by(&new, now));
         }
         all.push(new);
         join(&mut all, now);
@@ -201,6 +213,7 @@ impl Cold {
             (State::Own(log), Rule::Window(window)) => log.last().map_or(0, |stamp| window.free_at(stamp)),
             (State::Steps(tally), Rule::Window(window)) => tally.last().map_or(0, |stamp| window.free_at(stamp)),
             (State::Jail(record), Rule::Jail(jail)) => jail.settled(record),
+            (State::Period(counted), Rule::Calendar(calendar)) => counted.settled(calendar),
             _ => 0,
         };
         self.dormant.iter().map(until).max().unwrap_or(0)

@@ -91,7 +91,7 @@ impl Cold {
                 State::Steps(tally) => known.entries.iter().for_each(|&(stamp, n)| {
                     tally.push(if known.in_steps { stamp } else { window.stamped(stamp) }, n);
                 }),
-                State::Bucket(_) | State::Jail(_) | State::Held => {}
+                State::Bucket(_) | State::Jail(_) | State::Period(_) | State::Held => {}
             }
         }
     }

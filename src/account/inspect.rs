@@ -51,6 +51,7 @@ impl Cold {
         match (&part.state, &limit.rule) {
             (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.owed(*tat, now),
             (_, Rule::Window(window)) => part.held.saturating_add(self.stamps(part).still_in(window, now)),
+            (State::Period(counted), _) => part.held.saturating_add(counted.used_at(now)),
             (_, Rule::InFlight(_)) => part.held,
             (State::Jail(record), _) => u64::from(record.holds(now)),
             _ => 0,

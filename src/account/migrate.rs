@@ -10,7 +10,8 @@ use super::dormant::Dormant;
 use super::history::scaled;
 use super::leases::Leases;
 use super::part::State;
-use crate::limit::{Migration, TokenBucket};
+use super::period::Counted;
+use crate::limit::{Calendar, Migration, TokenBucket};
 use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
 
@@ -69,6 +70,10 @@ impl Cold {
                     }
                     (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
                         *tat = self.word_for(bucket, source.number(), old, now, how);
+                    }
+                    (State::Period(_), _, Source::Same(from)) => *slot = self.parts[from].state.clone(),
+                    (State::Period(counted), Rule::Calendar(calendar), _) => {
+                        *counted = self.count_for((calendar, limit), source.number(), old, now, how);
                     }
                     (State::Jail(record), ..) => {
                         let slept = || self.dormant.iter().map(|dormant| &dormant.part.state);
@@ -133,6 +138,49 @@ impl Cold {
         if how == Migration::AsIs { self.word_with_dormant(bucket, tat, from, now) } else { tat }
     }
 
+    /// What a limit by the calendar begins with. A count in the same periods goes on; what other limits count counts as asked
+    /// for now.
+    fn count_for(
+        &self,
+        (calendar, limit): (&Calendar, &Limit),
+        from: Option<usize>,
+        old: &[Limit],
+        now: Ticks,
+        how: Migration,
+    ) -> Counted {
+        let kin = from.and_then(|from| match (&self.parts[from].state, &old[from].rule) {
+            (State::Period(counted), Rule::Calendar(before)) if calendar.has_periods_of(before) => {
+                let owed = Owed { count: counted.used_at(now), of: before.limit() };
+                Some(counted.clone().with_used(owed.carried(calendar.limit(), how)))
+            }
+            _ => None,
+        });
+        let counted = kin.unwrap_or_else(|| {
+            let held = self.parts.first().map_or(0, |part| part.held);
+            let owed = self.owed(old, now).map(|owed| owed.carried(calendar.limit(), how)).max();
+            Counted::as_of(now, owed.unwrap_or(0).saturating_sub(held))
+        });
+        if how != Migration::AsIs {
+            return counted;
+        }
+        let slept = self.dormant.iter().filter_map(|dormant| {
+            let is_meant = dormant.heir == from || dormant.heir.is_none() || dormant.limit.name == limit.name;
+            match (&dormant.part.state, &dormant.limit.rule) {
+                (State::Period(slept), Rule::Calendar(before)) if is_meant && calendar.has_periods_of(before) => {
+                    Some(slept)
+                }
+                _ => None,
+            }
+        });
+        match slept.max_by_key(|slept| slept.used_at(now)) {
+            // The same period, whose end is known here.
+            Some(slept) if slept.used_at(now) > 0 => {
+                slept.clone().with_used(slept.used_at(now).max(counted.used_at(now)))
+            }
+            _ => counted,
+        }
+    }
+
     /// What each limit that denies counts, reservations included.
     pub(super) fn owed<'a>(&'a self, old: &'a [Limit], now: Ticks) -> impl Iterator<Item = Owed> + 'a {
         self.parts.iter().zip(old).filter(|(_, limit)| !limit.shadow).filter_map(move |(part, limit)| {
@@ -143,6 +191,10 @@ impl Cold {
                 (_, Rule::Window(window)) => {
                     let count = part.held.saturating_add(self.stamps(part).still_in(window, now));
                     Some(Owed { count, of: window.limit() })
+                }
+                (State::Period(counted), Rule::Calendar(calendar)) => {
+                    let count = part.held.saturating_add(counted.used_at(now));
+                    Some(Owed { count, of: calendar.limit() })
                 }
                 _ => None,
             }

@@ -1,5 +1,6 @@
 //! What one limit remembers of a key, and how something is logged in it.
 
+use super::period::Counted;
 use crate::limit::{Log, Record, Tally};
 use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
@@ -24,6 +25,8 @@ pub(super) enum State {
     /// A window in steps.
     Steps(Tally),
     Jail(Record),
+    /// A limit by the calendar.
+    Period(Counted),
     /// What is held says it all.
     Held,
 }
@@ -35,6 +38,7 @@ impl Part {
             Rule::Window(window) if window.is_conservative() => State::Steps(Tally::default()),
             Rule::Window(_) if limit.shadow => State::Own(Log::new()),
             Rule::Window(_) => State::Shared,
+            Rule::Calendar(_) => State::Period(Counted::default()),
             Rule::Jail(_) => State::Jail(Record::default()),
             Rule::InFlight(_) | Rule::Closed => State::Held,
         };
@@ -43,6 +47,9 @@ impl Part {
 
     /// Logs `n` at `now` in a log of the limit's own, if it has one. True if older stamps were forgotten.
     pub(super) fn log(&mut self, rule: &Rule, now: Ticks, n: u64) -> bool {
+        if let State::Period(counted) = &mut self.state {
+            counted.log(now, n);
+        }
         let Rule::Window(window) = rule else { return false };
         match &mut self.state {
             State::Own(log) => record(log, now, n, window.horizon(now)),

@@ -8,6 +8,7 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
 
+use super::asked::{Priority, asked, refuse_text, terms};
 use super::convert::{self, Cost, Costs};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
@@ -15,7 +16,6 @@ use super::inspect::{Keys, LimitState};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
-use super::asked::{Priority, asked, refuse_text, terms};
 use super::{entry, fork, limits};
 use crate::classes::ClassId;
 use crate::decision::Plan;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollbar::{Clock, Decision, Limiter, ManualClock, NEVER, Plan, Policy, Reservation};
 
-use super::{Key, Said, TICKS, Told};
+use super::{Key, Said, TICKS, Told, UNIX};
 
 pub(crate) const KEYS: usize = 3;
 
@@ -36,7 +36,7 @@ fn name(key: usize) -> [u8; 1] {
 
 impl Bench {
     pub(crate) fn new(policy: &[(Said, bool)]) -> Self {
-        let clock = Arc::new(ManualClock::new(0, 0));
+        let clock = Arc::new(ManualClock::new(0, UNIX));
         let limits = policy.iter().enumerate().map(|(at, (said, shadow))| said.limit(&at.to_string(), *shadow));
         let policy_built = Policy::all(limits).unwrap();
         let limiter = Limiter::builder(policy_built).clock(Clock::Manual(clock.clone())).build().unwrap();

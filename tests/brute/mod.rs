@@ -2,7 +2,9 @@
 
 pub(crate) mod bench;
 
-use tollbar::limit::{Edge, Jail};
+use std::sync::Arc;
+
+use tollbar::limit::{Edge, Jail, Periods};
 use tollbar::{Limit, Rate};
 
 /// Longer than anything here lasts.
@@ -10,6 +12,9 @@ const FAR: u64 = TICKS << 17;
 
 /// The oracle counts in sixteenths of a nanosecond, as waits do before they are rounded up.
 const TICKS: u64 = 16;
+
+/// What the wall clock reads when the oracle's time begins, in nanoseconds.
+pub(crate) const UNIX: u64 = 1_000_000;
 
 /// A limit, in nanoseconds as it is said.
 #[derive(Clone, Debug)]
@@ -30,6 +35,11 @@ pub(crate) enum Said {
         step: u64,
         steps: u64,
     },
+    /// In periods that begin at these moments of the wall clock, counted from the start of the oracle's time.
+    Calendar {
+        limit: u64,
+        boundaries: Vec<i64>,
+    },
     InFlight {
         limit: u64,
     },
@@ -48,6 +58,10 @@ impl Said {
             Self::Rate { emission, burst } => Limit::rate(Rate::new(1, emission).burst(burst)),
             Self::Window { limit, width, edge } => Limit::window(limit, width, edge),
             Self::Steps { limit, step, steps } => Limit::window_in_steps(limit, step * steps, Edge::HalfOpen, steps),
+            Self::Calendar { limit, ref boundaries } => {
+                let moments: Vec<i64> = boundaries.iter().map(|moment| moment + UNIX.cast_signed()).collect();
+                Limit::calendar(limit, Arc::new(Periods::new(&moments).unwrap()), "period")
+            }
             Self::InFlight { limit } => Limit::in_flight(limit),
             Self::Jail { denials, within, duration, factor, longest } => {
                 let jail = Jail::new(denials, within, duration).unwrap();
@@ -68,6 +82,11 @@ impl Said {
                     *time *= TICKS;
                 }
             }
+            Self::Calendar { boundaries, .. } => {
+                for moment in boundaries {
+                    *moment *= TICKS.cast_signed();
+                }
+            }
             Self::InFlight { .. } => {}
         }
         said
@@ -76,10 +95,24 @@ impl Said {
     fn capacity(&self) -> u64 {
         match *self {
             Self::Rate { burst, .. } => burst,
-            Self::Window { limit, .. } | Self::Steps { limit, .. } | Self::InFlight { limit } => limit,
+            Self::Window { limit, .. }
+            | Self::Steps { limit, .. }
+            | Self::Calendar { limit, .. }
+            | Self::InFlight { limit } => limit,
             Self::Jail { .. } => u64::MAX,
         }
     }
+}
+
+/// The first boundary after a time; the last length repeats.
+fn end_of_period(boundaries: &[i64], time: u64) -> i64 {
+    let time = time.cast_signed();
+    let [.., before, last] = *boundaries else { panic!("two boundaries at least") };
+    let mut end = boundaries.iter().copied().find(|&boundary| boundary > time).unwrap_or(last);
+    while end <= time {
+        end += last - before;
+    }
+    end
 }
 
 /// What one limit of a key has seen.
@@ -166,6 +199,9 @@ impl Key {
             Said::Window { limit, width, .. } => counted(&|stamp| stamp + width > at) + flying + n <= limit,
             Said::Steps { limit, step, steps } => {
                 counted(&|stamp| (stamp / step + 1) * step + step * steps > at) + flying + n <= limit
+            }
+            Said::Calendar { limit, ref boundaries } => {
+                counted(&|stamp| end_of_period(boundaries, stamp) > at.cast_signed()) + flying + n <= limit
             }
             Said::InFlight { limit } => flying + n <= limit,
             Said::Jail { .. } => at >= seen.until,
