@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::calendars::Calendar;
 use super::convert;
 use super::rate::Rate;
 use crate::limit::{self, Edge};
@@ -96,30 +97,45 @@ fn not_a_limit(object: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("limits must be Rate, Window, InFlight, Jail or Closed objects, not {shown}"))
 }
 
-/// At most `limit` in any `per` seconds.
+/// At most `limit` in any `per` seconds, or in each period of a calendar.
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct Window {
     per_ns: u64,
     edge: Edge,
     steps: Option<u64>,
+    calendar: Option<Calendar>,
     limit: Limit,
 }
 
 #[pymethods]
 impl Window {
     #[new]
-    #[pyo3(signature = (limit, per, *, edge="half_open", steps=None, shadow=None, name=None),
-           text_signature = "(limit, per, *, edge='half_open', steps=None, shadow=False, name=None)")]
+    #[pyo3(signature = (limit, per, *, edge=None, steps=None, shadow=None, name=None, zone=None),
+           text_signature = "(limit, per, *, edge='half_open', steps=None, shadow=False, name=None, zone=None)")]
     fn new(
         limit: &Bound<'_, PyAny>,
         per: &Bound<'_, PyAny>,
-        edge: &str,
+        edge: Option<&str>,
         steps: Option<&Bound<'_, PyAny>>,
         shadow: Option<&Bound<'_, PyAny>>,
         name: Option<&str>,
+        zone: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let edge = match edge {
+        if let Some(calendar) = Calendar::named(per, zone)? {
+            if let Some(given) = edge.map(|_| "edge").or(steps.map(|_| "steps")) {
+                let message =
+                    format!("{given} must be left out where per is {:?}: its windows do not slide", calendar.per);
+                return Err(PyValueError::new_err(message));
+            }
+            let limit = match convert::whole("limit", limit)? {
+                0 => closed_like(&calendar.limit(per.py(), 1)?),
+                count => calendar.limit(per.py(), count)?,
+            };
+            let limit = said(limit, shadow, name)?;
+            return Ok(Self { per_ns: 0, edge: Edge::HalfOpen, steps: None, calendar: Some(calendar), limit });
+        }
+        let edge = match edge.unwrap_or("half_open") {
             "half_open" => Edge::HalfOpen,
             // "Free only when now - t > per" is what a closed window says.
             "closed" | "strict" => Edge::Closed,
@@ -135,7 +151,7 @@ impl Window {
             None => Limit::window(count, per_ns, edge),
             Some(steps) => Limit::window_in_steps(count, per_ns, edge, steps),
         };
-        Ok(Self { per_ns, edge, steps, limit: said(limit?, shadow, name)? })
+        Ok(Self { per_ns, edge, steps, calendar: None, limit: said(limit?, shadow, name)? })
     }
 
     #[getter]
@@ -144,8 +160,16 @@ impl Window {
     }
 
     #[getter]
-    fn per(&self) -> f64 {
-        self.per_ns as f64 / 1e9
+    fn per<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.calendar {
+            Some(calendar) => Ok(calendar.per.into_pyobject(py)?.into_any()),
+            None => Ok((self.per_ns as f64 / 1e9).into_pyobject(py)?.into_any()),
+        }
+    }
+
+    #[getter]
+    fn zone(&self) -> Option<&str> {
+        self.calendar.as_ref().map(|calendar| calendar.zone.as_str())
     }
 
     #[getter]
@@ -170,15 +194,22 @@ impl Window {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
         let (py, this) = (slf.py(), slf.get());
-        let more =
-            [("edge", this.edge().into_pyobject(py)?.into_any()), ("steps", this.steps.into_pyobject(py)?.into_any())];
-        reduced(slf, (this.limit(), this.per()), &this.limit, &more)
+        let mut more = vec![("zone", this.zone().into_pyobject(py)?.into_any())];
+        if this.calendar.is_none() {
+            more.push(("edge", this.edge().into_pyobject(py)?.into_any()));
+            more.push(("steps", this.steps.into_pyobject(py)?.into_any()));
+        }
+        reduced(slf, (this.limit(), this.per(py)?), &this.limit, &more)
     }
 
     fn __repr__(&self) -> String {
+        if let Some(Calendar { per, zone }) = &self.calendar {
+            return format!("Window({}, per='{per}', zone='{zone}'{})", self.limit(), shown_shadow(&self.limit));
+        }
         let edge = if self.edge == Edge::Closed { ", edge='closed'" } else { "" };
         let steps = self.steps.map_or_else(String::new, |steps| format!(", steps={steps}"));
-        format!("Window({}, per={:?}{edge}{steps}{})", self.limit(), self.per(), shown_shadow(&self.limit))
+        let per = self.per_ns as f64 / 1e9;
+        format!("Window({}, per={per:?}{edge}{steps}{})", self.limit(), shown_shadow(&self.limit))
     }
 }
 

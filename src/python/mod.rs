@@ -13,6 +13,7 @@ mod accounts;
 mod answered;
 mod asked;
 mod awaitable;
+mod calendars;
 mod clock;
 mod convert;
 mod decision;
