@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 
-# From the first period that begins in 1970 to the end of 2100. Before it the first length repeats, after it the
-# last.
+# From the first period that begins in 1970 to the end of 2100. Beyond either end, the length there repeats.
 _FIRST = dt.date(1970, 1, 1)
 _LAST = dt.date(2101, 1, 1)
 _BLOCK = 8

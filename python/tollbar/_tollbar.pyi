@@ -215,8 +215,8 @@ class Window:
         unless given. Its days are known until the end of 2100; then the last length repeats. A machine
         without time zones needs the package `tzdata`.
 
-    By the calendar, a key reads the wall clock when a period begins for it. A later step of the wall clock does
-    not change the period's end, and a suspended machine delays it. What is reserved counts until it is
+    By the calendar, a key reads the wall clock when a period begins for it. A later step of the wall clock
+    does not change the period's end, and a suspended machine delays it. What is reserved counts until it is
     committed, and then in the period of that moment.
 
     `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls the

@@ -77,6 +77,19 @@ impl Limit {
     /// A key reads the wall clock when a period begins for it, and not for each decision: a step of the wall clock within a
     /// period does not change its end. What is reserved counts until it ends, and then in the period in which it ends.
     ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tollbar::limit::Periods;
+    /// use tollbar::{Limit, Limiter, Policy};
+    ///
+    /// let days = Arc::new(Periods::every(0, 86_400_000_000_000)?);
+    /// let daily = Limit::calendar(1_000, days, "day in UTC")?;
+    /// let limiter = Limiter::builder(Policy::all([daily])?).build()?;
+    /// assert!(limiter.try_acquire(b"someone@example.org", 1_000)?);
+    /// assert!(!limiter.try_acquire(b"someone@example.org", 1)?);
+    /// # Ok::<(), tollbar::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Calendar::new`].
     pub fn calendar(limit: u64, periods: Arc<Periods>, each: &str) -> Result<Self, Error> {
