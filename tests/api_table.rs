@@ -59,6 +59,7 @@ const ORDER: &[&str] = &[
     "contains",
     "stats",
     "shadow_denied",
+    "policy_add_calendar",
 ];
 
 fn read(path: &str) -> String {

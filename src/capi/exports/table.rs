@@ -8,7 +8,7 @@
 
 use std::ffi::c_char;
 
-use super::{buckets, clocks, decisions, keys, library, limiters, policies, reservations, waiting};
+use super::{buckets, calendars, clocks, decisions, keys, library, limiters, policies, reservations, waiting};
 use crate::capi::types::{
     self, Ask, BucketHandle, ClockHandle, Decision, Key, LimiterHandle, OptionsHandle, PlaceHandle, PolicyHandle,
     ReservationHandle, Totals, Turn, WakeupsHandle,
@@ -216,6 +216,14 @@ pub struct Api {
     pub stats: unsafe extern "C" fn(limiter: LimiterHandle, totals: *mut Totals, totals_size: usize) -> i32,
     pub shadow_denied:
         unsafe extern "C" fn(limiter: LimiterHandle, name: *const c_char, name_len: usize, count: *mut u64) -> i32,
+    pub policy_add_calendar: unsafe extern "C" fn(
+        policy: PolicyHandle,
+        limit: u64,
+        boundaries_ns: *const i64,
+        count: usize,
+        message: *mut c_char,
+        message_size: usize,
+    ) -> i32,
 }
 
 static API: Api = Api {
@@ -275,6 +283,7 @@ static API: Api = Api {
     contains: keys::tollbar_contains,
     stats: keys::tollbar_stats,
     shadow_denied: keys::tollbar_shadow_denied,
+    policy_add_calendar: calendars::tollbar_policy_add_calendar,
 };
 
 /// The same for Rust.
