@@ -174,6 +174,12 @@ fn other_limits_in_the_same_periods_go_on_with_the_count() {
         let mut key = key.migrate(40, days(to), how);
         assert_eq!((key.left(40), key.left(100)), (left, to), "{how:?}");
     }
+    let of = |limit| vec![calendar(limit, &[0, 100, 200]).named("a day"), window(50, 60)];
+    let mut key = bench(of(10), 0);
+    key.charge(10, 0);
+    let cost = Cost::new(20).with([("a day", 3)]);
+    assert!(key.cold.decide(&key.limits, 10 * SECOND, &cost, Purpose::Charge).passes());
+    assert_eq!(key.migrate(20, of(20), Migration::AsIs).left(20), 17, "whatever the limit beside it counts");
     let mut same = bench(days(10), 0);
     assert!(same.charge(30, 7));
     let same = same.migrate(40, days(10), Migration::Proportional);

@@ -79,8 +79,7 @@ impl Limit {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use tollbar::limit::Periods;
-    /// use tollbar::{Limit, Limiter, Policy};
+    /// use tollbar::{Limit, Limiter, Periods, Policy};
     ///
     /// let days = Arc::new(Periods::every(0, 86_400_000_000_000)?);
     /// let daily = Limit::calendar(1_000, days, "day in UTC")?;
