@@ -97,6 +97,17 @@ fn a_reservation_counts_in_the_period_in_which_it_ends() {
 }
 
 #[test]
+fn a_wait_for_a_reservation_is_an_upper_bound() {
+    let mut key = bench(vec![calendar(3, &[0, 100, 200])], 0);
+    assert!(key.charge(10, 1) && key.reserve(10, 2, 300, true));
+    let mut estimated = |n| key.cold.decide(&key.limits, 20 * SECOND, &Cost::new(n), Purpose::Look).estimated;
+    assert_eq!([estimated(1), estimated(2), estimated(3)], [true, true, true]);
+    assert!(key.cold.cancel(&key.limits, 10, 20 * SECOND));
+    let ruling = key.cold.decide(&key.limits, 20 * SECOND, &Cost::new(3), Purpose::Look);
+    assert_eq!((ruling.wait, ruling.estimated), (Wait::For(80 * SECOND), false));
+}
+
+#[test]
 fn a_step_of_the_wall_clock_within_a_period_changes_nothing() {
     let mut key = bench(vec![calendar(1, &[0, 100, 200])], 0);
     assert!(key.charge(20, 1));

@@ -261,10 +261,7 @@ impl Table {
     /// Makes a cold account as good as new; its reservations are forgotten, who waits is served.
     pub(super) fn reset_cold(&self, mut stripe: Locked<'_>, slot: u32) {
         let (now, mut after) = (self.time.now(), After::default());
-        self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| {
-            kept.cold = Cold::fresh(limits, 0);
-            kept.cold.follow_calendars(limits, now, || self.time.moment());
-        });
+        self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| kept.cold = Cold::fresh(limits, 0));
         drop(stripe);
         after.done();
     }
