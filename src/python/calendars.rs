@@ -69,7 +69,7 @@ fn name_of(zone: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(name) = zone.cast::<PyString>() {
         return Ok(name.to_str()?.to_owned());
     }
-    if zone.is(&PyTzInfo::utc(py)?) {
+    if zone.is(PyTzInfo::utc(py)?) {
         return Ok("UTC".to_owned());
     }
     if !zone.is_instance(&py.import("zoneinfo")?.getattr("ZoneInfo")?)? {
