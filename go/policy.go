@@ -23,6 +23,10 @@ type Policy []Limit
 
 // A Rate is a token bucket: Limit tokens flow in per Per, and as many pass at once unless Burst is another number. So up to
 // Limit+Burst-1 pass in some periods; Strict never lets more than Limit through in any, and pays for it with a slower refill.
+//
+// These bounds count by the clock readings that decide. A yes may be decided by a reading up to one tick old (10 ms at most,
+// typically 4 ms or 1 ms), so in real time, with a token in every T, a window of w admits at most Burst + (w + tick) / T, and a
+// strict Per at most Limit + tick / T.
 type Rate struct {
 	Limit  uint64
 	Per    time.Duration
@@ -32,7 +36,8 @@ type Rate struct {
 	Shadow bool   // counts what it would have denied, and denies nothing
 }
 
-// A Window is an exact sliding window: at most Limit in any Per. It remembers each request; with Steps it counts in so many steps, in
+// A Window is an exact sliding window: at most Limit in any Per, and Limit at most 2^53. It remembers each request in at most 18
+// bytes, whatever its cost, once there are 1,000 of them; with Steps it counts in so many steps, in
 // memory that does not grow with Limit, as exactly, but room comes back up to a step late.
 type Window struct {
 	Limit      uint64

@@ -138,7 +138,8 @@
 // For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 #define TOLLBAR_SET_BURST 1
 
-// A rate never exceeds its limit in any window of its period (1 or 0); the price is a slower refill.
+// A rate never exceeds its limit in any window of its period (1 or 0); the price is a slower refill. The bound counts by the
+// clock readings that decide: in real time, with a token in every T, it is limit + tick / T (see `tollbar_policy_add_rate`).
 #define TOLLBAR_SET_STRICT 2
 
 // The limit only counts what it would have denied (1 or 0).
@@ -503,13 +504,18 @@ int32_t tollbar_policy_new(struct tollbar_policy *policy);
 
 // Adds a token bucket: `limit` tokens flow in per `period_ns`, and as many pass at once unless `TOLLBAR_SET_BURST` says
 // otherwise. Its name is "100 per 60 s".
+//
+// With a token in every T and a burst of B, a window of w admits at most B + w / T by the clock readings that decide. A yes may
+// be decided by a reading up to one tick old (10 ms at most, typically 4 ms or 1 ms), so in real time the bound is
+// B + (w + tick) / T.
 int32_t tollbar_policy_add_rate(struct tollbar_policy policy,
                                 uint64_t limit,
                                 uint64_t period_ns,
                                 char *message,
                                 size_t message_size);
 
-// Adds an exact sliding window: at most `limit` in any `per_ns`. Its name is "100 in 60 s".
+// Adds an exact sliding window: at most `limit`, which is at most 2^53, in any `per_ns`. Its name is "100 in 60 s".
+// Memory follows the requests that it remembers, whatever they cost.
 int32_t tollbar_policy_add_window(struct tollbar_policy policy,
                                   uint64_t limit,
                                   uint64_t per_ns,

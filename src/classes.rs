@@ -7,15 +7,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, atomic};
 
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::limit::{Migration, TokenBucket, Usual};
 use crate::policy::Policy;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, fence};
 use crate::ticks::Ticks;
 
-/// The number of a policy in its limiter.
+/// The number of a policy in its limiter. Outside it goes with the limiter that it is a number of: `limiter::ClassId`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClassId(u32);
+pub(crate) struct ClassId(u32);
 
 impl ClassId {
     /// The number itself, at most 24 bits.
@@ -47,8 +48,8 @@ struct Entry {
 pub(crate) struct Change {
     pub(crate) to: ClassId,
     pub(crate) how: Migration,
-    /// The reading at which it took place.
-    pub(crate) at: Ticks,
+    /// When it took place.
+    pub(crate) at: Moment,
 }
 
 /// The rule of a policy that another has followed: accounts are looked at under their stripe's lock.
@@ -81,6 +82,8 @@ pub(crate) struct Classes {
     longest: AtomicU64,
     /// Whether any policy has been followed by another.
     changed: atomic::AtomicBool,
+    /// How many policies there are beside the first, and one more if that is no rate.
+    several: atomic::AtomicU64,
 }
 
 impl Classes {
@@ -92,6 +95,7 @@ impl Classes {
             numbers: Mutex::new(Numbers::default()),
             longest: AtomicU64::new(0),
             changed: atomic::AtomicBool::new(false),
+            several: atomic::AtomicU64::new(0),
         }
     }
 
@@ -127,6 +131,8 @@ impl Classes {
             quick.set(&Usual::of(policy.rule()));
         }
         numbers.names.extend(policy.limits().iter().map(|limit| limit.name.clone()));
+        // ORDERING: Relaxed; see `is_one_rate`.
+        self.several.fetch_add(u64::from(next > 0 || policy.is_cold()), atomic::Ordering::Relaxed);
         let _ = room[offset].policy.set(policy);
         numbers.given += 1;
         Ok(ClassId(next))
@@ -140,6 +146,12 @@ impl Classes {
             quick.close();
         }
         self.changed.store(true, atomic::Ordering::SeqCst);
+    }
+
+    /// Whether there has been one policy alone, and that a rate: then words tell who owes more.
+    pub(crate) fn is_one_rate(&self) -> bool {
+        // ORDERING: Relaxed; a policy that comes meanwhile is compared like the others a little later.
+        self.several.load(atomic::Ordering::Relaxed) == 0
     }
 
     /// Whether any policy has been followed by another.
@@ -183,14 +195,33 @@ impl Classes {
         }
     }
 
-    /// The policy of a number that [`Classes::intern`] gave out.
+    /// The policy of a number that [`Classes::intern`] or [`Classes::add`] of this object gave out.
+    ///
+    /// A search without the lock may come with a number that it has not verified: of a later life of the slot, read by a
+    /// Relaxed load. It is a whole number that was given out here all the same, because one store writes it with the rest
+    /// of `meta` ([`crate::table`], `slot`), and a life begins with a number of this table alone. What such a search
+    /// makes of the policy is dropped when its swap fails or its second look differs. Its load may be ahead of the
+    /// policy, though: then the fence in `get_late` catches up.
     #[inline]
     pub(crate) fn get(&self, class: ClassId) -> &Policy {
-        let entry = match self.first.get(class.0 as usize) {
-            Some(entry) => Some(entry),
-            None => self.get_further(class),
-        };
-        entry.and_then(|entry| entry.policy.get()).expect("a class number is given out after its policy is in place")
+        self.find(class).unwrap_or_else(|| self.get_late(class))
+    }
+
+    #[inline]
+    fn find(&self, class: ClassId) -> Option<&Policy> {
+        match self.first.get(class.0 as usize) {
+            Some(entry) => entry.policy.get(),
+            None => self.get_further(class)?.policy.get(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_late(&self, class: ClassId) -> &Policy {
+        // ORDERING: Acquire pairs with the Release fence in `Slot::be_born`, which comes after the policy was put in place
+        // and before the store that the caller read the number from.
+        fence(Ordering::Acquire);
+        self.find(class).expect("a class number is given out after its policy is in place")
     }
 
     fn entry(&self, class: ClassId) -> Option<&Entry> {
@@ -200,7 +231,7 @@ impl Classes {
     #[cold]
     fn get_further(&self, class: ClassId) -> Option<&Entry> {
         let (chunk, offset) = place(class.0);
-        self.further[chunk - 1].get()?.get(offset)
+        self.further.get(chunk - 1)?.get()?.get(offset)
     }
 
     /// The longest time that any limit of this limiter remembers a request.

@@ -85,7 +85,7 @@ impl Decision {
     pub const fn plan(&self) -> Plan {
         match (self.allowed, self.reason, self.retry_after_ns) {
             (true, ..) => Plan::Now,
-            (false, Some(Reason::Never | Reason::Closed | Reason::Full), NEVER) | (false, None, NEVER) => Plan::Never,
+            (false, Some(Reason::Never | Reason::Closed | Reason::Full) | None, NEVER) => Plan::Never,
             (false, _, wait) => Plan::After(wait),
         }
     }

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
 use crate::capi::exports::table;
+use crate::python::stub;
 use crate::{capi, python};
 
 /// The native part of the package `tollbar`.
@@ -32,6 +33,7 @@ fn c_api(py: Python<'_>) -> PyResult<Bound<'_, PyCapsule>> {
     }
 }
 
+#[doc = stub!("c_handle")]
 #[pyfunction]
 #[pyo3(signature = (limiter, /))]
 fn c_handle(limiter: &Bound<'_, PyAny>) -> PyResult<u64> {

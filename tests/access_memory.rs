@@ -17,7 +17,8 @@ fn a_log_says_what_it_holds() {
     let before = held();
     let mut log = Log::new();
     for n in 0..5_000_u64 {
-        log.push(n ^ 5, 1);
+        // Single units at first.
+        log.push(n ^ 5, if n < 2_500 { 1 } else { n * n });
         log.drop_before(n / 2);
         let inside = (log.bytes() - size_of::<Log>()).cast_signed();
         assert_eq!(held() - before, inside, "with {}", log.len());
@@ -52,7 +53,7 @@ fn a_large_limit_costs_nothing_and_a_denial_asks_for_nothing() {
     let empty = held();
     let access = ClientAccess::new(3, 1_000_000_000_000, Clock::Monotonic).unwrap();
     let made = held();
-    let large = ClientAccess::new(u64::from(u32::MAX), 1_000_000_000_000, Clock::Monotonic).unwrap();
+    let large = ClientAccess::new(1 << 53, 1_000_000_000_000, Clock::Monotonic).unwrap();
     assert_eq!(held() - made, made - empty);
     assert!(ask(&large, 1) && (1..4).all(|second| ask(&access, second)));
     let before = asked();

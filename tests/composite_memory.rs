@@ -46,6 +46,67 @@ fn a_log_costs_what_was_sent_and_idle_ones_shrink() {
     assert_eq!(limiter.peek(b"a", 0).unwrap().remaining, 10_000);
 }
 
+/// A limiter of 4 GB a day for each key, and its clock.
+fn four_gigabytes_a_day(steps: Option<u64>) -> (Arc<Limiter>, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(0, 0));
+    let day = match steps {
+        None => Limit::window(4_000_000_000, DAY, Edge::HalfOpen),
+        Some(steps) => Limit::window_in_steps(4_000_000_000, DAY, Edge::HalfOpen, steps),
+    };
+    let policy = Policy::all([day.unwrap()]).unwrap();
+    let builder = Limiter::builder(policy).max_keys(64).clock(Clock::Manual(clock.clone()));
+    (Arc::new(builder.build().unwrap()), clock)
+}
+
+#[test]
+fn a_request_costs_the_same_whatever_its_size() {
+    for steps in [None, Some(24)] {
+        let one = |n| {
+            let (limiter, _clock) = four_gigabytes_a_day(steps);
+            assert!(limiter.try_acquire(b"warm-up", 1).unwrap());
+            let empty = held();
+            assert!(limiter.try_acquire(b"a", n).unwrap());
+            assert!(!limiter.try_acquire(b"a", 4_000_000_001 - n).unwrap());
+            held() - empty
+        };
+        let unit = one(1);
+        for n in [2, 1_000, 150_000_000, 4_000_000_000] {
+            assert!(one(n) <= unit + 200, "{} bytes for {n} units, {unit} for one", one(n));
+        }
+    }
+}
+
+#[test]
+fn a_commit_costs_the_same_whatever_was_used() {
+    let one = |used| {
+        let (limiter, _clock) = four_gigabytes_a_day(None);
+        assert!(limiter.try_acquire(b"warm-up", 1).unwrap());
+        let empty = held();
+        assert!(limiter.reserve(b"a", 1, Some(DAY), false).unwrap().commit(Some(used)));
+        assert_eq!(limiter.peek(b"a", 0).unwrap().remaining, 4_000_000_000_u64.saturating_sub(used));
+        held() - empty
+    };
+    let unit = one(1);
+    for used in [2, 150_000_000, u64::MAX] {
+        assert!(one(used) <= unit + 200, "{} bytes for {used} units, {unit} for one", one(used));
+    }
+}
+
+#[test]
+fn requests_of_any_size_cost_at_most_twenty_bytes_each() {
+    let (limiter, clock) = four_gigabytes_a_day(None);
+    assert!(limiter.try_acquire(b"warm-up", 1).unwrap());
+    let empty = held();
+    let mut random = 1_u64;
+    for sent in 1..=10_000_isize {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        assert!(limiter.try_acquire(b"a", 1 + (random >> 33) % 300_000).unwrap());
+        clock.advance_ns(SECOND.cast_signed());
+        let log = held() - empty;
+        assert!(log <= 20 * sent + 900, "{log} bytes for {sent} requests");
+    }
+}
+
 #[test]
 fn a_limiter_that_is_gone_has_given_everything_back() {
     let life = || {

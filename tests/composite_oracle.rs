@@ -2,64 +2,50 @@
 //! event and finds every time by trying.
 
 mod brute;
+mod chance;
 mod size;
 
-use brute::Said;
-use brute::bench::{Act, Bench, KEYS};
+use brute::bench::{Act, Bench, KEYS, Spend};
+use brute::said;
+use chance::{limits, time};
 use proptest::prelude::*;
-use tollbar::limit::Edge;
 
-/// Times that often meet each other, and now and then just miss.
-fn time(most: u64) -> impl Strategy<Value = u64> {
-    (1..most, prop_oneof![8 => Just(0_i64), 1 => Just(-1), 1 => Just(1)])
-        .prop_map(|(units, more)| (100 * units).saturating_add_signed(more))
+/// Mostly the same of each limit, else a number of its own for some.
+fn spend(most: u64) -> impl Strategy<Value = Spend> {
+    let named = prop::collection::vec((0_usize..4, 0..most), 1..3);
+    let named = prop_oneof![3 => Just(Vec::new()), 2 => named];
+    (0..most, named).prop_map(|(each, named)| Spend { each, named })
 }
 
-fn said() -> impl Strategy<Value = Said> {
-    prop_oneof![
-        2 => (1_u64..15, 1_u64..6).prop_map(|(units, burst)| Said::Rate { emission: 100 * units, burst }),
-        3 => (1_u64..6, time(40), any::<bool>()).prop_map(|(limit, width, closed)| Said::Window {
-            limit,
-            width,
-            edge: if closed { Edge::Closed } else { Edge::HalfOpen },
-        }),
-        1 => (1_u64..6, time(8), 1_u64..6).prop_map(|(limit, step, steps)| Said::Steps { limit, step, steps }),
-        3 => (1_u64..6, -30_i64..0, prop::collection::vec(time(30), 1..12)).prop_map(|(limit, first, lengths)| {
-            let mut boundaries = vec![100 * first];
-            for length in lengths {
-                boundaries.push(boundaries.last().unwrap() + length.cast_signed());
-            }
-            Said::Calendar { limit, boundaries }
-        }),
-        1 => (1_u64..6).prop_map(|limit| Said::InFlight { limit }),
-        1 => (1_u64..4, time(30), time(30), 1_u32..4, time(60)).prop_map(|(denials, within, duration, factor, more)| {
-            Said::Jail { denials, within, duration, factor, longest: duration + more }
-        }),
-    ]
-}
-
-fn policy() -> impl Strategy<Value = Vec<(Said, bool)>> {
-    prop::collection::vec((said(), prop::bool::weighted(0.15)), 1..5)
+fn lease() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![4 => time(60).prop_map(Some), 1 => Just(None)]
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let key = 0..KEYS;
+    let (key, which) = (|| 0..KEYS, || 0_usize..12);
+    let keys = (prop::sample::subsequence(vec![0, 1, 2], 1..=KEYS), any::<bool>()).prop_map(|(mut keys, turned)| {
+        if turned {
+            keys.reverse();
+        }
+        keys
+    });
+    let numbers = [1_u64..6, 1..6, 1..6, 1..6];
     prop_oneof![
-        4 => time(12).prop_map(Act::Pass),
-        1 => time(80).prop_map(Act::Pass),
-        6 => (key.clone(), 0_u64..4).prop_map(|(key, n)| Act::Charge { key, n }),
-        2 => (prop::sample::subsequence(vec![0, 1, 2], 1..=KEYS), 1_u64..4, any::<bool>()).prop_map(|(mut keys, n, turned)| {
-            if turned {
-                keys.reverse();
-            }
-            Act::All { keys, n }
-        }),
-        4 => (key.clone(), 0_u64..4, time(60), any::<bool>()).prop_map(|(key, n, lease, gives_back)| {
-            Act::Reserve { key, n, lease, gives_back }
-        }),
-        3 => (0_usize..12, prop::option::of(0_u64..6)).prop_map(|(which, used)| Act::Commit { which, used }),
-        2 => (0_usize..12).prop_map(|which| Act::Cancel { which }),
-        1 => key.prop_map(|key| Act::Release { key }),
+        8 => time(12).prop_map(Act::Pass),
+        2 => time(80).prop_map(Act::Pass),
+        2 => (key(), spend(4)).prop_map(|(key, cost)| Act::Until { key, cost }),
+        12 => (key(), spend(4)).prop_map(|(key, cost)| Act::Charge { key, cost }),
+        4 => (keys, spend(4)).prop_map(|(keys, cost)| Act::All { keys, cost }),
+        8 => (key(), spend(4), lease(), any::<bool>())
+            .prop_map(|(key, cost, lease, gives_back)| Act::Reserve { key, cost, lease, gives_back }),
+        6 => (which(), prop::option::of(spend(6))).prop_map(|(which, used)| Act::Commit { which, used }),
+        4 => which().prop_map(|which| Act::Cancel { which }),
+        2 => (which(), lease()).prop_map(|(which, lease)| Act::Renew { which, lease }),
+        2 => key().prop_map(|key| Act::Release { key }),
+        1 => (key(), prop_oneof![1 => Just(0), 4 => time(30)]).prop_map(|(key, length)| Act::Block { key, length }),
+        1 => (key(), 0_u64..4, prop::option::of(0_usize..4))
+            .prop_map(|(key, to, limit)| Act::Drain { key, to, limit }),
+        2 => (prop::option::of(key()), numbers).prop_map(|(key, numbers)| Act::Renumber { key, numbers }),
     ]
 }
 
@@ -67,7 +53,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_answer_is_that_of_the_oracle(policy in policy(), acts in prop::collection::vec(act(), 1..40)) {
+    fn every_answer_is_that_of_the_oracle(policy in limits(), acts in prop::collection::vec(act(), 1..40)) {
         size::schedule();
         let mut bench = Bench::new(&policy);
         for act in acts {

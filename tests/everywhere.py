@@ -35,6 +35,9 @@ print("%d.%d%s" % (*sys.version_info[:2], sysconfig.get_config_var("abiflags") o
 """
 
 
+# No command of a step takes longer; one that does hangs.
+LONGEST_SECONDS = 7200
+
 # Where a lane's steps print to.
 OUTPUT: ContextVar[TextIO] = ContextVar("OUTPUT", default=sys.stdout)
 
@@ -51,7 +54,10 @@ class Step:
 def run(command: list[str | Path], **environment: str) -> None:
     told = OUTPUT.get()
     told.flush()
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, stdout=told, stderr=told, check=True)
+    known = {**os.environ, **environment}
+    subprocess.run(
+        command, cwd=ROOT, env=known, stdout=told, stderr=told, check=True, timeout=LONGEST_SECONDS
+    )
 
 
 def version_of(python: Path) -> str | None:
@@ -128,7 +134,7 @@ def lane(steps: dict[str, Callable[[], None]], log: TextIO, done: list[Step]) ->
         start = time.monotonic()
         try:
             step()
-        except subprocess.CalledProcessError as error:
+        except subprocess.SubprocessError as error:
             log.write(f"{name}: {error}\n")
             passed = False
         else:

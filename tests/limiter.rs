@@ -376,3 +376,46 @@ fn keys_up_to_a_mebibyte_are_keys_and_longer_ones_are_refused() {
         assert_eq!(Limiter::builder(of(vec![rate(1)])).max_keys(size).build().is_err(), refused, "{size}");
     }
 }
+
+/// Each key with the seconds at which it is charged and by how much; the table is full then.
+fn full_table(limits: Vec<Limit>, own: &[(&[u8], Limit)], charges: &[(&[u8], u64)]) -> Limiter {
+    let clock = Arc::new(ManualClock::new(5 * SECOND, 0));
+    let builder = Limiter::builder(of(limits)).max_keys(4).when_full(WhenFull::EvictLeast);
+    let limiter = builder.clock(Clock::Manual(clock.clone())).build().unwrap();
+    for (key, limit) in own {
+        let class = limiter.class(of(vec![limit.clone()])).unwrap();
+        limiter.reconfigure(key, class, Migration::AsIs).unwrap();
+    }
+    for &(key, n) in charges {
+        clock.advance_ns(SECOND.cast_signed());
+        assert!(limiter.try_acquire(key, n).unwrap());
+    }
+    assert_eq!(limiter.len(), charges.len());
+    limiter
+}
+
+#[test]
+fn the_account_that_has_used_least_of_its_limit_goes_first() {
+    // The entries of an exhausted window leave first here, and yet it stays.
+    let charges: [(&[u8], u64); 4] = [(b"exhausted", 3), (b"b", 1), (b"c", 2), (b"d", 2)];
+    for limit in [window(3), Limit::window_in_steps(3, 10 * SECOND, Edge::HalfOpen, 10).unwrap()] {
+        let limiter = full_table(vec![limit], &[], &charges);
+        assert!(limiter.try_acquire(b"newcomer", 1).unwrap());
+        let known = |key: &[u8]| limiter.contains(key).unwrap();
+        assert_eq!([&b"exhausted"[..], b"b", b"c", b"d"].map(known), [true, false, true, true]);
+    }
+}
+
+#[test]
+fn shares_of_different_limits_are_compared() {
+    let day = Limit::window(1_000, 86_400 * SECOND, Edge::HalfOpen).unwrap();
+    let places = Limit::in_flight(5).unwrap();
+    let slow = Limit::rate(Rate::new(100, 86_400 * SECOND)).unwrap();
+    let own: [(&[u8], Limit); 2] = [(b"day", day), (b"slow", slow)];
+    // What "day" and "slow" owe takes long to leave, and is next to nothing of their limits.
+    let limiter = full_table(vec![rate(4), places], &own, &[(b"day", 1), (b"slow", 99), (b"b", 3), (b"exhausted", 4)]);
+    assert!(limiter.try_acquire(b"newcomer", 4).unwrap());
+    let known = |key: &[u8]| limiter.contains(key).unwrap();
+    assert_eq!([&b"day"[..], b"slow", b"b", b"exhausted"].map(known), [false, true, true, true]);
+    assert_eq!(limiter.peek(b"day", 1).unwrap().remaining, 1_000, "its own limits outlive its account");
+}

@@ -121,6 +121,22 @@ fn what_cannot_be_is_told_at_once_and_charges_nothing() {
 }
 
 #[test]
+fn a_cost_that_never_fits_names_the_smallest_limit_that_counts() {
+    let window = Limit::window(5, 60 * SECOND, Edge::HalfOpen).unwrap();
+    let (limiter, _) = limiter(vec![rate(9), window, rate(2).named("trial").shadow(true)]);
+    let class = limiter.default_class();
+    let too_small =
+        |cost| limiter.too_small(KEY, Ask::new(cost), class).unwrap().map(|(limit, _)| limit.name().to_owned());
+    assert_eq!(too_small(10).as_deref(), Some("5 in 60 s"));
+    assert_eq!((too_small(5), too_small(0)), (None, None));
+    assert!(limiter.try_acquire(KEY, 1).unwrap());
+    let other = limiter.class(Policy::all([rate(3).named("less")]).unwrap()).unwrap();
+    assert!(limiter.reconfigure(KEY, other, Migration::AsIs).unwrap());
+    assert_eq!((too_small(5).as_deref(), too_small(3)), (Some("less"), None));
+    assert!(limiter.too_small(&vec![0; tollbar::MAX_KEY_LEN + 1], Ask::new(1), class).is_err());
+}
+
+#[test]
 fn a_deadline_that_passes_is_told_and_the_place_is_gone() {
     let (limiter, clock) = limiter(vec![rate(2)]);
     assert!(limiter.try_acquire(KEY, 2).unwrap());
@@ -128,8 +144,8 @@ fn a_deadline_that_passes_is_told_and_the_place_is_gone() {
     let ask = Ask::new(1).timeout_ns(Some(SECOND));
     let (place, _) = waits(join(&limiter, ask, &bell));
     // Somebody of a higher class comes first, who could not be foreseen.
-    let first = Ask::new(2).priority(0);
-    let low = Ask::new(1).priority(5).timeout_ns(Some(3 * SECOND));
+    let first = Ask::new(2).priority(0).unwrap();
+    let low = Ask::new(1).priority(5).unwrap().timeout_ns(Some(3 * SECOND));
     let (low_place, _) = waits(join(&limiter, low, &bell));
     let (first_place, _) = waits(join(&limiter, first, &bell));
     clock.advance_ns(SECOND.cast_signed());
@@ -282,7 +298,7 @@ proptest! {
         for act in acts {
             match act {
                 Act::Join { n, class, timeout } => {
-                    let ask = Ask::new(n).priority(class).timeout_ns(timeout.map(|seconds| seconds * SECOND));
+                    let ask = Ask::new(n).priority(class).unwrap().timeout_ns(timeout.map(|seconds| seconds * SECOND));
                     match join(&limiter, ask, &bell) {
                         Turn::Come(_) => taken.push((now, n)),
                         Turn::Wait(place, _) => waiting.push((ask, n, place)),

@@ -39,6 +39,12 @@ impl Said {
     }
 }
 
+/// Logs `n` units at once, or one by one, which the log keeps in another form: no answer may depend on it.
+fn put(log: &mut Log, stamp: u64, n: u64, singly: bool) {
+    let (times, n) = if singly { (n, 1) } else { (1, n) };
+    (0..times).for_each(|_| log.push(stamp, n));
+}
+
 fn said() -> impl Strategy<Value = Said> {
     let edge = prop_oneof![Just(Edge::Closed), Just(Edge::HalfOpen)];
     (1_u64..7, 1_u64..40, edge).prop_map(|(limit, width, edge)| Said { limit, width, edge })
@@ -51,6 +57,7 @@ proptest! {
     fn several_windows_over_one_log_decide_as_counting_does(
         said in prop::collection::vec(said(), 1..4),
         steps in prop::collection::vec((0_u64..12, 0_u64..4, any::<bool>()), 1..60),
+        singly in any::<bool>(),
     ) {
         size::schedule();
         let windows: Vec<Window> = said.iter().map(Said::window).collect();
@@ -61,7 +68,7 @@ proptest! {
             match admits(&windows, &log, now, n) {
                 Admission::Allow => {
                     prop_assert!(passes(now));
-                    log.push(now, n);
+                    put(&mut log, now, n, singly);
                     events.extend((0..n).map(|_| now));
                 }
                 Admission::Deny { earliest } => {
@@ -86,6 +93,7 @@ proptest! {
     fn stamps_in_any_order_join_unless_some_window_would_hold_too_much(
         said in said(),
         steps in prop::collection::vec((0_u64..150, 1_u64..4, 0_u8..8), 1..120),
+        singly in any::<bool>(),
     ) {
         size::schedule();
         let (window, mut log, mut events, mut oldest) = (said.window(), Log::new(), Vec::new(), 0);
@@ -96,7 +104,7 @@ proptest! {
             let fits = window.fits(&log, stamp, n);
             prop_assert_eq!(fits, said.is_kept(&with), "{} of {} into {:?}", n, stamp, events);
             if fits {
-                log.push(stamp, n);
+                put(&mut log, stamp, n, singly);
                 events = with;
             }
             if forget == 0 {
@@ -111,13 +119,14 @@ proptest! {
     fn a_reading_older_than_the_log_admits_nothing_extra(
         said in said(),
         steps in prop::collection::vec((-9_i64..12, 1_u64..4), 1..60),
+        singly in any::<bool>(),
     ) {
         size::schedule();
         let (window, mut log, mut events, mut now) = (said.window(), Log::new(), Vec::new(), 500_u64);
         for (step, n) in steps {
             now = now.saturating_add_signed(step);
             if admits(&[window], &log, now, n) == Admission::Allow {
-                log.push(now, n);
+                put(&mut log, now, n, singly);
                 events.extend((0..n).map(|_| now));
                 prop_assert!(said.is_kept(&events), "{:?}", events);
             }

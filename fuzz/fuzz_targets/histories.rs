@@ -5,7 +5,7 @@
 mod brute;
 
 use brute::Said;
-use brute::bench::{Act, Bench, KEYS};
+use brute::bench::{Act, Bench, KEYS, Spend};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use tollbar::Edge;
@@ -63,13 +63,29 @@ fn said(told: &Limit) -> (Said, bool) {
 
 fn act(step: &Step) -> Act {
     let (key, n, time) = (usize::from(step.key) % KEYS, u64::from(step.n) % 4, time(step.time, 79));
-    match step.call % 16 {
+    let (which, limit) = (usize::from(step.key) % 12, usize::from(step.n) / 4 % 8);
+    // Half of the requests cost one of the limits something else.
+    let spend =
+        |each| Spend { each, named: if limit < 4 { vec![(limit, u64::from(step.n) / 32 % 6)] } else { Vec::new() } };
+    let lease = (limit != 7).then_some(time);
+    match step.call % 22 {
         0..=3 => Act::Pass(time),
-        4..=7 => Act::Charge { key, n },
-        8 => Act::All { keys: (0..=key).map(|at| if step.which { at } else { key - at }).collect(), n: n.max(1) },
-        9..=11 => Act::Reserve { key, n, lease: time, gives_back: step.which },
-        12 | 13 => Act::Commit { which: usize::from(step.key) % 12, used: step.which.then_some(n + 2) },
-        14 => Act::Cancel { which: usize::from(step.key) % 12 },
+        4 => Act::Until { key, cost: spend(n) },
+        5..=8 => Act::Charge { key, cost: spend(n) },
+        9 | 10 => {
+            let keys = (0..=key).map(|at| if step.which { at } else { key - at }).collect();
+            Act::All { keys, cost: spend(n) }
+        }
+        11..=13 => Act::Reserve { key, cost: spend(n), lease, gives_back: step.which },
+        14 | 15 => Act::Commit { which, used: step.which.then(|| spend(n + 2)) },
+        16 => Act::Cancel { which },
+        17 => Act::Renew { which, lease },
+        18 => Act::Block { key, length: if step.which { time } else { 0 } },
+        19 => Act::Drain { key, to: n, limit: (limit < 4).then_some(limit) },
+        20 => {
+            let numbers = [0, 2, 4, 6].map(|at| 1 + u64::from(step.time >> at) % 5);
+            Act::Renumber { key: step.which.then_some(key), numbers }
+        }
         _ => Act::Release { key },
     }
 }

@@ -4,7 +4,7 @@
 anything that has a name. Everything here is safe to use from any number of threads and event loops.
 """
 
-from tollbar._late import AcquireTimeout
+from tollbar._late import AcquireTimeout, NeverFits
 from tollbar._tollbar import (
     Closed,
     Decision,
@@ -33,6 +33,7 @@ __all__ = [
     "LimitState",
     "Limiter",
     "ManualClock",
+    "NeverFits",
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",

@@ -80,7 +80,7 @@ class Turn:
         self._place = waiting._held()  # noqa: SLF001
 
     def __exit__(self, *_: object) -> None:
-        """Give the place back, if the key's limits count what is in flight: the call counts, however it ended."""
+        """Give the place back where the key's limits count places. The call counts, however it ended."""
         if self._place is not None:
             self._place.commit()
 

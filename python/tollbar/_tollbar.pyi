@@ -4,7 +4,7 @@ Durations are float seconds, rounded up, so that whoever waits as long as told i
 Every object here may be used from any thread and any event loop at once.
 """
 
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import (
@@ -29,9 +29,11 @@ from tollbar._waiting import Slot
 
 __all__ = [
     "ClientAccess",
+    "Closed",
     "Decision",
     "InFlight",
     "Jail",
+    "LimitState",
     "Limiter",
     "ManualClock",
     "Pacing",
@@ -78,6 +80,7 @@ def c_handle(limiter: Limiter | RateLimiter, /) -> int:
 _T = TypeVar("_T")
 _WhenFull: TypeAlias = Literal["deny", "allow", "evict_least"]
 _Whole: TypeAlias = SupportsIndex | float
+_Costs: TypeAlias = dict[str, int] | None
 
 class _RateLimitingConfig(Protocol):
     @property
@@ -154,6 +157,11 @@ class Rate:
     `strict=True` admits at most `limit` in *every* window of `per` seconds, at the price of a slower
     refill, (limit - burst) / per; its burst is a tenth of the limit unless given.
 
+    These bounds count by the clock readings that decide. A yes may be decided by a reading up to one tick
+    old (10 ms at most, typically 4 ms or 1 ms). So in real time a window of w seconds admits at most
+    burst + (w + tick) / T with a token in every T seconds, and a strict window of `per` seconds at most
+    limit + tick / T.
+
     `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls
     the limit; "10000 per 3600 s" unless given.
 
@@ -197,16 +205,19 @@ class Rate:
 class Window:
     """At most `limit` in any `per` seconds, exactly: a sliding-window log. Or in each period of a calendar.
 
-    Each admitted unit of cost is a stamp, kept while it counts: 8 bytes (at most 9 from 1,000 on), and no
-    memory for what was not sent. A decision looks at one stamp, whatever the limit is. Of several windows
-    of one key all look at the same log.
+    Memory follows the admitted requests, not their cost: a quota in bytes takes no more than one in requests.
+    A request is an entry, kept while it counts. An entry takes 8 bytes (at most 9 from 1,000 on) while every
+    cost is 1, and 16 bytes (at most 18 from 1,000 on) once another cost is admitted. A decision looks at one
+    entry, which it finds in O(1) or, among other costs than 1, in O(log entries). All windows of one key
+    share one log.
 
     edge: "half_open" counts what happened at t while t > now - per; "closed" still counts what is exactly
     `per`
         old, and so does "strict" ("free only when now - t > per"), which is another word for it.
-    steps: keep one count for each of so many steps of the width instead of a stamp for each unit: 16 bytes a
-        step, whatever the limit is. What happened within a step counts until all of the step has left, so no
-        window ever holds more than `limit`, and room comes back up to per / steps seconds late.
+    steps: keep one count for each of so many steps of the width instead of an entry for each request: 16
+    bytes
+        a step, whatever the limit is. What happened within a step counts until all of the step has left, so
+        no window ever holds more than `limit`, and room comes back up to per / steps seconds late.
 
     per="day", "week" (from Monday), "month" or "year": at most `limit` in each of them, in 32 bytes a key.
         The count begins anew at local midnight in `zone`, on days of 23 and of 25 hours, too. `retry_after`
@@ -222,9 +233,9 @@ class Window:
     `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls the
     limit; "100 in 60 s" or "100 a month in Europe/Rome" unless given.
 
-    A value: may be compared, hashed, copied and pickled. ValueError for limits of 0 and above 2**32 - 1, for
-    windows below 1 ns or beyond 4.5 years, for steps of 0 or above 65,536, and for zones that the machine
-    does not know; TypeError for what is no number.
+    A value: may be compared, hashed, copied and pickled. ValueError for limits above 2**53, for windows
+    below 1 ns or beyond 4.5 years, for steps of 0 or above 65,536, and for zones that the machine does not
+    know; TypeError for what is no number.
     """
 
     def __new__(
@@ -252,7 +263,7 @@ class Window:
         """Whether what is exactly a width old still counts."""
     @property
     def steps(self) -> int | None:
-        """How many steps the width is cut into; None: every unit has a stamp of its own."""
+        """How many steps the width is cut into; None: every request has an entry of its own."""
     @property
     def shadow(self) -> bool:
         """Whether the limit only counts."""
@@ -267,10 +278,13 @@ class Window:
 class InFlight:
     """At most `limit` reserved and neither committed nor cancelled: see `Limiter.reserve`.
 
-    `try_acquire` needs a free place but holds none. `shadow=True` counts what it would have denied and denies
-    nothing. `name` is what a `Decision` calls the limit; "5 in flight" unless given.
+    `try_acquire` needs a free place but holds none. When a place comes free is known only when it does: the
+    `retry_after` of a denial is when the lease ends that is in the way, at the latest. `shadow=True` counts
+    what it would have denied and denies nothing. `name` is what a `Decision` calls the limit; "5 in flight"
+    unless given.
 
-    A value: may be compared, hashed, copied and pickled. ValueError for limits of 0 and above 2**32 - 1.
+    A value: may be compared, hashed, copied and pickled. ValueError for limits above 2**32 - 1. A limit of
+    0 lets nothing pass, as `Closed` does.
     """
 
     def __new__(cls, limit: _Whole, *, shadow: bool = False, name: str | None = None) -> Self: ...
@@ -283,6 +297,28 @@ class InFlight:
     @property
     def name(self) -> str:
         """What a decision calls this limit."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Closed:
+    """Lets nothing pass: for a key that may not send. Denials have the reason "closed" and never end.
+
+    `Rate(0, per=60)`, `Window(0, per=60)` and `InFlight(0)` do the same for single keys, in `policies` and
+    `reconfigure`; a `Limiter` as a whole is closed by this one alone, so that a number that was rounded to
+    0 is noticed.
+
+    A value: may be compared, hashed, copied and pickled.
+    """
+
+    def __new__(cls, *, shadow: bool = False, name: str | None = None) -> Self: ...
+    @property
+    def shadow(self) -> bool:
+        """Whether the limit only counts."""
+    @property
+    def name(self) -> str:
+        """What a decision calls this limit; "closed" unless given."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -345,7 +381,7 @@ class Jail:
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
-_Limit: TypeAlias = Rate | Window | InFlight | Jail
+_Limit: TypeAlias = Rate | Window | InFlight | Jail | Closed
 _Policy: TypeAlias = _Limit | Iterable[_Limit] | None
 
 @final
@@ -356,11 +392,24 @@ class Decision:
     def allowed(self) -> bool:
         """Whether the cost was charged (for `peek`: would have been)."""
     @property
-    def reason(self) -> Literal["rate", "window", "in_flight", "jail", "never", "full"] | None:
-        """Why not: which kind of limit, more than it can ever hold, or a full table. None when allowed."""
+    def reason(
+        self,
+    ) -> Literal["rate", "window", "in_flight", "jail", "never", "full", "closed", "blocked"] | None:
+        """Why not; None when allowed.
+
+        Which kind of limit, more than it can ever hold ("never"), a full table, a limit of 0 ("closed"), or
+        a block.
+        """
     @property
     def retry_after(self) -> float:
-        """Seconds until the same request would pass if nobody else asks: 0.0 allowed, infinity never."""
+        """Seconds until the same request would pass if nobody else asks: 0.0 allowed, infinity never.
+
+        A denial by reservations tells the latest moment, which is when their leases are over: `estimated`
+        is true then, and infinity is "when one without an end ends".
+        """
+    @property
+    def estimated(self) -> bool:
+        """Whether `retry_after` may be shorter, because a reservation may end before its lease is over."""
     @property
     def remaining(self) -> int:
         """What could still pass at once after this decision: the least of all limits that deny."""
@@ -389,16 +438,20 @@ class Limiter:
     text raises TypeError, lone surrogates UnicodeEncodeError. A cost is a whole number of at least 0; 0 takes
     nothing and passes.
 
+    `costs` gives limits a cost of their own, by their names; the others take `cost`:
+    `try_acquire("org", costs={"tokens": 400})` takes one request and 400 tokens, or nothing. ValueError for
+    a name that no limit of this limiter has; a limit that costs 0 is not asked.
+
     The table holds up to `max_keys` accounts. A key that has refilled equals one never seen, so such keys
     make room first; when none has, `when_full` says what becomes of an unknown key: "deny" refuses it,
     "allow" lets it pass unlimited, "evict_least" drops the account nearest to refilled of those it looks at.
 
-    Of several limits (`Rate`, `Window`, `InFlight`, `Jail`; at most 16, of different names) a request is
-    charged to all or to none. `policies` gives single keys limits of their own: a callable that is called
-    with a key at its first sight, or a mapping whose `get` is; it returns a limit, several, none (an empty
-    tuple: nothing limits the key) or None (the limiter's own limits). It runs under no lock, and what it
-    raises reaches the caller with nothing made or charged. A key that was forgotten, for it equals one
-    never seen, is asked for again.
+    Of several limits (`Rate`, `Window`, `InFlight`, `Jail`, `Closed`; at most 16, of different names) a
+    request is charged to all or to none. `policies` gives single keys limits of their own: a callable that
+    is called with a key at its first sight, or a mapping whose `get` is; it returns a limit, several, none
+    (an empty tuple: nothing limits the key) or None (the limiter's own limits); a limit of 0 denies
+    everything. It runs under no lock, and what it raises reaches the caller with nothing made or charged. A
+    key that was forgotten, for it equals one never seen, is asked for again.
 
     A key with a single `Rate` is one atomic word: making a limiter costs some 30 microseconds and 75 KiB,
     such a key some 70 bytes while it has at most 40, and requests for known keys do not exclude one
@@ -421,27 +474,27 @@ class Limiter:
     @property
     def limits(self) -> tuple[_Limit, ...]:
         """The limits of keys that have none of their own."""
-    def try_acquire(self, key: str, cost: _Whole = 1) -> bool:
+    def try_acquire(self, key: str, cost: _Whole = 1, *, costs: _Costs = None) -> bool:
         """Take `cost` tokens if they are there.
 
         Costs one lookup and one atomic operation; allocates only at a key's first sight.
         """
-    def decide(self, key: str, cost: _Whole = 1) -> Decision:
+    def decide(self, key: str, cost: _Whole = 1, *, costs: _Costs = None) -> Decision:
         """Take `cost` tokens if they are there, and say all about it."""
-    def peek(self, key: str, cost: _Whole = 1) -> Decision:
+    def peek(self, key: str, cost: _Whole = 1, *, costs: _Costs = None) -> Decision:
         """Say what `decide` would, without taking anything or making an account."""
-    def plan(self, key: str, cost: _Whole = 1) -> float | None:
+    def plan(self, key: str, cost: _Whole = 1, *, costs: _Costs = None) -> float | None:
         """Say in how many seconds a request of `cost` would pass if nobody else asks.
 
         0.0 is now, None is never: the cost is more than the burst. Takes nothing. Exact: a nanosecond sooner
-        the answer is no.
+        the answer is no, unless a reservation ends before its lease is over; infinity if it has no end.
         """
     def try_acquire_many(self, keys: Iterable[str], cost: _Whole = 1) -> list[bool]:
         """`try_acquire` for each key in turn, by one reading of the clock; a denial takes its own.
 
         All keys are checked before any is charged. From 1,024 keys on, other threads run meanwhile.
         """
-    def try_acquire_all(self, keys: Iterable[str], cost: _Whole = 1) -> Decision:
+    def try_acquire_all(self, keys: Iterable[str], cost: _Whole = 1, *, costs: _Costs = None) -> Decision:
         """Take `cost` tokens of every key if all of them have them, else none: sender, domain, everybody.
 
         All accounts are looked at in one moment, so two such requests never each get a part. A denial names
@@ -455,6 +508,7 @@ class Limiter:
         lease: float | None = None,
         *,
         lost: Literal["sent", "returned"] = "sent",
+        costs: _Costs = None,
     ) -> Reservation:
         """Charge `cost` now, to be committed or cancelled later: falsy, with `.decision`, when denied.
 
@@ -466,9 +520,10 @@ class Limiter:
         charged at once. In an `InFlight` limit what is reserved counts until it ends; in a `Window` too,
         and as sent from then on, so that no window holds more than its limit whenever the act took place.
 
-        lease: after so many seconds (600 unless given) one that nobody ended counts as sent, which is safe
-            whatever became of its holder; with lost="returned" it is given back, and a commit after that is
-            charged even beyond the limits, for it has happened.
+        lease: the reservation ends by itself after so many seconds; None and infinity: it ends when it is
+            committed, cancelled or dropped. A lease that is over counts as sent, which is safe whatever
+            became of its holder; with lost="returned" it is given back, and a commit after that is charged
+            even beyond the limits, because it has happened. `renew` lets it begin anew.
 
         Takes the lock of the key's stripe; so do all decisions about a key while anything is reserved of it.
         """
@@ -480,6 +535,7 @@ class Limiter:
         *,
         priority: int = 0,
         jitter: float = 0.0,
+        costs: _Costs = None,
     ) -> Coroutine[Any, Any, bool]:
         """Wait for the key's turn and take `cost` tokens: `await limiter.acquire("a@example.org")`.
 
@@ -489,8 +545,10 @@ class Limiter:
         when it is cancelled: the place goes to the next. Only the first in line has a timer; nobody polls.
 
         AcquireTimeout as soon as it is known that the turn would come after `timeout` seconds, which is
-        usually at once; also for a cost that can never pass, and where a full table has no place for the key.
-        jitter: wait up to so many seconds more, at random, after the turn has come.
+        usually at once; also where a full table has no place for the key. When a reservation ends is not
+        known before it does: behind one the call waits until the timeout. NeverFits, a ValueError, for a
+        cost that a limit can never hold. jitter: wait up to so many seconds more, at random, after the turn
+        has come.
 
         For asyncio (with any loop, over several `asyncio.run`) and trio. Costs a coroutine and a call; a wait
         costs two locks. Moving a `ManualClock` wakes nobody: whoever waits looks at it when as much time has
@@ -503,6 +561,7 @@ class Limiter:
         timeout: float | None = None,
         *,
         priority: int = 0,
+        costs: _Costs = None,
     ) -> bool:
         """`acquire` for threads, in the same line: parks this one and lets others run.
 
@@ -517,11 +576,13 @@ class Limiter:
         priority: int = 0,
         lease: float | None = None,
         lost: Literal["sent", "returned"] = "sent",
+        costs: _Costs = None,
     ) -> Slot:
         """Wait for the key's turn and hold a reservation: `async with limiter.slot(key): ...`, or `with`.
 
         The block is given the `Reservation`; it is committed when the block ends well and cancelled when it
-        does not. Errors and order are those of `acquire`, lease and lost those of `reserve`.
+        does not. A block keeps its place for as long as it runs, unless a lease is given. Errors and order
+        are those of `acquire`, lease and lost those of `reserve`.
         """
     @overload
     def limited(
@@ -531,6 +592,7 @@ class Limiter:
         timeout: float | None = None,
         *,
         priority: int = 0,
+        costs: _Costs = None,
     ) -> Limited:
         """Make every call of a function wait its turn first: `@limiter.limited(key="api")`.
 
@@ -546,6 +608,9 @@ class Limiter:
         Any other function waits as `acquire_blocking` does, but never where an event loop runs in its thread:
         there its turn has come at once, or AcquireTimeout is raised, as with a timeout of 0. That includes
         functions that return awaitables in ways not listed above.
+
+        Where a limit of the key is `InFlight`, the call holds its place until it ends, a generator until it
+        is exhausted or closed. Every call counts, however it ends.
         """
 
     @overload
@@ -556,22 +621,76 @@ class Limiter:
         cost: _Whole = 1,
         timeout: float | None = None,
         priority: int = 0,
+        costs: _Costs = None,
     ) -> Limited: ...
     def reconfigure(
         self,
         key: str,
-        *limits: _Limit,
+        *limits: _Limit | None,
         migration: Literal["as_is", "proportional", "reset"] = "as_is",
     ) -> bool:
-        """Put a known key under other limits; False if it is unknown. No decision sees a mixture of the two.
+        """Put a key under limits of its own, now and whenever it is seen; False if it has no account now.
 
-        "as_is" carries over what is owed and logged, "proportional" its share of the limit, "reset" nothing
-        but reservations. A limit takes over from the one of its kind and name, else from one of its kind;
-        where there is none, what the old limits counted counts as asked for now. What the old windows no
-        longer remembered is not counted.
+        They outlive the account: a key that is evicted, or not seen yet, gets them at its next sight. None in
+        place of limits puts the key under the limits of all again; no limits at all let it pass unlimited.
+        The limits that are in force already change nothing. No decision sees a mixture of the two.
+
+        "as_is", the default, forgets nothing: what is owed or logged stays so for as long as the limit that
+        counted it remembers, whatever is in force meanwhile, so lowering a limit and raising it again
+        forgives nothing. "proportional" carries over the share of each limit, "reset" nothing but
+        reservations. A limit takes over from the one of its kind and name, else from an equal one, else
+        from the one of its kind that is most like it; where there is none, what the old limits counted
+        counts as asked for now.
+
+        ValueError where `max_keys` keys have limits of their own already. Takes a copy of the key for as
+        long as it has some, and the lock of its stripe.
         """
+    def set_limits(
+        self,
+        *limits: _Limit,
+        migration: Literal["as_is", "proportional", "reset"] = "as_is",
+    ) -> None:
+        """Put all keys without limits of their own under other limits, while the limiter is used.
+
+        What they owe is carried over as in `reconfigure`: of each key when it is met next, as of now. No
+        decision sees a mixture, and each one that begins after this returns is by the new limits. Requests
+        that wait are served by them at once. Takes microseconds, whatever the number of keys. The limits
+        that are in force already change nothing.
+        """
+    def block(self, key: str, seconds: float) -> bool:
+        """Let no request of the key pass for so many seconds: a server's Retry-After, say. 0 ends that.
+
+        Denials have the reason "blocked" and the exact time; requests that wait for the key wait on. False
+        if a full table has no place for the key.
+        """
+    def drain(self, key: str, to: _Whole = 0, *, limit: str | None = None) -> bool:
+        """Leave the key no more than `to`: a server's "remaining: 7", say. True if it had more.
+
+        Each rate and window (or the one of this name) that has more left is charged the difference, all at
+        one moment. Nothing is ever given back; `reset` is for that.
+        """
+    def inspect(self, key: str, cost: _Whole = 1, *, costs: _Costs = None) -> list[LimitState]:
+        """Return the state of every limit of the key, all at one moment, in their order. Takes nothing.
+
+        `retry_after` is each limit's own wait for a request of this cost. A block is one more, of kind
+        "blocked".
+        """
+    def keys(self) -> Iterator[str]:
+        """Iterate over the keys that have accounts. A key that is there all the time is met once.
+
+        It copies a 64th of the table at a time; known keys of a single `Rate` are decided about meanwhile.
+        """
+    def _turn(
+        self,
+        key: str,
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        *,
+        priority: int = 0,
+        costs: _Costs = None,
+    ) -> Waiting: ...
     def release(self, key: str) -> bool:
-        """End the timeouts of the key; False if none runs. Its strikes stay."""
+        """End the timeouts of the key, and a block; False if there is none. Its strikes stay."""
     def penalize(self, key: str) -> bool:
         """Count a denial made elsewhere (a wrong password, say) for the key's `Jail`.
 
@@ -585,8 +704,8 @@ class Limiter:
         """Return totals since the limiter was made.
 
         allowed, denied, shadow_denied (would have been), full (met a full table), evicted (accounts dropped
-        for others), forgiven (those that still owed something), keys (accounts now), most_looks (accounts
-        that any one insertion looked at).
+        for others), forgiven (those that still owed something), keys (accounts now), own_limits (keys
+        with limits of their own), most_looks (accounts that any one insertion looked at).
         """
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
@@ -622,12 +741,20 @@ class Reservation:
     @property
     def is_open(self) -> bool:
         """Whether it is granted and neither committed nor cancelled; its lease may be over all the same."""
-    def commit(self, actual: _Whole | None = None) -> bool:
-        """Say that it was used, `actual` of it where that is not the cost.
+    @property
+    def costs(self) -> dict[str, int]:
+        """What was reserved of limits with a cost of their own, by their names."""
+    def commit(self, actual: _Whole | None = None, *, actuals: _Costs = None) -> bool:
+        """Say that it was used: `actual` of it, or `actuals` of limits by their names, if not the cost.
 
         What was not used is given back; more than the cost is charged even beyond the limits, for it has
         happened (a `Rate` is never emptier than empty). False if it had ended before: by hand, or because
         its lease is over.
+        """
+    def renew(self, lease: float | None = None) -> bool:
+        """Let the lease begin anew: it is over in so many seconds; None and infinity: it has no end.
+
+        False if the reservation has ended.
         """
     def cancel(self) -> bool:
         """Give it back; False if it had ended before.
@@ -640,6 +767,41 @@ class Reservation:
     def __exit__(self, exc_type: object, _exc_value: object, _traceback: object, /) -> Literal[False]: ...
     def __aenter__(self) -> _Ready[Self]: ...
     def __aexit__(self, exc_type: object, _exc_value: object, _traceback: object, /) -> _Ready[None]: ...
+
+@final
+class LimitState:
+    """One limit of a key at one moment, from `Limiter.inspect`. Times are seconds, rounded up."""
+
+    @property
+    def name(self) -> str:
+        """The limit's name."""
+    @property
+    def kind(self) -> str:
+        """The reason for which it denies: "rate", "window", "in_flight", "jail", "closed", or "blocked"."""
+    @property
+    def limit(self) -> int:
+        """What passes at most: a rate's burst, a window's limit, places, denials of a jail."""
+    @property
+    def used(self) -> int:
+        """Tokens owed, requests in the window, places taken; of a jail, 1 while it holds."""
+    @property
+    def remaining(self) -> int:
+        """What could pass at once, by this limit alone."""
+    @property
+    def reset_after(self) -> float:
+        """When it counts nothing; infinity while a reservation without an end is counted."""
+    @property
+    def retry_after(self) -> float:
+        """When it lets the request pass that was asked about; 0.0 now."""
+    @property
+    def estimated(self) -> bool:
+        """Whether that may be sooner, because a reservation may end before its lease is over."""
+    @property
+    def can_pass(self) -> bool:
+        """Whether the request can ever pass."""
+    @property
+    def shadow(self) -> bool:
+        """Whether the limit only counts."""
 
 @disjoint_base
 class ClientAccess:
@@ -672,7 +834,7 @@ class ClientAccess:
     last period + lateness seconds (at most 9 from 1,000 on), whatever the limit is. Copying or pickling
     raises TypeError: it would make a second budget.
 
-    ValueError for a limit of 0 or above 2**32 - 1, a period below 1 ns or beyond 292 years; TypeError for
+    ValueError for a limit of 0 or above 2**53, a period below 1 ns or beyond 292 years; TypeError for
     what is no number. Nothing is logged or counted then.
     """
 
@@ -774,7 +936,7 @@ class RateLimiter:
     burst_size: tokens a bucket holds, in place of messages_per_hour.
     account_burst, account_enabled: follow `burst_size` and `enabled` of an account's configuration, where
         present; an account that is not enabled has no limit.
-    strict: at most messages_per_hour in every window of an hour (see `Rate`).
+    strict: at most messages_per_hour in every window of an hour, by the readings that decide (see `Rate`).
     shadow: count and log what would be denied, and deny nothing.
     track_created: keep `bucket_created_at`.
     when_full: what to do when max_buckets accounts are active (see `Limiter`). The default never refuses mail
@@ -959,10 +1121,15 @@ class Pacing:
     def record_latency(self, latency_ms: float) -> None:
         """Tell a round-trip time that was measured elsewhere; those of the blocks are known."""
     def record_rejected(self, retry_after: float | str | None = None) -> None:
-        """Tell that the server answered 429, and what its Retry-After said, in seconds.
+        """Tell that the server answered 429, and what its Retry-After said.
 
-        The headroom grows; with `retry_after` nothing is sent until then, and whoever would have to wait past
-        his timeout is told at once.
+        The headroom grows. With `retry_after` nothing is sent until then, and a waiter whose timeout ends
+        before that gets RateLimiterTimeout at once.
+
+        retry_after: seconds, or the text of the header: a number, or an HTTP date in any form of RFC 9110,
+            which is read by the clock's Unix time. More than a day counts as a day. A text that is neither is
+            the server's mistake and counts as None; a number that is negative or not finite is the caller's,
+            a ValueError, and counts as nothing.
         """
     def stats(self) -> _PacingState:
         """Return totals and the present state.

@@ -70,7 +70,7 @@ impl ClientAccess {
     /// clients are remembered, unless said otherwise.
     ///
     /// # Errors
-    /// Refuses zeros, and limits above 2^32 - 1.
+    /// Refuses zeros, and limits above 2^53.
     pub fn new(limit: u64, period_ns: u64, clock: Clock) -> Result<Self, Error> {
         let window = Window::new(limit, period_ns, Edge::HalfOpen)?;
         Ok(Self {

@@ -1,7 +1,6 @@
 //! What a key still has, and from when on it equals one never seen.
 
 use super::cold::Cold;
-use super::earliest::leaves;
 use super::leases::NO_END;
 use super::part::State;
 use crate::policy::{Limit, Rule};
@@ -21,11 +20,25 @@ impl Cold {
         (remaining, reset)
     }
 
+    /// What the key has used of the limit that it has used most of, from 0 to 1; more while it is blocked or in a timeout.
+    pub(crate) fn share(&self, limits: &[Limit], now: Ticks) -> f64 {
+        let active = limits.iter().enumerate().filter(|(_, limit)| !limit.is_shadow());
+        let active = active.map(|(number, limit)| match &limit.rule {
+            Rule::Rate { .. } | Rule::Window(_) | Rule::Calendar(_) | Rule::InFlight(_) => {
+                share(self.used(number, limit, now), limit)
+            }
+            Rule::Jail(_) if self.used(number, limit, now) > 0 => 2.0,
+            Rule::Jail(_) | Rule::Closed => 0.0,
+        });
+        let blocked = if self.blocked > now { 2.0 } else { 0.0 };
+        active.chain(self.dormant.iter().map(|dormant| dormant.share(now))).fold(blocked, f64::max)
+    }
+
     /// What one limit lets pass at once.
     pub(super) fn remains(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
         let part = &self.parts[number];
         match (&part.state, &limit.rule) {
-            (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.balance(*tat, now).remaining,
+            (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.remaining(*tat, now),
             (State::Jail(record), _) if record.holds(now) => 0,
             (State::Jail(_), _) => u64::MAX,
             (_, Rule::Window(window)) => {
@@ -57,20 +70,15 @@ impl Cold {
     /// From when on one limit counts nothing.
     pub(super) fn part_full_at(&self, number: usize, limit: &Limit) -> Ticks {
         let part = &self.parts[number];
-        match (&part.state, &limit.rule) {
-            (State::Bucket(tat), _) => *tat,
-            (State::Jail(record), Rule::Jail(jail)) => jail.settled(record),
-            (_, Rule::Window(window)) => {
-                let held = self.leases.of((number, limit)).map(|(lease, _)| leaves(Some(window), lease)).max();
-                let free_at = |stamp| window.free_at(stamp);
-                self.stamps(part).last().map_or(0, free_at).max(held.unwrap_or(0))
-            }
-            (State::Period(counted), Rule::Calendar(calendar)) => {
-                let held = self.leases.of((number, limit)).map(|(lease, _)| counted.leaves(calendar, lease)).max();
-                counted.settled(calendar).max(held.unwrap_or(0))
-            }
-            (_, Rule::InFlight(_)) => self.leases.of((number, limit)).map(|(lease, _)| lease.expiry).max().unwrap_or(0),
-            _ => 0,
+        let full_at = part.full_at(&limit.rule, self.stamps(part));
+        if matches!(limit.rule, Rule::Rate { .. } | Rule::Jail(_) | Rule::Closed) {
+            return full_at;
         }
+        self.leases.of((number, limit)).map(|(lease, _)| part.leaves(&limit.rule, lease)).fold(full_at, Ticks::max)
     }
+}
+
+/// How much of a limit is used, from 0 to 1.
+pub(super) fn share(used: u64, limit: &Limit) -> f64 {
+    used as f64 / limit.most().max(1) as f64
 }

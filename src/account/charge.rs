@@ -25,19 +25,22 @@ impl Cold {
         self.log_shared(limits, now, cost, forgot);
     }
 
-    /// Exact windows share one log for as long as they cost the same: the first request that costs one of them more than
-    /// another gives each a log of its own.
+    /// Exact windows share one log for as long as all windows cost the same: the first request that costs one of them more
+    /// than another gives each a log of its own.
     fn part_logs(&mut self, limits: &[Limit], cost: &Cost) {
         if cost.uniform().is_some() {
             return;
         }
-        let is_shared = |part: &Part| matches!(part.state, State::Shared);
-        let mut shared =
-            self.parts.iter().zip(limits).filter(|(part, _)| is_shared(part)).map(|(_, limit)| cost.on(limit));
-        let Some(first) = shared.next() else { return };
-        if shared.all(|n| n == first) {
+        let windows = limits.iter().filter(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_)));
+        let mut costs = windows.map(|limit| cost.on(limit));
+        let first = costs.next();
+        if costs.all(|n| Some(n) == first)
+            && self.costs_dormant(limits, cost).all(|n| first.is_none_or(|first| first == n))
+        {
             return;
         }
+        self.apart = true;
+        let is_shared = |part: &Part| matches!(part.state, State::Shared);
         for part in self.parts.iter_mut().filter(|part| is_shared(part)) {
             part.state = State::Own(self.log.clone());
         }
@@ -73,7 +76,7 @@ impl Cold {
                 continue;
             }
             let n = cost.on(limit);
-            part.held += n;
+            part.held = part.held.saturating_add(n);
             if let (State::Bucket(tat), Rule::Rate { bucket, .. }) = (&mut part.state, &limit.rule) {
                 *tat = bucket.debit(*tat, now, n);
                 receipts[number] = *tat;
@@ -87,7 +90,7 @@ impl Cold {
     pub(crate) fn settle(&mut self, limits: &[Limit], id: LeaseId, now: Ticks, used: Option<&Cost>) -> bool {
         self.catch_up(limits, now);
         let Some(lease) = self.leases.end(id) else { return false };
-        self.end(limits, &lease, now, used.unwrap_or(&lease.cost));
+        self.end(limits, (id, &lease), now, used.unwrap_or(&lease.cost));
         true
     }
 
@@ -112,7 +115,7 @@ impl Cold {
         self.bound(limits, now);
     }
 
-    pub(super) fn end(&mut self, limits: &[Limit], lease: &Lease, at: Ticks, used: &Cost) {
+    pub(super) fn end(&mut self, limits: &[Limit], (id, lease): (LeaseId, &Lease), at: Ticks, used: &Cost) {
         self.part_logs(limits, used);
         let mut forgot = false;
         for (number, (part, limit)) in self.parts.iter_mut().zip(limits).enumerate() {
@@ -120,7 +123,11 @@ impl Cold {
                 continue;
             }
             let (reserved, used) = (lease.cost.on(limit), used.on(limit));
-            part.held = part.held.saturating_sub(reserved);
+            // A sum that has saturated is counted anew.
+            part.held = match part.held {
+                u64::MAX => self.leases.held((number, limit)),
+                held => held - reserved,
+            };
             match (&mut part.state, &limit.rule) {
                 (State::Bucket(tat), Rule::Rate { bucket, .. }) => {
                     let unused = reserved.saturating_sub(used);
@@ -130,7 +137,7 @@ impl Cold {
                 _ => forgot |= part.log(&limit.rule, at, used),
             }
         }
-        self.charge_dormant(limits, at, used);
+        self.end_dormant(limits, (id, lease), at, used);
         self.log_shared(limits, at, used, forgot);
         self.bound(limits, at);
     }
@@ -200,11 +207,10 @@ impl Cold {
         self.catch_up(limits, now);
         let meant = |limit: &Limit| name.is_none_or(|name| *limit.name == *name);
         let excess = |number: usize, limit: &Limit| self.remains(number, limit, now).saturating_sub(to);
-        let counts = |limit: &Limit| matches!(limit.rule, Rule::Rate { .. } | Rule::Window(_) | Rule::Calendar(_));
         let surplus: Vec<u64> = limits
             .iter()
             .enumerate()
-            .map(|(number, limit)| if meant(limit) && counts(limit) { excess(number, limit) } else { 0 })
+            .map(|(number, limit)| if meant(limit) && limit.counts() { excess(number, limit) } else { 0 })
             .collect();
         let named = limits.iter().zip(&surplus).map(|(limit, &n)| (limit.name.clone(), n));
         let cost = Cost::new(0).with(named);

@@ -19,6 +19,8 @@ pub(crate) struct Cold {
     pub(super) parts: Box<[Part]>,
     /// What was let through, for as long as an exact window counts it.
     pub(super) log: Log,
+    /// Windows have been charged differently: each counts what no other does.
+    pub(super) apart: bool,
     pub(super) leases: Leases,
     /// Limits that were in force before, for as long as they remember anything.
     pub(super) dormant: Sleepers,
@@ -83,7 +85,8 @@ impl Cold {
     /// A key never seen, which may not ask before `from`.
     pub(crate) fn fresh(limits: &[Limit], from: Ticks) -> Self {
         let parts = limits.iter().map(Part::fresh).collect();
-        Self { parts, log: Log::new(), leases: Leases::default(), dormant: Sleepers::default(), blocked: 0, from }
+        let (log, leases, dormant) = (Log::new(), Leases::default(), Sleepers::default());
+        Self { parts, log, apart: false, leases, dormant, blocked: 0, from }
     }
 
     /// A key of a single rate, whose word this was.
@@ -139,28 +142,23 @@ impl Cold {
     /// Brings everything to `now`: reservations that ended by themselves, and what a clock that stepped back left ahead.
     pub(super) fn catch_up(&mut self, limits: &[Limit], now: Ticks) {
         self.leases.settle(now);
-        self.roll_calendars(limits, now);
         self.log.settle(now);
         self.from = self.from.min(now.saturating_add(limits.iter().map(Limit::longest).max().unwrap_or(0)));
         if self.blocked <= now {
             self.blocked = 0;
         }
         for (part, limit) in self.parts.iter_mut().zip(limits) {
-            match (&mut part.state, &limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) if bucket.is_ahead(*tat, now) => {
-                    *tat = bucket.clamp(*tat, now);
-                }
-                (State::Own(log), _) => log.settle(now),
-                (State::Steps(tally), Rule::Window(window)) => tally.settle(window.stamped(now)),
-                (State::Jail(record), Rule::Jail(jail)) => jail.settle(record, now),
-                _ => {}
-            }
-        }
-        while let Some(lease) = self.leases.expire(now) {
-            let sent = if lease.terms.gives_back { Cost::new(0) } else { lease.cost.clone() };
-            self.end(limits, &lease, lease.expiry, &sent);
+            part.settle(&limit.rule, now);
         }
         self.settle_dormant(now);
+        while let Some((expiry, id)) = self.leases.first_expiry().filter(|&(expiry, _)| expiry <= now) {
+            // As of then: what is charged must not depend on when that is noticed.
+            self.forget_dormant(expiry);
+            let Some(lease) = self.leases.end(id) else { break };
+            let sent = if lease.terms.gives_back { Cost::new(0) } else { lease.cost.clone() };
+            self.end(limits, (id, &lease), lease.expiry, &sent);
+        }
+        self.forget_dormant(now);
     }
 
     fn ask(&self, limits: &[Limit], now: Ticks, cost: &Cost) -> Ruling {
@@ -260,12 +258,7 @@ impl Cold {
     }
 
     pub(super) fn stamps<'a>(&'a self, part: &'a Part) -> Stamps<'a> {
-        match &part.state {
-            State::Shared => Stamps::Log(&self.log),
-            State::Own(log) => Stamps::Log(log),
-            State::Steps(tally) => Stamps::Tally(tally),
-            State::Bucket(_) | State::Jail(_) | State::Period(_) | State::Held => Stamps::None,
-        }
+        if let State::Shared = part.state { Stamps::Log(&self.log) } else { part.state.stamps() }
     }
 }
 

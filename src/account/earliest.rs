@@ -31,7 +31,7 @@ impl Stamps<'_> {
         match self {
             Self::None => Vec::new(),
             Self::Log(log) => log.entries().collect(),
-            Self::Tally(tally) => tally.runs().collect(),
+            Self::Tally(tally) => tally.entries().collect(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Stamps<'_> {
         match (self, stamp) {
             (Self::None, _) => 0,
             (Self::Log(log), None) => log.len(),
-            (Self::Log(log), Some(stamp)) => log.len() - log.rank_through(stamp),
+            (Self::Log(log), Some(stamp)) => log.newer_than(stamp),
             (Self::Tally(tally), None) => tally.len(),
             (Self::Tally(tally), Some(stamp)) => tally.newer_than(stamp),
         }
@@ -87,15 +87,16 @@ pub(super) fn earliest(
     let mut later = 0;
     for (at, n) in leaving {
         let newer = window.map_or(0, |window| stamps.still_in(window, at));
-        if spare < later + newer {
+        let newer = newer.saturating_add(later);
+        if spare < newer {
             break;
         }
-        if spare < later + newer + n {
+        if spare < newer.saturating_add(n) {
             return at;
         }
-        later += n;
+        later = later.saturating_add(n);
     }
-    stamps.nth_from_end(spare - later).map_or(0, free_at)
+    stamps.nth_from_end(spare.saturating_sub(later)).map_or(0, free_at)
 }
 
 /// The same of a bucket: reservations that would be given back when they end may make it sooner.

@@ -5,7 +5,7 @@
 //! log knows in place of the last steps.
 
 use super::cold::Cold;
-use super::migrate::Source;
+use super::migrate::{Handover, Source};
 use super::part::{Part, State};
 use crate::limit::{Log, Migration, Window};
 use crate::policy::{Limit, Rule};
@@ -21,10 +21,11 @@ struct Begun {
 }
 
 impl Begun {
-    /// As a log of moments: the end of a step that has not ended is now.
+    /// As a log of moments: what happened in a step happened before its end, and before now.
     fn log(&self, now: Ticks) -> Log {
         let mut log = Log::new();
-        self.entries.iter().for_each(|&(stamp, n)| log.push(stamp.min(now), n));
+        let moment = |stamp: Ticks| stamp.saturating_sub(u64::from(self.in_steps)).min(now);
+        self.entries.iter().for_each(|&(stamp, n)| log.push(moment(stamp), n));
         log
     }
 }
@@ -43,53 +44,51 @@ struct Known<'a> {
 
 impl Cold {
     /// Gives the new windows what the old ones remember.
-    pub(super) fn hand_over_logs(
-        &self,
-        next: &mut Self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Source],
-        now: Ticks,
-        how: Migration,
-    ) {
-        // Windows with logs of their own count different things: then each goes on with its own.
-        let apart = old.iter().zip(&self.parts).any(|(limit, part)| {
-            !limit.shadow && matches!(part.state, State::Own(_)) && matches!(limit.rule, Rule::Window(_))
-        });
+    pub(super) fn hand_over_logs(&self, next: &mut Self, handover: &Handover<'_>) {
+        let &Handover { new, now, how, .. } = handover;
+        // Windows that were charged differently count different things: then each goes on with its own.
+        let apart = self.apart;
+        next.apart = apart;
         let shares = |limit: &Limit, part: &Part| match (&part.state, &limit.rule) {
             (State::Shared, Rule::Window(window)) => Some(window.reach()),
             _ => None,
         };
         let sharing = new.iter().zip(&next.parts).filter_map(|(limit, part)| shares(limit, part)).count();
         let one_log = !apart && (how == Migration::AsIs || sharing == 1);
-        let widest = new.iter().zip(&next.parts).filter_map(|(limit, part)| shares(limit, part)).max();
-        for (number, limit) in new.iter().enumerate() {
+        // The widest of those that share goes first, and the others share its log if it says of them what is known best.
+        let reach_of = |number: usize| shares(&new[number], &next.parts[number]);
+        let mut order: Vec<_> = handover.heirs().collect();
+        order.sort_by_key(|&(number, ..)| std::cmp::Reverse(reach_of(number)));
+        let mut has_log = false;
+        for (number, limit, source) in order {
             let Rule::Window(window) = &limit.rule else { continue };
-            let source = sources[number];
-            let reach = shares(limit, &next.parts[number]);
-            match (source, &self.parts.get(source.number().unwrap_or(usize::MAX)).map(|part| &part.state)) {
+            match (source, source.number().map(|from| &self.parts[from].state)) {
                 (Source::Same(_), Some(state @ (State::Own(_) | State::Steps(_)))) => {
-                    next.parts[number].state = (*state).clone();
+                    next.parts[number].state = state.clone();
                     continue;
                 }
-                (Source::Same(_), Some(State::Shared)) if reach.is_some() && !one_log => {
+                (Source::Same(_), Some(State::Shared)) if !one_log => {
                     next.parts[number].state = State::Own(self.log.clone());
                     continue;
                 }
                 _ => {}
             }
-            if reach.is_some() && one_log && reach != widest {
-                continue;
-            }
-            let mut known = self.entries_for(limit, window, source, (old, apart), now, how);
-            scale(&mut known.entries, window, source, old, how);
+            let mut known = self.entries_for(limit, window, source, handover);
+            scale(&mut known.entries, window, source, handover);
             match &mut next.parts[number].state {
-                State::Shared if one_log => next.log = known.log(now),
-                state @ State::Shared => *state = State::Own(known.log(now)),
+                State::Shared if one_log && !has_log => (next.log, has_log) = (known.log(now), true),
+                state @ State::Shared => {
+                    let log = known.log(now);
+                    let counts = |&(stamp, _): &(Ticks, u64)| window.free_at(stamp) > now;
+                    if !one_log || !log.entries().filter(counts).eq(next.log.entries().filter(counts)) {
+                        *state = State::Own(log);
+                    }
+                }
                 State::Own(log) => *log = known.log(now),
-                // The ends of steps stay as they are.
+                // The ends of steps stay as they are, but none is later than that of the step that is now.
                 State::Steps(tally) => known.entries.iter().for_each(|&(stamp, n)| {
-                    tally.push(if known.in_steps { stamp } else { window.stamped(stamp) }, n);
+                    let end = if known.in_steps { stamp.min(window.stamped(now)) } else { window.stamped(stamp) };
+                    tally.push(end, n);
                 }),
                 State::Bucket(_) | State::Jail(_) | State::Period(_) | State::Held => {}
             }
@@ -97,32 +96,35 @@ impl Cold {
     }
 
     /// The entries that a window begins with, the oldest first.
-    fn entries_for(
-        &self,
-        limit: &Limit,
-        window: &Window,
-        source: Source,
-        (old, apart): (&[Limit], bool),
-        now: Ticks,
-        how: Migration,
-    ) -> Begun {
-        let known = self.known(limit, source, old, apart);
+    fn entries_for(&self, limit: &Limit, window: &Window, source: Source, handover: &Handover<'_>) -> Begun {
+        let (&Handover { old, now, how, .. }, apart) = (handover, self.apart);
+        let known = self.known(limit, source, old);
         let covers = |known: &&Known<'_>| {
             let exact = !known.window.is_conservative();
             let reach = known.window.reach();
-            (!known.limit.shadow || limit.shadow, reach.min(window.reach()), known.is_source, exact, reach)
+            let own = apart && known.limit.name == limit.name;
+            (!known.limit.shadow || limit.shadow, own, reach.min(window.reach()), known.is_source, exact, reach)
         };
         let mut begun = Begun { entries: Entries::new(), in_steps: false };
         if let Some(best) = known.iter().max_by_key(covers) {
-            let exact = known.iter().filter(|known| !known.window.is_conservative() && !known.limit.shadow);
+            let alike = |known: &&Known<'_>| {
+                !known.limit.shadow && !best.limit.shadow && (!apart || known.limit.name == best.limit.name)
+            };
+            let exact = known.iter().filter(|known| !known.window.is_conservative() && alike(known));
             begun = match exact.max_by_key(|known| known.window.reach()) {
                 Some(finer) if best.window.is_conservative() && !window.is_conservative() => {
                     Begun { entries: self.refined(best, finer, now), in_steps: false }
                 }
-                _ => Begun { entries: self.stamps(best.part).entries(), in_steps: best.window.is_conservative() },
+                _ => {
+                    // A log that is shared holds what wider windows count, too.
+                    let mut entries = self.stamps(best.part).entries();
+                    entries.retain(|&(stamp, _)| best.window.free_at(stamp) > now);
+                    Begun { entries, in_steps: best.window.is_conservative() }
+                }
             };
         }
-        if !old.iter().any(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_))) {
+        let is_known = limit.shadow && source.number().is_some();
+        if !is_known && !old.iter().any(|limit| !limit.shadow && matches!(limit.rule, Rule::Window(_))) {
             // Of buckets it is known how much they count, and not since when.
             let held: u64 = self.parts.first().map_or(0, |part| part.held);
             let owed = self.owed(old, now).map(|owed| owed.carried(window.limit(), how)).max().unwrap_or(0);
@@ -130,14 +132,15 @@ impl Cold {
             let logged: u64 = begun.entries.iter().filter(counts).map(|(_, n)| n).sum();
             let missing = owed.saturating_sub(held).saturating_sub(logged);
             if missing > 0 {
-                begun.entries.push((now, missing));
+                // As the end of a step, it is just over.
+                begun.entries.push((now + u64::from(begun.in_steps), missing));
             }
         }
         begun
     }
 
     /// The windows whose entries are of the kind that this limit counts.
-    fn known<'a>(&'a self, limit: &Limit, source: Source, old: &'a [Limit], apart: bool) -> Vec<Known<'a>> {
+    fn known<'a>(&'a self, limit: &Limit, source: Source, old: &'a [Limit]) -> Vec<Known<'a>> {
         let active = old.iter().zip(&self.parts).enumerate();
         let active = active.map(|(number, (limit, part))| (limit, part, source.number() == Some(number)));
         let dormant = self.dormant.iter().map(|dormant| {
@@ -148,31 +151,42 @@ impl Cold {
             Rule::Window(window) => Some(Known { limit, window, part, is_source }),
             _ => None,
         });
-        windows.filter(|known| known.is_source || !apart).collect()
+        let mut windows: Vec<Known<'_>> = windows.collect();
+        // A window that takes over from none in particular goes by what any of them knows.
+        if self.apart && windows.iter().any(|known| known.is_source) {
+            windows.retain(|known| known.is_source);
+        }
+        windows
     }
 
-    /// The entries of a window in steps with those that an exact log knows in place of the last steps.
+    /// The entries of a window in steps, each at the moment that it or an exact log knows, whichever is sooner: both count the
+    /// same, so the newest of one is the newest of the other.
     fn refined(&self, steps: &Known<'_>, exact: &Known<'_>, now: Ticks) -> Entries {
         let since = exact.window.horizon(now);
-        let finer: Entries = self.stamps(exact.part).entries().into_iter().filter(|&(at, _)| at >= since).collect();
+        let mut finer: Entries = self.stamps(exact.part).entries();
         let mut entries = Entries::new();
-        for (end, n) in self.stamps(steps.part).entries() {
-            let known: u64 = finer.iter().filter(|&&(at, _)| steps.window.stamped(at) == end).map(|(_, n)| n).sum();
-            let older = n.saturating_sub(known);
-            if older > 0 {
-                entries.push((end.min(since.saturating_sub(1)), older));
+        for (end, mut n) in self.stamps(steps.part).entries().into_iter().rev() {
+            let latest = end.saturating_sub(1);
+            while n > 0 {
+                // What the exact log does not know is older than what it does.
+                let (at, known) = finer.pop().unwrap_or((since.saturating_sub(1), n));
+                let units = n.min(known);
+                entries.push((at.min(latest), units));
+                n -= units;
+                if known > units {
+                    finer.push((at, known - units));
+                }
             }
         }
-        entries.extend(finer);
-        entries.sort_by_key(|&(at, _)| at);
+        entries.reverse();
         entries
     }
 }
 
 /// A share of each entry: rounded up over all of them, so that nothing is given away and nothing twice.
-fn scale(entries: &mut Entries, window: &Window, source: Source, old: &[Limit], how: Migration) {
-    let from = source.number().map(|from| &old[from].rule);
-    let (Migration::Proportional, Some(Rule::Window(from))) = (how, from) else { return };
+fn scale(entries: &mut Entries, window: &Window, source: Source, handover: &Handover<'_>) {
+    let from = source.number().map(|from| &handover.old[from].rule);
+    let (Migration::Proportional, Some(Rule::Window(from))) = (handover.how, from) else { return };
     let (mut seen, mut given) = (0_u64, 0);
     for (_, n) in entries {
         seen = seen.saturating_add(*n);

@@ -2,8 +2,7 @@
 
 use super::cold::{Cold, Wait};
 use super::leases::NO_END;
-use super::part::State;
-use crate::policy::{Cost, Limit, Rule};
+use crate::policy::{Cost, Limit};
 use crate::ticks::Ticks;
 
 /// One limit of a key.
@@ -45,16 +44,9 @@ impl Cold {
         (each.collect(), self.blocked.saturating_sub(now))
     }
 
-    /// Tokens owed, requests in the window, what is reserved; of a jail, 1 while it holds.
-    fn used(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
+    /// What a limit in force counts (see [`Part::used`](super::part::Part::used)).
+    pub(super) fn used(&self, number: usize, limit: &Limit, now: Ticks) -> u64 {
         let part = &self.parts[number];
-        match (&part.state, &limit.rule) {
-            (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.owed(*tat, now),
-            (_, Rule::Window(window)) => part.held.saturating_add(self.stamps(part).still_in(window, now)),
-            (State::Period(counted), _) => part.held.saturating_add(counted.used_at(now)),
-            (_, Rule::InFlight(_)) => part.held,
-            (State::Jail(record), _) => u64::from(record.holds(now)),
-            _ => 0,
-        }
+        part.used(&limit.rule, self.stamps(part), now)
     }
 }

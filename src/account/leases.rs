@@ -85,10 +85,18 @@ impl Leases {
         Some(lease)
     }
 
-    /// Ends the one that expires first, if it has expired.
-    pub(super) fn expire(&mut self, now: Ticks) -> Option<Lease> {
-        let &(_, id) = self.by_expiry.first().filter(|&&(expiry, _)| expiry <= now)?;
-        self.end(id)
+    pub(super) fn get(&self, id: LeaseId) -> Option<&Lease> {
+        self.by_id.get(&id)
+    }
+
+    /// Those that are open, by their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
+        self.by_id.iter().map(|(&id, lease)| (id, lease))
+    }
+
+    /// The one that expires first, and when.
+    pub(super) fn first_expiry(&self) -> Option<(Ticks, LeaseId)> {
+        self.by_expiry.first().copied()
     }
 
     /// When the last one ends.
@@ -101,6 +109,11 @@ impl Leases {
         let charged =
             self.by_expiry.iter().map(|(_, id)| &self.by_id[id]).filter(move |lease| lease.is_charged_to(number));
         charged.map(|lease| (lease, lease.cost.on(limit)))
+    }
+
+    /// What those charged to a limit come to.
+    pub(super) fn held(&self, limit: (usize, &Limit)) -> u64 {
+        self.of(limit).fold(0, |sum, (_, n)| sum.saturating_add(n))
     }
 
     pub(super) fn each(&mut self, change: impl FnMut(&mut Lease)) {
@@ -139,11 +152,14 @@ mod tests {
             [40, 50, 60]
         );
         assert_eq!(leases.last_expiry(), Some(60));
-        assert!(leases.expire(39).is_none());
+        assert_eq!(leases.first_expiry(), Some((40, 2)));
         assert_eq!(leases.end(1).unwrap().expiry, 50);
         assert!(leases.end(1).is_none());
-        assert_eq!([leases.expire(60), leases.expire(60), leases.expire(60)].map(|l| l.unwrap().expiry), [40, 45, 60]);
-        assert!(leases.is_empty() && leases.expire(u64::MAX).is_none());
+        for (expiry, id) in [(40, 2), (45, 4), (60, 3)] {
+            assert_eq!(leases.first_expiry(), Some((expiry, id)));
+            assert_eq!(leases.end(id).unwrap().expiry, expiry);
+        }
+        assert!(leases.is_empty() && leases.first_expiry().is_none());
     }
 
     #[test]
@@ -155,7 +171,6 @@ mod tests {
         assert_eq!(leases.last_expiry(), Some(1_100));
         leases.settle(500);
         assert_eq!(leases.last_expiry(), Some(600));
-        assert!(leases.expire(599).is_none());
-        assert!(leases.expire(600).is_some() && leases.expire(600).is_some());
+        assert_eq!(leases.first_expiry(), Some((600, 1)));
     }
 }

@@ -10,8 +10,8 @@ use super::dormant::Dormant;
 use super::history::scaled;
 use super::leases::Leases;
 use super::part::State;
-use super::period::Counted;
-use crate::limit::{Calendar, Migration, TokenBucket};
+use crate::clock::Moment;
+use crate::limit::{Migration, TokenBucket};
 use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
 
@@ -34,6 +34,34 @@ impl Source {
     }
 }
 
+/// Other limits for a key, at one reading.
+pub(super) struct Handover<'a> {
+    pub(super) old: &'a [Limit],
+    pub(super) new: &'a [Limit],
+    /// What each new limit takes over from.
+    sources: Vec<Source>,
+    pub(super) now: Ticks,
+    pub(super) how: Migration,
+}
+
+impl<'a> Handover<'a> {
+    /// The new limits, each with what it takes over from, by their numbers.
+    pub(super) fn heirs(&self) -> impl Iterator<Item = (usize, &'a Limit, Source)> {
+        self.new.iter().zip(&self.sources).enumerate().map(|(number, (limit, source))| (number, limit, *source))
+    }
+
+    /// The numbers of the new limits that take over from this one.
+    fn heirs_of(&self, from: usize) -> impl Iterator<Item = usize> {
+        (0..self.new.len()).filter(move |&number| self.sources[number].number() == Some(from))
+    }
+
+    /// Of several that take over from one, its namesake is the heir.
+    fn heir_of(&self, from: usize) -> Option<usize> {
+        let namesake = |&number: &usize| self.new[number].name == self.old[from].name;
+        self.heirs_of(from).find(namesake).or_else(|| self.heirs_of(from).next())
+    }
+}
+
 /// What an old limit counts, of how many.
 #[derive(Clone, Copy)]
 pub(super) struct Owed {
@@ -53,71 +81,71 @@ impl Owed {
 }
 
 impl Cold {
-    /// The same key under other limits. What is reserved stays reserved, and what is blocked stays blocked.
-    pub(crate) fn migrate(mut self, old: &[Limit], new: &[Limit], now: Ticks, how: Migration) -> Self {
-        self.catch_up(old, now);
-        let sources = sources(old, new);
+    /// The same key under other limits, as of a moment. What is reserved stays reserved, and what is blocked stays blocked.
+    pub(crate) fn migrate(mut self, old: &[Limit], new: &[Limit], at: Moment, how: Migration) -> Self {
+        let now = at.now;
+        self.follow_calendars(old, now, || at);
+        // What no old limit counts any more is gone, whether or not something has dropped it yet: the answer does not depend on
+        // when the account was met.
+        self.tidy(old, now);
+        let handover = Handover { old, new, sources: sources(old, new), now, how };
         let mut next = Self::fresh(new, self.from);
         next.blocked = self.blocked;
         if how != Migration::Reset {
-            self.hand_over_logs(&mut next, old, new, &sources, now, how);
-            for (number, limit) in new.iter().enumerate() {
-                let source = sources[number];
+            self.hand_over_logs(&mut next, &handover);
+            for (number, limit, source) in handover.heirs() {
                 let slot = &mut next.parts[number].state;
                 match (&mut *slot, &limit.rule, source) {
-                    (State::Bucket(_) | State::Jail(_), _, Source::Same(from)) => {
-                        *slot = self.parts[from].state.clone()
+                    (State::Bucket(_) | State::Jail(_) | State::Period(_), _, Source::Same(from)) => {
+                        *slot = self.parts[from].state.clone();
                     }
                     (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
-                        *tat = self.word_for(bucket, source.number(), old, now, how);
+                        *tat = self.word_for((limit, bucket), source.number(), &handover);
                     }
-                    (State::Period(_), _, Source::Same(from)) => *slot = self.parts[from].state.clone(),
                     (State::Period(counted), Rule::Calendar(calendar), _) => {
-                        *counted = self.count_for((calendar, limit), source.number(), old, now, how);
+                        **counted = self.count_for((limit, calendar), source.number(), &handover);
                     }
                     (State::Jail(record), ..) => {
-                        let slept = || self.dormant.iter().map(|dormant| &dormant.part.state);
-                        let kept = source.number().map(|from| &self.parts[from].state);
-                        let kept = kept.or_else(|| slept().find(|state| matches!(state, State::Jail(_))));
-                        if let Some(State::Jail(kept)) = kept {
-                            *record = kept.clone();
+                        if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
+                            record.clone_from(kept);
                         }
+                        self.join_dormant(record, &limit.name, source.number());
                     }
                     _ => {}
                 }
             }
-            self.put_the_rest_to_sleep(&mut next, old, new, &sources, now, how);
         }
-        next.leases = self.hand_over_leases(old, new, &sources, now, how);
+        next.follow_calendars(new, now, || at);
+        let sleeping = self.sleeping(&handover);
+        next.leases = self.hand_over_leases(&handover);
         for (number, (part, limit)) in next.parts.iter_mut().zip(new).enumerate() {
-            part.held = next.leases.of((number, limit)).map(|(_, n)| n).sum();
+            part.held = next.leases.held((number, limit));
+        }
+        for dormant in sleeping {
+            next.put_to_sleep_unless_held(dormant, &handover);
         }
         next
     }
 
     /// Every reservation counts in every limit from now on, but in an equal one as before; what a bucket gives back is carried
     /// over like its word.
-    fn hand_over_leases(
-        &mut self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Source],
-        now: Ticks,
-        how: Migration,
-    ) -> Leases {
+    fn hand_over_leases(&mut self, handover: &Handover<'_>) -> Leases {
         let mut leases = std::mem::take(&mut self.leases);
+        // Of several that take over from one, its namesake gives back what it gave back.
+        let is_sure =
+            |from: usize, limit: &Limit| handover.heirs_of(from).count() == 1 || handover.old[from].name == limit.name;
         leases.each(|lease| {
-            let receipt = |(limit, source): (&Limit, &Source)| match (&limit.rule, source.number()) {
-                _ if how == Migration::Reset => 0,
-                (_, Some(from)) if *source == Source::Same(from) => lease.receipts[from],
-                (Rule::Rate { bucket, .. }, Some(from)) => {
-                    let Rule::Rate { bucket: before, .. } = &old[from].rule else { return 0 };
-                    before.migrate(bucket, lease.receipts[from], now, how)
+            let receipt = |(_, limit, source): (usize, &Limit, Source)| match (&limit.rule, source) {
+                _ if handover.how == Migration::Reset => 0,
+                (_, Source::Same(from)) => lease.receipts[from],
+                (Rule::Rate { bucket, .. }, Source::Kin(from)) if is_sure(from, limit) => {
+                    let Rule::Rate { bucket: before, .. } = &handover.old[from].rule else { return 0 };
+                    before.migrate(bucket, lease.receipts[from], handover.now, handover.how)
                 }
                 _ => 0,
             };
-            let receipts = new.iter().zip(sources).map(receipt).collect();
-            let charged = sources.iter().zip(0..).fold(0, |bits, (source, number)| match *source {
+            let receipts = handover.heirs().map(receipt).collect();
+            let charged = handover.heirs().fold(0, |bits, (number, _, source)| match source {
                 Source::Same(from) if !lease.is_charged_to(from) => bits,
                 _ => bits | 1 << number,
             });
@@ -126,7 +154,8 @@ impl Cold {
         leases
     }
 
-    fn word_for(&self, bucket: &TokenBucket, from: Option<usize>, old: &[Limit], now: Ticks, how: Migration) -> Ticks {
+    fn word_for(&self, (limit, bucket): (&Limit, &TokenBucket), from: Option<usize>, handover: &Handover<'_>) -> Ticks {
+        let &Handover { old, now, how, .. } = handover;
         let tat = if let Some(from) = from
             && let (Rule::Rate { bucket: before, .. }, State::Bucket(tat)) = (&old[from].rule, &self.parts[from].state)
         {
@@ -135,89 +164,27 @@ impl Cold {
             let owed = self.owed(old, now).map(|owed| owed.carried(bucket.burst(), how)).max();
             bucket.clamp(bucket.debit(now, now, owed.unwrap_or(0)), now)
         };
-        if how == Migration::AsIs { self.word_with_dormant(bucket, tat, from, now) } else { tat }
-    }
-
-    /// What a limit by the calendar begins with. A count in the same periods goes on; what other limits count counts as asked
-    /// for now.
-    fn count_for(
-        &self,
-        (calendar, limit): (&Calendar, &Limit),
-        from: Option<usize>,
-        old: &[Limit],
-        now: Ticks,
-        how: Migration,
-    ) -> Counted {
-        let kin = from.and_then(|from| match (&self.parts[from].state, &old[from].rule) {
-            (State::Period(counted), Rule::Calendar(before)) if calendar.has_periods_of(before) => {
-                let owed = Owed { count: counted.used_at(now), of: before.limit() };
-                Some(counted.clone().with_used(owed.carried(calendar.limit(), how)))
-            }
-            _ => None,
-        });
-        let counted = kin.unwrap_or_else(|| {
-            let held = self.parts.first().map_or(0, |part| part.held);
-            let owed = self.owed(old, now).map(|owed| owed.carried(calendar.limit(), how)).max();
-            Counted::as_of(now, owed.unwrap_or(0).saturating_sub(held))
-        });
-        if how != Migration::AsIs {
-            return counted;
-        }
-        let slept = self.dormant.iter().filter_map(|dormant| {
-            let is_meant = dormant.heir == from || dormant.heir.is_none() || dormant.limit.name == limit.name;
-            match (&dormant.part.state, &dormant.limit.rule) {
-                (State::Period(slept), Rule::Calendar(before)) if is_meant && calendar.has_periods_of(before) => {
-                    Some(slept)
-                }
-                _ => None,
-            }
-        });
-        match slept.max_by_key(|slept| slept.used_at(now)) {
-            // The same period, whose end is known here.
-            Some(slept) if slept.used_at(now) > 0 => {
-                slept.clone().with_used(slept.used_at(now).max(counted.used_at(now)))
-            }
-            _ => counted,
-        }
+        if remembers(how, old) { self.word_with_dormant((&limit.name, bucket), tat, from, now) } else { tat }
     }
 
     /// What each limit that denies counts, reservations included.
     pub(super) fn owed<'a>(&'a self, old: &'a [Limit], now: Ticks) -> impl Iterator<Item = Owed> + 'a {
-        self.parts.iter().zip(old).filter(|(_, limit)| !limit.shadow).filter_map(move |(part, limit)| {
-            match (&part.state, &limit.rule) {
-                (State::Bucket(tat), Rule::Rate { bucket, .. }) => {
-                    Some(Owed { count: bucket.owed(*tat, now), of: bucket.burst() })
-                }
-                (_, Rule::Window(window)) => {
-                    let count = part.held.saturating_add(self.stamps(part).still_in(window, now));
-                    Some(Owed { count, of: window.limit() })
-                }
-                (State::Period(counted), Rule::Calendar(calendar)) => {
-                    let count = part.held.saturating_add(counted.used_at(now));
-                    Some(Owed { count, of: calendar.limit() })
-                }
-                _ => None,
-            }
-        })
+        let denying = old.iter().enumerate().filter(|(_, limit)| !limit.shadow && limit.counts());
+        denying.map(move |(number, limit)| Owed { count: self.used(number, limit, now), of: limit.most() })
     }
 
-    /// Limits that deny and whose memory the new ones cannot hold go dormant; those that are dormant follow their heirs.
-    fn put_the_rest_to_sleep(
-        &mut self,
-        next: &mut Self,
-        old: &[Limit],
-        new: &[Limit],
-        sources: &[Source],
-        now: Ticks,
-        how: Migration,
-    ) {
-        let heir_of = |from: usize| sources.iter().position(|source| source.number() == Some(from));
+    /// Limits that deny and that no equal one takes over from, and those that are dormant, which follow their heirs.
+    fn sleeping(&mut self, handover: &Handover<'_>) -> Vec<Dormant> {
         let mut sleeping = self.dormant.take();
-        for dormant in &mut sleeping {
-            dormant.heir = dormant.heir.and_then(heir_of);
+        if handover.how == Migration::Reset {
+            return Vec::new();
         }
-        for (from, (part, limit)) in self.parts.iter().zip(old).enumerate() {
-            if limit.shadow || how != Migration::AsIs || sources.contains(&Source::Same(from)) {
+        for dormant in &mut sleeping {
+            dormant.heir = dormant.heir.and_then(|from| handover.heir_of(from));
+        }
+        for (from, (part, limit)) in self.parts.iter().zip(handover.old).enumerate() {
+            if limit.shadow || !remembers(handover.how, handover.new) || handover.sources.contains(&Source::Same(from))
+            {
                 continue;
             }
             let mut part = part.clone();
@@ -225,14 +192,31 @@ impl Cold {
                 part.state = State::Own(self.log.clone());
             }
             part.held = 0;
-            sleeping.push(Dormant { limit: limit.clone(), part, heir: heir_of(from) });
+            let charged = self.leases.iter().filter(|(_, lease)| lease.is_charged_to(from));
+            let held = charged.map(|(id, lease)| (id, lease.receipts[from])).collect();
+            sleeping.push(Dormant { limit: limit.clone(), part, heir: handover.heir_of(from), held });
         }
-        for dormant in sleeping {
-            let heir = dormant.heir.map(|heir| (&new[heir], &next.parts[heir]));
-            if !heir.is_some_and(|(limit, part)| dormant.is_held_by(limit, &part.state, now)) {
-                next.put_to_sleep(dormant, now);
-            }
+        sleeping
+    }
+
+    /// Lets a limit go dormant whose memory the one that took over from it cannot hold.
+    fn put_to_sleep_unless_held(&mut self, dormant: Dormant, handover: &Handover<'_>) {
+        let heir = dormant.heir.map(|heir| (&handover.new[heir], &self.parts[heir]));
+        // A limit that is put back may take over from another than its heir; not from another than its namesake.
+        let is_sure =
+            |limit: &Limit| limit.name == dormant.limit.name || (matches!(limit.rule, Rule::Window(_)) && !self.apart);
+        if !heir.is_some_and(|(limit, part)| is_sure(limit) && dormant.is_held_by(limit, &part.state, handover.now)) {
+            self.put_to_sleep(dormant, handover.now);
         }
+    }
+}
+
+/// Whether what was counted is remembered beside these limits. A share of it is carried over instead where one can be.
+pub(crate) fn remembers(how: Migration, limits: &[Limit]) -> bool {
+    match how {
+        Migration::AsIs => true,
+        Migration::Proportional => !limits.iter().any(|limit| !limit.shadow && limit.counts()),
+        Migration::Reset => false,
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
 pub(crate) use inspect::Inspected;
 pub(crate) use leases::{LeaseId, Terms};
 pub(crate) use line::{After, Asked, Line, Refused, Seen};
+pub(crate) use migrate::remembers;
 
 /// The theoretical arrival time of one token bucket, shared by all threads.
 ///

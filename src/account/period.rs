@@ -6,6 +6,7 @@
 
 use super::cold::Cold;
 use super::leases::{Lease, NO_END};
+use super::migrate::{Handover, Owed, remembers};
 use super::part::{Part, State};
 use crate::clock::Moment;
 use crate::limit::{Calendar, Period, SLACK_NS};
@@ -16,39 +17,27 @@ use crate::ticks::Ticks;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     used: u64,
-    /// The reading at which the period begins; while `until` is 0, the reading as of which `used` was counted.
+    /// The reading at which the period begins.
     begins: Ticks,
-    /// The reading at which the period ends; 0 until the wall clock has been read.
+    /// The reading at which the period ends; 0 until the wall clock has been read, which is before anything is decided.
     until: Ticks,
     /// The same moment on the wall clock.
     ends: i64,
 }
 
 impl Counted {
-    /// So much in the period that `now` is in, whichever that is.
-    pub(super) const fn as_of(now: Ticks, used: u64) -> Self {
-        Self { used, begins: now, until: 0, ends: 0 }
-    }
-
-    pub(super) const fn is_placed(&self) -> bool {
-        self.until > 0
-    }
-
     /// What counts in the period of `now`.
     pub(super) const fn used_at(&self, now: Ticks) -> u64 {
-        if self.is_placed() && self.until <= now { 0 } else { self.used }
+        if self.until <= now { 0 } else { self.used }
     }
 
-    /// The same period with another count.
-    pub(super) const fn with_used(self, used: u64) -> Self {
-        Self { used, ..self }
+    /// Whether it counts no less than another, and for as long.
+    pub(super) const fn covers(&self, other: &Self) -> bool {
+        self.used >= other.used && self.until >= other.until
     }
 
     /// Counts what happened at `at`, unless that period is over.
     pub(super) fn log(&mut self, at: Ticks, n: u64) {
-        if !self.is_placed() && self.used == 0 {
-            self.begins = at;
-        }
         if at >= self.begins {
             self.used = self.used.saturating_add(n);
         }
@@ -59,47 +48,30 @@ impl Counted {
         self.until <= now || self.until - now > calendar.longest()
     }
 
-    fn place(&mut self, Period { begins, ends }: Period, moment: Moment, now: Ticks) {
-        self.begins = moment.reading_at(begins).min(now);
-        self.until = moment.reading_at(ends).max(now + 1);
+    fn place(&mut self, Period { begins, ends }: Period, moment: Moment) {
+        self.begins = moment.reading_at(begins).min(moment.now);
+        self.until = moment.reading_at(ends).max(moment.now + 1);
         self.ends = ends;
     }
 
-    /// Brings the count into the period of `now`, by a moment of both clocks; true if something is forgotten.
-    fn follow(&mut self, calendar: &Calendar, now: Ticks, moment: Moment) -> bool {
-        let periods = calendar.periods();
-        if !self.is_placed() && self.used > 0 {
-            let then = self.begins;
-            self.place(periods.at(moment.unix_at(then)), moment, then);
-        }
-        let unix = moment.unix_at(now);
-        let mut period = periods.at(unix);
-        if self.is_placed() {
-            if self.until > now {
-                if self.until - now > calendar.longest() {
-                    // The clock has stepped back: what was counted counts in the period of now.
-                    self.place(period, moment, now);
-                }
-                return false;
-            }
-            if period.ends == self.ends {
-                if period.ends.abs_diff(unix) > SLACK_NS {
-                    // The wall clock has stepped back into the period, which goes on.
-                    self.place(period, moment, now);
-                    return false;
-                }
+    /// Brings a count that is due into the period of a moment; true if something is forgotten.
+    fn follow(&mut self, calendar: &Calendar, moment: Moment) -> bool {
+        let (periods, is_new, is_over) = (calendar.periods(), self.until == 0, self.until <= moment.now);
+        let mut period = periods.at(moment.unix_ns);
+        let mut goes_on = is_new || !is_over;
+        if !goes_on && period.ends == self.ends {
+            // The wall clock has stepped back into the period, which goes on; or it is late by no more than it may be.
+            goes_on = period.ends.abs_diff(moment.unix_ns) > SLACK_NS;
+            if !goes_on {
                 period = periods.at(period.ends);
             }
         }
-        self.place(period, moment, now);
-        std::mem::take(&mut self.used) > 0
+        self.place(period, moment);
+        !goes_on && std::mem::take(&mut self.used) > 0
     }
 
     /// The end of the period that a reading is in, or of this one if that is later.
     fn end_after(&self, calendar: &Calendar, reading: Ticks) -> Ticks {
-        if !self.is_placed() {
-            return reading.saturating_add(calendar.longest()).min(NO_END);
-        }
         if reading < self.until {
             return self.until;
         }
@@ -109,12 +81,7 @@ impl Counted {
 
     /// The beginning of the period that comes `count` periods after this one.
     fn later(&self, calendar: &Calendar, count: u64) -> Ticks {
-        let rounds = count.saturating_sub(1);
-        if self.is_placed() {
-            self.known().reading_at(calendar.periods().later(self.ends, rounds))
-        } else {
-            self.begins
-        }
+        self.known().reading_at(calendar.periods().later(self.ends, count.saturating_sub(1)))
     }
 
     const fn known(&self) -> Moment {
@@ -122,8 +89,8 @@ impl Counted {
     }
 
     /// From when on nothing of what was logged counts.
-    pub(super) fn settled(&self, calendar: &Calendar) -> Ticks {
-        if self.used > 0 { self.end_after(calendar, self.begins) } else { 0 }
+    pub(super) const fn settled(&self) -> Ticks {
+        if self.used > 0 { self.until } else { 0 }
     }
 
     /// When a reservation leaves: one that is given back when it ends, others with the period in which it ends.
@@ -144,7 +111,7 @@ impl Counted {
         if self.used.saturating_add(held) <= spare {
             return 0;
         }
-        let mut leaving = vec![(self.settled(calendar), self.used)];
+        let mut leaving = vec![(self.settled(), self.used)];
         if held > 0 {
             leaving.extend(leases.map(|(lease, n)| (self.leaves(calendar, lease), n)));
         }
@@ -172,32 +139,57 @@ impl Cold {
     /// Brings every count into the period of `now`. The wall clock is asked only where a period has ended or none has begun.
     pub(crate) fn follow_calendars(&mut self, limits: &[Limit], now: Ticks, wall: impl Fn() -> Moment) {
         let mut read = None;
-        self.each_calendar(limits, |counted, calendar| {
-            counted.is_due(calendar, now) && counted.follow(calendar, now, *read.get_or_insert_with(&wall))
-        })
-        .then(|| self.from = self.from.max(now));
-    }
-
-    /// The same without a wall clock: by what is known of it since the last period began.
-    pub(super) fn roll_calendars(&mut self, limits: &[Limit], now: Ticks) {
-        self.each_calendar(limits, |counted, calendar| {
-            let known = counted.known();
-            counted.is_placed() && counted.is_due(calendar, now) && counted.follow(calendar, now, known)
-        })
-        .then(|| self.from = self.from.max(now));
-    }
-
-    /// True if any of them is.
-    fn each_calendar(&mut self, limits: &[Limit], mut change: impl FnMut(&mut Counted, &Calendar) -> bool) -> bool {
-        let mut any = false;
-        let mut one = |part: &mut Part, limit: &Limit| {
-            if let (State::Period(counted), Rule::Calendar(calendar)) = (&mut part.state, &limit.rule) {
-                any |= change(counted, calendar);
+        let mut forgot = false;
+        let mut follow = |part: &mut Part, limit: &Limit| {
+            if let (State::Period(counted), Rule::Calendar(calendar)) = (&mut part.state, &limit.rule)
+                && counted.is_due(calendar, now)
+            {
+                let wall = read.get_or_insert_with(&wall);
+                forgot |= counted.follow(calendar, Moment { now, unix_ns: wall.unix_at(now) });
             }
         };
-        self.parts.iter_mut().zip(limits).for_each(|(part, limit)| one(part, limit));
-        self.dormant.iter_mut().for_each(|dormant| one(&mut dormant.part, &dormant.limit));
-        any
+        self.parts.iter_mut().zip(limits).for_each(|(part, limit)| follow(part, limit));
+        self.dormant.iter_mut().for_each(|dormant| follow(&mut dormant.part, &dormant.limit));
+        if forgot {
+            self.from = self.from.max(now);
+        }
+    }
+
+    /// What a limit by the calendar begins with that takes over from limit `from`: what its namesake counts in the same periods,
+    /// in force or dormant. Else what counts most of its predecessor, of the dormant calendars of that one, and, unless it has
+    /// a predecessor in the same periods, of all limits, as asked for now.
+    pub(super) fn count_for(
+        &self,
+        (limit, calendar): (&Limit, &Calendar),
+        from: Option<usize>,
+        handover: &Handover<'_>,
+    ) -> Counted {
+        let &Handover { old, now, how, .. } = handover;
+        let kin = from.and_then(|from| {
+            let counted = self.parts[from].count_in(&old[from].rule, calendar)?;
+            let owed = Owed { count: counted.used, of: old[from].most() };
+            Some(Counted { used: owed.carried(calendar.limit(), how), ..counted.clone() })
+        });
+        let is_namesake = |other: &Limit| other.name == limit.name;
+        let dormant = || self.dormant.iter().filter(|_| remembers(how, old));
+        let slept = dormant().filter(|dormant| is_namesake(&dormant.limit));
+        let slept = slept.filter_map(|dormant| dormant.count_in(calendar)).cloned();
+        let namesake = kin.clone().filter(|_| from.is_some_and(|from| is_namesake(&old[from])));
+        if let Some(counted) = slept.chain(namesake).max_by_key(|counted| counted.used) {
+            return counted;
+        }
+        let counts = dormant().filter_map(|dormant| {
+            let is_meant = from.is_none() || dormant.heir.is_none() || dormant.heir == from;
+            let State::Period(counted) = &dormant.part.state else { return None };
+            (is_meant || is_namesake(&dormant.limit)).then_some(counted.used)
+        });
+        let counts = counts.max().unwrap_or(0);
+        if let Some(kin) = kin {
+            return Counted { used: kin.used.max(counts), ..kin };
+        }
+        let held = self.leases.iter().fold(0, |sum: u64, (_, lease)| sum.saturating_add(lease.cost.on(limit)));
+        let owed = self.owed(old, now).map(|owed| owed.carried(calendar.limit(), how)).max();
+        Counted { used: owed.unwrap_or(0).saturating_sub(held).max(counts), ..Counted::default() }
     }
 
     /// Whether limits that are no longer in force remember anything.

@@ -195,7 +195,8 @@ impl Crowd {
         // What was taken back is seen by whoever enters after this barrier; who entered before it is seen here.
         fence(Ordering::SeqCst);
         let others_fence = MODE.load(Ordering::SeqCst) & FENCE != 0 && !UNCERTAIN.load(Ordering::SeqCst);
-        if !others_fence && !(barrier::everywhere() || (barrier::register() && barrier::everywhere())) {
+        let has_told = || barrier::everywhere() || (barrier::register() && barrier::everywhere());
+        if !others_fence && !has_told() {
             UNCERTAIN.store(true, Ordering::SeqCst);
             MODE.fetch_or(FENCE, Ordering::SeqCst);
             return None;

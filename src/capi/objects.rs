@@ -13,9 +13,8 @@ use super::shelf::Shelf;
 use super::specs::{Draft, Options};
 use super::wakeups::{Waiter, Wakeups};
 use crate::bucket::Bucket;
-use crate::classes::ClassId;
 use crate::clock::ManualClock;
-use crate::limiter::{Limiter, Reservation};
+use crate::limiter::{ClassId, Limiter, Reservation};
 
 /// Limiters and buckets are asked at every decision, everything else now and then.
 pub(super) static LIMITERS: Handles<Held> = Handles::new(1);

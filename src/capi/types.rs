@@ -64,7 +64,8 @@ pub const TOLLBAR_REASON_BLOCKED: i32 = 8;
 
 /// For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 pub const TOLLBAR_SET_BURST: i32 = 1;
-/// A rate never exceeds its limit in any window of its period (1 or 0); the price is a slower refill.
+/// A rate never exceeds its limit in any window of its period (1 or 0); the price is a slower refill. The bound counts by the
+/// clock readings that decide: in real time, with a token in every T, it is limit + tick / T (see `tollbar_policy_add_rate`).
 pub const TOLLBAR_SET_STRICT: i32 = 2;
 /// The limit only counts what it would have denied (1 or 0).
 pub const TOLLBAR_SET_SHADOW: i32 = 3;

@@ -1,32 +1,32 @@
-//! A long sorted run of stamps in blocks of 32: the form that a [`super::Log`] takes once it is long.
+//! A long list of items in blocks of 32: the form that a [`super::sequence::Sequence`] takes once it is long.
 //!
 //! A tiered vector (Goodrich and Kloss, 1999): all blocks but the first and the last are full, so a position tells its
-//! block at once. Each block is a ring of its own: room in the middle is made by moving stamps inside one block, and one
-//! stamp from each later block to the next. So memory has slack in two blocks only, whatever order stamps come in.
+//! block at once. Each block is a ring of its own: room in the middle is made by moving items inside one block, and one
+//! item from each later block to the next. So memory has slack in two blocks only, whatever order items come in.
 
 use std::collections::VecDeque;
 
-/// Stamps in a block.
+/// Items in a block.
 pub(super) const BLOCK: usize = 32;
 
 /// The fewest blocks that the list of blocks grows by, and the fewest that it keeps room for.
 const STEP: usize = 4;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Blocks {
-    rings: VecDeque<Box<[u64; BLOCK]>>,
+pub(super) struct Blocks<T> {
+    rings: VecDeque<Box<[T; BLOCK]>>,
     /// Where the ring of each block begins. Apart from the blocks: theirs would not stay a power of two.
     heads: VecDeque<u8>,
-    /// Places before the first stamp, in the first block.
+    /// Places before the first item, in the first block.
     vacant: usize,
     len: usize,
 }
 
-impl Blocks {
-    pub(super) fn from_sorted(stamps: &[u64]) -> Self {
+impl<T: Copy + Default> Blocks<T> {
+    pub(super) fn of(items: &[T]) -> Self {
         let mut blocks = Self::default();
-        for &stamp in stamps {
-            blocks.insert(blocks.len, stamp);
+        for &item in items {
+            blocks.insert(blocks.len, item);
         }
         blocks
     }
@@ -36,33 +36,33 @@ impl Blocks {
     }
 
     #[inline]
-    pub(super) fn get(&self, index: usize) -> u64 {
+    pub(super) fn get(&self, index: usize) -> T {
         let place = self.vacant + index;
         let block = place / BLOCK;
         self.rings[block][(usize::from(self.heads[block]) + place) % BLOCK]
     }
 
-    pub(super) fn set(&mut self, index: usize, stamp: u64) {
+    pub(super) fn set(&mut self, index: usize, item: T) {
         let place = self.vacant + index;
         let block = place / BLOCK;
-        self.rings[block][(usize::from(self.heads[block]) + place) % BLOCK] = stamp;
+        self.rings[block][(usize::from(self.heads[block]) + place) % BLOCK] = item;
     }
 
-    /// Puts a stamp before the one at `index`, or at the end. Costs a block, and a step for each block after it.
-    pub(super) fn insert(&mut self, index: usize, stamp: u64) {
+    /// Puts an item before the one at `index`, or at the end. Costs a block, and a step for each block after it.
+    pub(super) fn insert(&mut self, index: usize, item: T) {
         let end = self.vacant + self.len;
         if end == self.rings.len() * BLOCK {
             self.add_block();
         }
         self.len += 1;
         let (block, last) = ((self.vacant + index) / BLOCK, end / BLOCK);
-        // The last stamp that stays in the block has to leave it, unless it is the last block, which has room.
+        // The last item that stays in the block has to leave it, unless it is the last block, which has room.
         let stays = if block == last { self.len - 1 } else { (block + 1) * BLOCK - 1 - self.vacant };
-        let mut carried = if block == last { stamp } else { self.get(stays) };
+        let mut carried = if block == last { item } else { self.get(stays) };
         for moved in (index + 1..=stays).rev() {
             self.set(moved, self.get(moved - 1));
         }
-        self.set(index, stamp);
+        self.set(index, item);
         for next in block + 1..=last {
             // One place back, the ring begins where it ended: what was last goes on to the next block.
             let head = (usize::from(self.heads[next]) + BLOCK - 1) % BLOCK;
@@ -77,12 +77,12 @@ impl Blocks {
         let count = self.rings.len();
         // The list of heads is as long, and always has the same room.
         if count == self.rings.capacity() {
-            // By an eighth, not by doubling: the list is part of what a stamp costs.
+            // By an eighth, not by doubling: the list is part of what an item costs.
             let more = (count / 8).max(STEP);
             self.rings.reserve_exact(more);
             self.heads.reserve_exact(more);
         }
-        self.rings.push_back(Box::new([0; BLOCK]));
+        self.rings.push_back(Box::new([T::default(); BLOCK]));
         self.heads.push_back(0);
     }
 
@@ -94,6 +94,19 @@ impl Blocks {
             self.heads.pop_front();
             self.vacant -= BLOCK;
         }
+        self.shrink();
+    }
+
+    /// Keeps the first `len` items.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        let count = (self.vacant + self.len).div_ceil(BLOCK);
+        self.rings.truncate(count);
+        self.heads.truncate(count);
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
         let count = self.rings.len();
         if self.rings.capacity() > count + count / 4 + STEP {
             self.rings.shrink_to(count + count / 8);
@@ -103,8 +116,8 @@ impl Blocks {
 
     /// Memory in use, as asked of the allocator.
     pub(super) fn bytes(&self) -> usize {
-        let list = self.rings.capacity() * size_of::<Box<[u64; BLOCK]>>() + self.heads.capacity();
-        size_of::<Self>() + list + self.rings.len() * size_of::<[u64; BLOCK]>()
+        let list = self.rings.capacity() * size_of::<Box<[T; BLOCK]>>() + self.heads.capacity();
+        size_of::<Self>() + list + self.rings.len() * size_of::<[T; BLOCK]>()
     }
 }
 
@@ -114,12 +127,12 @@ mod tests {
 
     #[test]
     fn room_grows_by_an_eighth_and_is_given_back_in_steps() {
-        let mut blocks = Blocks::default();
+        let mut blocks = Blocks::<u64>::default();
         let mut room = 0;
-        let is = |blocks: &Blocks, room: usize| {
+        let is = |blocks: &Blocks<u64>, room: usize| {
             assert_eq!((blocks.rings.capacity(), blocks.heads.capacity()), (room, room), "{}", blocks.len());
             let list = room * (size_of::<usize>() + size_of::<u8>());
-            assert_eq!(blocks.bytes(), size_of::<Blocks>() + list + blocks.rings.len() * 8 * BLOCK);
+            assert_eq!(blocks.bytes(), size_of::<Blocks<u64>>() + list + blocks.rings.len() * 8 * BLOCK);
         };
         for count in 0..100 {
             if count == room {

@@ -8,7 +8,7 @@ use super::Log;
 use super::window::Window;
 use crate::error::Error;
 
-/// The most denials that are counted.
+/// The most denials that a timeout may take: 2^32 - 1.
 const MOST: u64 = u32::MAX as u64;
 
 /// `denials` of them within `within` ticks (both ends included) start a timeout of `duration`.
@@ -26,6 +26,8 @@ pub struct Jail {
 pub struct Record {
     denials: Log,
     until: u64,
+    /// How long the timeout lasts in all, by the jail that it was given by.
+    sentence: u64,
     /// Timeouts in a row.
     strikes: u8,
     /// The last release or denial: from here on, strikes are forgotten.
@@ -145,16 +147,18 @@ impl Jail {
             return false;
         }
         record.strikes = record.strikes.saturating_add(1);
-        record.until = newest.saturating_add(self.sentence(record.strikes));
+        record.sentence = self.sentence(record.strikes);
+        record.until = newest.saturating_add(record.sentence);
         record.quiet_since = record.until;
         record.denials = Log::new();
         true
     }
 
-    /// Brings a record from before a step of the clock back to where a denial at `now` could have left it.
+    /// Brings a record from before a step of the clock back to where a denial at `now` could have left it. A timeout that
+    /// another jail gave keeps its length.
     pub fn settle(&self, record: &mut Record, now: u64) {
         record.denials.settle(now);
-        record.until = record.until.min(now.saturating_add(self.sentence(record.strikes)));
+        record.until = record.until.min(now.saturating_add(record.sentence));
         record.quiet_since = record.quiet_since.min(now.max(record.until));
     }
 
@@ -188,6 +192,18 @@ impl Record {
     #[must_use]
     pub const fn strikes(&self) -> u8 {
         self.strikes
+    }
+
+    /// Takes over what another record remembers beyond this one: the later end, the more strikes, the more denials.
+    pub(crate) fn join(&mut self, other: &Self) {
+        if other.until > self.until {
+            (self.until, self.sentence) = (other.until, other.sentence);
+        }
+        self.strikes = self.strikes.max(other.strikes);
+        self.quiet_since = self.quiet_since.max(other.quiet_since);
+        if other.denials.len() > self.denials.len() {
+            self.denials = other.denials.clone();
+        }
     }
 
     /// Ends a timeout that runs at `now`. The strikes stay, and are forgotten from now on.

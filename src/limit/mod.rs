@@ -11,6 +11,7 @@ mod log;
 mod permits;
 mod rate;
 mod runs;
+mod sequence;
 mod tally;
 mod token_bucket;
 mod usual;

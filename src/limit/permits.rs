@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 use super::Headroom;
 use crate::error::Error;
 
-/// The most permits.
-const MOST: u64 = u32::MAX as u64;
-
 /// Of so many permits, one may be a bet at a time.
 const PERMITS_PER_BET: usize = 5;
+
+/// The most permits: 2^32 - 1.
+const MOST: u64 = u32::MAX as u64;
 
 /// `permits` requests in any window of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,10 @@ pub const MAX_BURST: u64 = u32::MAX as u64;
 const SHORTEST: u128 = 100 * PER_NANO as u128;
 
 /// `limit` tokens in every `period`, of which up to `burst` may be taken at once.
+///
+/// With a token in every T, a window of w admits at most burst + w / T by the clock readings that decide. A yes may be
+/// decided by a reading up to one tick old (10 ms at most, typically 4 ms or 1 ms), so in real time the bound is
+/// burst + (w + tick) / T.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     limit: u64,
@@ -50,6 +54,9 @@ impl Rate {
 
     /// Never more than `limit` in *any* window of the period. The burst is paid for with a slower
     /// refill, (limit - burst) in every period; without a burst given it is a tenth of the limit.
+    ///
+    /// The bound counts by the clock readings that decide, of which one may be a tick old: with a token in every T, a period
+    /// of real time admits at most limit + tick / T.
     #[must_use]
     pub const fn strict(mut self) -> Self {
         self.strict = true;

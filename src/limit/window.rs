@@ -1,15 +1,13 @@
-//! A sliding window over a log of stamps, exactly: at most so many in any stretch of the window's width.
+//! A sliding window over a log of units, exactly: at most `limit` of them in any stretch of the window's width.
 //!
-//! Cost n passes at `now` if and only if the stamp that must have left the window, the (limit - n + 1)-th newest, is
+//! Cost n passes at `now` if and only if the unit that must have left the window, the (limit - n + 1)-th newest, is
 //! missing or old enough: one look for each window, however long the history. Several windows share one log.
 //!
 //! RUNS PER DECISION: [`admits`] where time runs forwards, [`Window::fits`] where it may not.
 
 use super::Log;
+use super::tally::MOST;
 use crate::error::Error;
-
-/// The largest limit: 2^53, up to which a float counts in ones.
-const MOST: u64 = 1 << 53;
 
 /// The most steps that a window is cut into.
 const MOST_STEPS: u64 = 1 << 16;
@@ -51,7 +49,7 @@ impl Window {
     /// At most `limit` in any window of `width` ticks.
     ///
     /// # Errors
-    /// Refuses zeros, and limits above 2^53.
+    /// Refuses zeros, and limits above 2^53: up to there every number is exact as a float.
     pub fn new(limit: u64, width: u64, edge: Edge) -> Result<Self, Error> {
         if limit == 0 {
             return Err(Error::invalid("limit", limit, "must be at least 1"));
@@ -128,11 +126,11 @@ impl Window {
         now.saturating_sub(self.reach)
     }
 
-    /// May `n` stamps of `stamp` join the log, wherever in it they belong? Only if afterwards no window, those that end
+    /// May `n` units of `stamp` join the log, wherever in it they belong? Only if afterwards no window, those that end
     /// later included, holds more than the limit.
     ///
-    /// O(1) for the newest stamp. For others O(log), and a step for each stamp by which the surroundings, one width to either
-    /// side, exceed the limit.
+    /// One look for the newest stamp. For others O(log), and a step for each entry by which the surroundings, one width to
+    /// either side, exceed the limit.
     #[inline]
     #[must_use]
     pub fn fits(&self, log: &Log, stamp: u64, n: u64) -> bool {
@@ -140,10 +138,10 @@ impl Window {
         if log.last().is_none_or(|last| last <= stamp) {
             return log.nth_from_end(spare).is_none_or(|other| stamp - other > self.reach);
         }
-        n == 0 || self.fits_among(log, stamp, spare)
+        self.fits_among(log, stamp, spare)
     }
 
-    /// How many stamps may be left in a window for `n` more to pass.
+    /// How many units may be left in a window for `n` more to pass. At most the limit: adding 1 to it does not overflow.
     fn spare(&self, n: u64) -> Option<u64> {
         self.limit.checked_sub(n).filter(|_| n > 0)
     }
@@ -155,14 +153,20 @@ impl Window {
         if before > spare || after > spare {
             return false;
         }
-        // One stamp more than may be left, `right` of them newer than this one: do they fit in one window?
-        ((spare + 1).saturating_sub(before)..=after).all(|right| {
+        // One unit more than may be left, `right` of them newer than this stamp: do they fit in one window?
+        let mut right = spare + 1 - before;
+        while right <= after {
+            let Some((last, up_to)) = log.entry_of(through + right - 1) else { return true };
+            // With all units of the entry on the right, the fewest are left of the stamp: that window is the narrowest.
+            // `after` ends with an entry, so this is no more than `after`, and `left` is at least 1.
+            right = up_to - through;
             let left = spare + 1 - right;
-            match (log.nth_from_start(through - left), log.nth_from_start(through + right - 1)) {
-                (Some(first), Some(last)) => last - first > self.reach,
-                _ => true,
+            if log.nth_from_start(through - left).is_some_and(|first| last - first <= self.reach) {
+                return false;
             }
-        })
+            right += 1;
+        }
+        true
     }
 }
 
@@ -243,6 +247,21 @@ mod tests {
         let wide = log(&[90, 104, 110]);
         assert!(!two.fits(&wide, 101, 1), "101, 104 and 110");
         assert!(two.fits(&wide, 100, 1), "100 and 110 are not in one");
+    }
+
+    #[test]
+    fn late_units_fit_among_large_numbers_exactly() {
+        let (window, half) = (Window::new(MOST, 10, Edge::HalfOpen).unwrap(), MOST / 2);
+        let mut around = Log::new();
+        for (stamp, n) in [(84, MOST), (95, half), (101, half / 2), (104, half / 2 - 5), (109, half), (111, 7)] {
+            around.push(stamp, n);
+        }
+        let is_most = |stamp, n| window.fits(&around, stamp, n) && !window.fits(&around, stamp, n + 1);
+        assert!(is_most(93, 0), "84 fills its window");
+        assert!(is_most(94, half / 2), "95 and 101 come with it");
+        assert!([95, 99, 101, 103, 104].iter().all(|&stamp| is_most(stamp, 5)), "95 to 104");
+        assert!([105, 109].iter().all(|&stamp| is_most(stamp, 5)), "101 to 109");
+        assert!(is_most(112, half / 2 - 2), "104 to 111");
     }
 
     #[test]

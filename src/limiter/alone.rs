@@ -33,7 +33,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
     pub(crate) fn try_acquire_many_alone<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
-        self.take_many::<true, K>(keys, cost, self.default_class())
+        self.take_many::<true, K>(keys, cost, self.table.default_class())
     }
 
     /// The usual yes of [`Limiter::charge_pinned`] for a caller that knows that no other thread uses the limiter meanwhile.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use super::Limiter;
+use super::class::next_limiter;
 use crate::account::Notice;
 use crate::clock::{Clock, Timeline};
 use crate::counters::Counters;
@@ -86,6 +87,7 @@ impl Builder {
         table.begin_with(policy)?;
         Ok(Limiter {
             table,
+            number: next_limiter(),
             counters: Counters::new(),
             full_notice: Notice::default(),
             told_forgiven: AtomicBool::new(false),

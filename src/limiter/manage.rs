@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::answer::{LimitState, State, Stats, reset_ns, wait_ns};
-use super::{Limiter, check};
+use super::{ClassId, Limiter, check};
 use crate::account::Wait;
-use crate::classes::ClassId;
 use crate::counters::Event;
 use crate::decision::Reason;
 use crate::error::Error;
@@ -24,7 +23,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`], and [`Error::TooManyOwnLimits`] where `max_keys` keys have limits of their own already.
     pub fn reconfigure(&self, key: &[u8], class: ClassId, how: Migration) -> Result<bool, Error> {
-        self.table.own(check(key)?, class, how)
+        self.table.own(check(key)?, self.own(class)?, how)
     }
 
     /// Puts a key under the limits of all again, what it owes carried over as declared. False if it has no account now.
@@ -41,7 +40,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     #[cfg_attr(not(feature = "python"), allow(dead_code))]
     pub(crate) fn configure(&self, key: &[u8], class: ClassId, how: Migration) -> Result<bool, Error> {
-        Ok(self.table.configure(check(key)?, class, how))
+        Ok(self.table.configure(check(key)?, self.own(class)?, how))
     }
 
     /// Puts all keys without limits of their own under another policy, what they owe carried over as declared: each at its
@@ -135,7 +134,7 @@ impl Limiter {
         let length = length_ns.checked_mul(PER_NANO).filter(|&length| length <= LONGEST);
         let length =
             length.ok_or_else(|| Error::invalid("seconds", length_ns as f64 / 1e9, "must be at most 4.5 years"))?;
-        Ok(self.table.block(check(key)?, class, length).is_ok())
+        Ok(self.table.block(check(key)?, self.own(class)?, length).is_ok())
     }
 
     /// Leaves the key no more than `to`: charges each rate and window of this name (`None`: every one) that has more left by the
@@ -157,7 +156,7 @@ impl Limiter {
         if let Some(name) = limit.filter(|name| !self.table.knows_limit(name)) {
             return Err(Error::invalid("limit", name, "must be the name of a limit of this limiter"));
         }
-        Ok(self.table.drain(key, class, to, limit).unwrap_or(false))
+        Ok(self.table.drain(key, self.own(class)?, to, limit).unwrap_or(false))
     }
 
     /// What each limit of the key counts, all at one moment, and when each would let a request of this cost pass. Of a key that
@@ -176,8 +175,8 @@ impl Limiter {
     pub fn inspect_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<Vec<LimitState>, Error> {
         let (key, cost) = (check(key)?, cost.into());
         self.check_names(&cost)?;
-        let (each, blocked, class) = self.table.inspect(key, &cost, class);
-        let limits = self.table.policy(class).limits();
+        let (each, blocked, class) = self.table.inspect(key, &cost, self.own(class)?);
+        let limits = self.table.policy(class).in_force();
         let states = limits.iter().zip(each).map(|(limit, inspected)| LimitState {
             name: limit.name.clone(),
             kind: limit.reason(),

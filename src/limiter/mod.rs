@@ -6,6 +6,7 @@
 mod alone;
 mod answer;
 mod builder;
+mod class;
 mod manage;
 mod reserve;
 mod together;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::account::Notice;
 use crate::bucket::Bucket;
-use crate::classes::ClassId;
+use crate::classes::ClassId as Number;
 use crate::clock::Clock;
 use crate::counters::{Counters, Event};
 use crate::decision::{Decision, Plan};
@@ -30,6 +31,7 @@ use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFul
 pub(crate) use answer::decision;
 pub use answer::{Denial, Joint, LimitState, Outcome, State, Stats};
 pub use builder::Builder;
+pub use class::ClassId;
 pub use reserve::Reservation;
 pub use wait::{Ask, Place, Turn};
 
@@ -38,6 +40,8 @@ use answer::full_decision;
 /// Limits many keys, each on its own. Shared freely between threads.
 pub struct Limiter {
     table: Table,
+    /// Which limiter of the process it is.
+    number: u64,
     counters: Counters,
     full_notice: Notice,
     told_forgiven: AtomicBool,
@@ -58,7 +62,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`]; nothing is charged then.
     #[inline]
     pub fn try_acquire(&self, key: &[u8], cost: u64) -> Result<bool, Error> {
-        Ok(self.ask(key, cost, Absent::Charge(self.default_class()))?.passes())
+        Ok(self.ask(key, cost, || Absent::Charge(self.table.default_class()))?.passes())
     }
 
     /// The same, where limits may have a cost of their own, and an unknown key gets an account of this class if the request
@@ -67,9 +71,9 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`], and a cost that names a limit that this limiter does not know; nothing is charged then.
     pub fn try_acquire_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<bool, Error> {
-        let cost = cost.into();
+        let (cost, class) = (cost.into(), self.own(class)?);
         match cost.uniform() {
-            Some(n) => Ok(self.ask(key, n, Absent::Charge(class))?.passes()),
+            Some(n) => Ok(self.ask(key, n, || Absent::Charge(class))?.passes()),
             None => Ok(self.outcome(&self.charge_by_names(key, &cost, class)?).passes()),
         }
     }
@@ -87,7 +91,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`], and a cost that names a limit that this limiter does not know; nothing is charged then.
     pub fn decide_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<Decision, Error> {
-        let cost = cost.into();
+        let (cost, class) = (cost.into(), self.own(class)?);
         let answer = if let Some(n) = cost.uniform() {
             let key = check(key)?;
             let taken = self.table.take::<false>(key, n).map(Answer::Charged);
@@ -119,7 +123,7 @@ impl Limiter {
     pub fn peek_as(&self, key: &[u8], cost: impl Into<Cost>, class: ClassId) -> Result<Decision, Error> {
         let (key, cost) = (check(key)?, cost.into());
         self.check_names(&cost)?;
-        Ok(self.said(&self.table.peek(key, &cost, class)).unwrap_or_default())
+        Ok(self.said(&self.table.peek(key, &cost, self.own(class)?)).unwrap_or_default())
     }
 
     /// When a request of `cost` would pass if nobody else asks. Takes nothing.
@@ -135,7 +139,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`] if any key is; nothing is charged then.
     pub fn try_acquire_many<K: AsRef<[u8]>>(&self, keys: &[K], cost: u64) -> Result<Vec<bool>, Error> {
-        self.try_acquire_many_as(keys, cost, self.default_class())
+        self.take_many::<false, K>(keys, cost, self.table.default_class())
     }
 
     /// The same, where unknown keys get accounts of this class.
@@ -148,14 +152,14 @@ impl Limiter {
         cost: u64,
         class: ClassId,
     ) -> Result<Vec<bool>, Error> {
-        self.take_many::<false, K>(keys, cost, class)
+        self.take_many::<false, K>(keys, cost, self.own(class)?)
     }
 
     fn take_many<const ALONE: bool, K: AsRef<[u8]>>(
         &self,
         keys: &[K],
         cost: u64,
-        class: ClassId,
+        class: Number,
     ) -> Result<Vec<bool>, Error> {
         for key in keys {
             check(key.as_ref())?;
@@ -177,7 +181,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     #[inline]
     pub fn charge_known(&self, key: &[u8], cost: u64) -> Result<Outcome<'_>, Error> {
-        self.ask(key, cost, Absent::Tell)
+        self.ask(key, cost, || Absent::Tell)
     }
 
     /// Takes `cost` tokens; an unknown key gets an account of this class first, whatever the answer.
@@ -185,7 +189,8 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn charge_as(&self, key: &[u8], cost: u64, class: ClassId) -> Result<Outcome<'_>, Error> {
-        self.ask(key, cost, Absent::Create(class))
+        let class = self.own(class)?;
+        self.ask(key, cost, || Absent::Create(class))
     }
 
     /// A handle to the key's account, which keeps it from eviction; `None` if the key is unknown.
@@ -205,6 +210,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn bucket_as(self: &Arc<Self>, key: &[u8], class: ClassId) -> Result<Option<Bucket>, Error> {
+        let class = self.own(class)?;
         match self.table.pin(check(key)?, Absent::Create(class)) {
             Ok(pin) => Ok(pin.map(|pin| Bucket::pinned(self.clone(), pin))),
             Err(_) if self.table.plan().when_full == WhenFull::Allow => {
@@ -213,26 +219,6 @@ impl Limiter {
             }
             Err(_) => Ok(None),
         }
-    }
-
-    /// The number under which this limiter keeps a policy.
-    ///
-    /// # Errors
-    /// [`Error::TooManyPolicies`].
-    pub fn class(&self, policy: Policy) -> Result<ClassId, Error> {
-        self.table.intern(policy)
-    }
-
-    /// The policy of a class that [`Limiter::class`] gave.
-    #[cfg(feature = "python")]
-    pub(crate) fn policy(&self, class: ClassId) -> &Policy {
-        self.table.policy(class)
-    }
-
-    /// The class of accounts that nothing else was said about.
-    #[must_use]
-    pub fn default_class(&self) -> ClassId {
-        self.table.default_class()
     }
 
     /// True once in a limiter's life: the first time this is asked after an account that owed something
@@ -284,7 +270,7 @@ impl Limiter {
     }
 
     /// Charges a request that costs its limits differently.
-    fn charge_by_names(&self, key: &[u8], cost: &Cost, class: ClassId) -> Result<Answer, Error> {
+    fn charge_by_names(&self, key: &[u8], cost: &Cost, class: Number) -> Result<Answer, Error> {
         let key = check(key)?;
         self.check_names(cost)?;
         Ok(self.table.charge_by_names(key, cost, Absent::Charge(class)))
@@ -298,14 +284,14 @@ impl Limiter {
 
     /// Charges: the usual yes here and now, everything else elsewhere.
     #[inline]
-    fn ask(&self, key: &[u8], cost: u64, absent: Absent) -> Result<Outcome<'_>, Error> {
+    fn ask(&self, key: &[u8], cost: u64, absent: impl FnOnce() -> Absent) -> Result<Outcome<'_>, Error> {
         let key = check(key)?;
         match self.table.take::<false>(key, cost) {
             Ok(_) => {
                 self.counters.count(Event::Allowed);
                 Ok(Outcome::Allowed)
             }
-            Err(trace) => Ok(self.not_taken(key, trace, cost, absent)),
+            Err(trace) => Ok(self.not_taken(key, trace, cost, absent())),
         }
     }
 
@@ -322,7 +308,7 @@ impl Limiter {
 impl std::fmt::Debug for Limiter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Limiter")
-            .field("policy", self.table.policy(self.default_class()))
+            .field("policy", self.table.policy(self.table.default_class()))
             .field("keys", &self.len())
             .finish_non_exhaustive()
     }

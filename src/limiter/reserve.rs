@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::full_decision;
-use super::{Limiter, check};
+use super::{ClassId, Limiter, check};
 use crate::account::{LeaseId, Terms};
-use crate::classes::ClassId;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::policy::Cost;
@@ -62,7 +61,7 @@ impl Limiter {
     ) -> Result<Reservation, Error> {
         let (key, cost) = (check(key)?, cost.into());
         self.check_names(&cost)?;
-        let answer = self.table.reserve(key, &cost, class, Terms::new(lease_ns, gives_back)?);
+        let answer = self.table.reserve(key, &cost, self.own(class)?, Terms::new(lease_ns, gives_back)?);
         let outcome = self.outcome(&answer);
         let decision = self.said(&answer).unwrap_or_else(|| full_decision(&outcome));
         let lease = if let Answer::Ruled(ruled) = answer { ruled.lease } else { None };
@@ -92,7 +91,7 @@ impl Limiter {
     /// # Errors
     /// [`Error::KeyTooLong`].
     pub fn penalize_as(&self, key: &[u8], class: ClassId) -> Result<bool, Error> {
-        Ok(self.table.penalize(check(key)?, class))
+        Ok(self.table.penalize(check(key)?, self.own(class)?))
     }
 }
 
@@ -155,7 +154,7 @@ impl Reservation {
     /// given back; more is charged even beyond the limits, because it has happened. False if it had ended before: by this,
     /// by [`Reservation::cancel`], or because its lease is over and so counts as sent.
     pub fn commit(&self, actual: Option<u64>) -> bool {
-        self.end(actual.map(|actual| self.cost.with_each(actual)))
+        self.end(actual.map(|actual| self.cost.with_each(actual)).as_ref())
     }
 
     /// The same, where the actual cost of limits may be their own; limits that it does not name took what was reserved of
@@ -166,20 +165,20 @@ impl Reservation {
     pub fn commit_costs(&self, actual: &Cost) -> Result<bool, Error> {
         self.limiter.check_names(actual)?;
         let named = actual.named().iter().map(|(name, n)| (name.clone(), *n));
-        Ok(self.end(Some(self.cost.with_each(actual.each()).with(named))))
+        Ok(self.end(Some(&self.cost.with_each(actual.each()).with(named))))
     }
 
-    fn end(&self, actual: Option<Cost>) -> bool {
+    fn end(&self, actual: Option<&Cost>) -> bool {
         if !self.open.swap(false, Ordering::SeqCst) {
             return false;
         }
         let Some(lease) = self.lease else { return true };
-        if self.limiter.table.settle(&self.key, lease, actual.as_ref()) {
+        if self.limiter.table.settle(&self.key, lease, actual) {
             return true;
         }
         // It was given back when its lease was over, and used all the same.
         if self.gives_back {
-            self.limiter.table.debit(&self.key, actual.as_ref().unwrap_or(&self.cost));
+            self.limiter.table.debit(&self.key, actual.unwrap_or(&self.cost));
         }
         false
     }

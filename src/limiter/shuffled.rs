@@ -13,7 +13,6 @@ use shuttle::thread;
 use super::{Ask, Limiter, Turn};
 use crate::clock::{Clock, ManualClock};
 use crate::limit::{Edge, Rate};
-use crate::limiter::DEFAULT_LEASE_NS;
 use crate::policy::{Limit, Policy};
 
 #[path = "../../tests/size/mod.rs"]

@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 
 use super::answer::Joint;
-use super::{Limiter, check};
-use crate::classes::ClassId;
+use super::{ClassId, Limiter, check};
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::Error;
@@ -51,7 +50,8 @@ impl Limiter {
         // Numbers of the keys that take part: all, but for those that pass because there is no place for them.
         let mut numbers: Vec<usize> = (0..keys.len()).collect();
         loop {
-            let these: Vec<_> = numbers.iter().map(|&number| (keys[number].as_ref(), class(number))).collect();
+            let these = numbers.iter().map(|&number| Ok((keys[number].as_ref(), self.own(class(number))?)));
+            let these = these.collect::<Result<Vec<_>, Error>>()?;
             match self.table.charge_all(&these, &cost) {
                 Ok(answers) => return Ok(self.joint(&answers, &numbers)),
                 Err(NoPlace(at, nearest)) => {
@@ -93,6 +93,8 @@ impl Limiter {
             }
         }
         (joint.decision.allowed, joint.decision.retry_after_ns) = (joint.denied_by.is_none(), longest);
+        // Nothing passed that a shadow would have denied.
+        joint.decision.shadowed &= joint.decision.allowed;
         self.counters.count(match (joint.decision.allowed, joint.decision.shadowed) {
             (true, false) => Event::Allowed,
             (true, true) => Event::Shadowed,

@@ -89,7 +89,7 @@ impl Limiter {
         let tell = |every| self.full_notice.denied(self.table.time().now(), every);
         let tell = self.table.plan().notice_ms.and_then(tell);
         let retry_after_ns = nearest.map_or(NEVER, to_nanos_up);
-        let shadow = self.table.policy(self.default_class()).is_shadow();
+        let shadow = self.table.policy(self.table.default_class()).is_shadow();
         self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
         Outcome::Denied(Denial { reason: Reason::Full, retry_after_ns, policy: None, class: None, by: 0, tell, shadow })
     }

@@ -6,16 +6,18 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Limiter, Reservation, check};
+use super::{ClassId, Limiter, Reservation, check};
 use crate::account::{Asked, Seen, Terms};
-use crate::classes::ClassId;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER};
 use crate::error::Error;
 use crate::parker::Parker;
-use crate::policy::Cost;
-use crate::table::{Holds, Joined, Request, WhenFull};
+use crate::policy::{Cost, Limit};
+use crate::table::{Answer, Holds, Joined, Request, WhenFull};
 use crate::ticks::{PER_NANO, to_nanos_up};
+
+/// The lowest rank: a ticket has seven bits for it.
+const MOST_PRIORITY: u8 = 127;
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +50,15 @@ impl<'a> Ask<'a> {
     }
 
     /// Lower ones are served first, equal ones in the order of arrival; from 0, which is usual, to 127.
-    #[must_use]
-    pub const fn priority(mut self, priority: u8) -> Self {
-        self.priority = priority & 127;
-        self
+    ///
+    /// # Errors
+    /// Refuses more than 127.
+    pub fn priority(mut self, priority: u8) -> Result<Self, Error> {
+        if priority > MOST_PRIORITY {
+            return Err(Error::invalid("priority", priority, "must be at most 127"));
+        }
+        self.priority = priority;
+        Ok(self)
     }
 
     /// Not if it takes longer than this.
@@ -122,6 +129,7 @@ impl Limiter {
     /// [`Error::KeyTooLong`].
     pub fn join(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, class: ClassId, waker: Waker) -> Result<Turn, Error> {
         let key = check(key)?;
+        let class = self.own(class)?;
         if ask.only_charges() && ask.costs.is_none() && self.table.take::<false>(key, ask.cost).is_ok() {
             return Ok(self.come(key, ask, None));
         }
@@ -187,6 +195,23 @@ impl Limiter {
                 Turn::Come(_) | Turn::TooLate(_) | Turn::Never => return Ok(turn),
             }
         }
+    }
+
+    /// The limit that can never hold what is asked for, as the key's limits are now, and what it would cost it; of several the
+    /// smallest. This is why a turn is [`Turn::Never`].
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`].
+    pub fn too_small(&self, key: &[u8], ask: Ask<'_>, class: ClassId) -> Result<Option<(&Limit, u64)>, Error> {
+        let (cost, class) = (ask.cost(), self.own(class)?);
+        let class = match self.table.peek(check(key)?, &cost, class) {
+            Answer::Charged(charge) => charge.class,
+            Answer::Ruled(ruled) => ruled.class,
+            Answer::Full(_) | Answer::Unknown => class,
+        };
+        let limits = self.table.policy(class).limits().iter().map(|limit| (limit, cost.on(limit)));
+        let too_small = limits.filter(|(limit, n)| !limit.is_shadow() && limit.capacity() < *n);
+        Ok(too_small.min_by_key(|(limit, _)| limit.capacity()))
     }
 
     fn come(self: &Arc<Self>, key: &[u8], ask: Ask<'_>, lease: Option<u64>) -> Turn {

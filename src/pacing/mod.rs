@@ -122,6 +122,12 @@ impl Pacer {
         self
     }
 
+    /// The clock that is paced by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Does something with a key's state, at a time of its own, and wakes whom it concerns when the lock is released.
     fn with<R>(&self, key: &[u8], act: impl FnOnce(&mut Account, &Rule, u64, &mut After) -> R) -> Result<R, Error> {
         let key = check(key)?;

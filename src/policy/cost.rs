@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use super::Limit;
+use super::{Limit, Rule};
+
+/// A limit's name, and what a request costs that limit.
+type Named = (Arc<str>, u64);
 
 /// What a request costs each limit of its key.
 ///
@@ -14,7 +17,7 @@ use super::Limit;
 pub struct Cost {
     each: u64,
     /// In no order, each name once.
-    named: Option<Arc<[(Arc<str>, u64)]>>,
+    named: Option<Arc<[Named]>>,
 }
 
 impl Cost {
@@ -77,6 +80,8 @@ impl Cost {
     /// What it costs the only limit of a policy that has one.
     pub(crate) fn on_only(&self, limits: &[Limit]) -> u64 {
         match limits {
+            // A closed door holds for every request that asks for anything.
+            [limit] if matches!(limit.rule, Rule::Closed) && !self.is_zero() => self.on(limit).max(1),
             [limit] => self.on(limit),
             _ => self.each,
         }
@@ -109,6 +114,9 @@ mod tests {
         assert_eq!(cost.with_each(3).on(&limit("requests")), 3);
         assert_eq!(cost.with_each(3).on(&limit("bytes")), 9);
         assert_eq!((cost.on_only(&[limit("bytes")]), cost.on_only(&[])), (9, 1));
+        let others = Cost::new(0).with([("tokens", 1)]);
+        assert_eq!((others.on_only(&[limit("bytes")]), others.on_only(&[Limit::closed()])), (0, 1));
+        assert_eq!(Cost::new(0).on_only(&[Limit::closed()]), 0);
     }
 
     #[test]

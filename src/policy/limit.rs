@@ -178,6 +178,11 @@ impl Limit {
         matches!(self.rule, Rule::Closed)
     }
 
+    /// Whether it counts what passes.
+    pub(crate) const fn counts(&self) -> bool {
+        matches!(self.rule, Rule::Rate { .. } | Rule::Window(_) | Rule::Calendar(_))
+    }
+
     /// Whether it counts what is reserved.
     pub(crate) const fn is_in_flight(&self) -> bool {
         matches!(self.rule, Rule::InFlight(_))

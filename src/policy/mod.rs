@@ -92,10 +92,16 @@ impl Policy {
         self.each(|limit| limit.shadow(shadow), |policy| policy.shadow = shadow && !policy.limits.is_empty())
     }
 
-    /// The name that a decision gives to the limit, where there is one.
-    #[must_use]
-    pub fn named(self, name: &str) -> Self {
-        if self.limits.len() == 1 { self.each(|limit| limit.named(name), |_| ()) } else { self }
+    /// The name that a decision gives to the only limit.
+    ///
+    /// # Errors
+    /// Refuses a policy of no limit or of several: give each its own name with [`Limit::named`].
+    pub fn named(self, name: &str) -> Result<Self, Error> {
+        if self.limits.len() == 1 {
+            return Ok(self.each(|limit| limit.named(name), |_| ()));
+        }
+        let rule = "must be exactly one to be named through the policy (name each with Limit::named)";
+        Err(Error::invalid("limits", self.limits.len(), rule))
     }
 
     fn each(mut self, change: impl Fn(Limit) -> Limit, then: impl FnOnce(&mut Self)) -> Self {
@@ -115,6 +121,12 @@ impl Policy {
     #[must_use]
     pub fn limits(&self) -> &[Limit] {
         &self.limits
+    }
+
+    /// The limits that are asked: none where they are switched off.
+    #[must_use]
+    pub(crate) fn in_force(&self) -> &[Limit] {
+        if self.is_unlimited() { &[] } else { &self.limits }
     }
 
     /// Whether the state of an account is more than a word.
@@ -208,7 +220,7 @@ mod tests {
         assert_eq!(policy.capacity(), 10_000);
         assert_eq!(policy.refill_per_second().to_bits(), (10_000.0_f64 / 3600.0).to_bits());
         assert_ne!(policy, policy.clone().shadow(true));
-        assert_eq!(policy.clone().named("hourly").name(), "hourly");
+        assert_eq!(policy.clone().named("hourly").unwrap().name(), "hourly");
         assert!(!policy.follows_calendar());
         assert!(policy.unlimited().is_unlimited());
         assert_eq!(Policy::closed().capacity(), 0);

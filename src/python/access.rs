@@ -2,14 +2,14 @@
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict, PyString};
+use pyo3::types::{IntoPyDict, PyDict};
 
-use super::convert;
+use super::convert::{self, Client};
 use super::inherited::{Home, Made};
 use super::limits::Jail;
 use crate::access;
 
-/// At most `limit` accesses of a client in any `period`.
+#[doc = stub!("ClientAccess")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar.access")]
 pub(super) struct ClientAccess(access::ClientAccess, Home);
 
@@ -57,30 +57,35 @@ impl ClientAccess {
         Ok(Self(access, Home::here()))
     }
 
+    #[doc = stub!("ClientAccess.is_allowed")]
     #[pyo3(signature = (client_id, access_time=None), text_signature = "($self, client_id, access_time=None)")]
-    fn is_allowed(&self, client_id: &Bound<'_, PyString>, access_time: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn is_allowed(&self, client_id: Client<'_, '_>, access_time: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let time = access_time.map(|time| convert::nanos("access_time", time)).transpose()?;
-        Ok(self.0.is_allowed(convert::key(client_id)?, time)?)
+        Ok(self.0.is_allowed(convert::key(&client_id)?, time)?)
     }
 
+    #[doc = stub!("ClientAccess.isAllowed")]
     #[pyo3(name = "isAllowed", signature = (client_id, access_time=None),
            text_signature = "($self, client_id, access_time=None)")]
     fn is_allowed_in_camel_case(
         &self,
-        client_id: &Bound<'_, PyString>,
+        client_id: Client<'_, '_>,
         access_time: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         self.is_allowed(client_id, access_time)
     }
 
-    fn release(&self, client_id: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.release(convert::key(client_id)?)?)
+    #[doc = stub!("ClientAccess.release")]
+    fn release(&self, client_id: Client<'_, '_>) -> PyResult<bool> {
+        Ok(self.0.release(convert::key(&client_id)?)?)
     }
 
-    fn jailed_until(&self, client_id: &Bound<'_, PyString>) -> PyResult<Option<f64>> {
-        Ok(self.0.jailed_until(convert::key(client_id)?)?.map(convert::time_up))
+    #[doc = stub!("ClientAccess.jailed_until")]
+    fn jailed_until(&self, client_id: Client<'_, '_>) -> PyResult<Option<f64>> {
+        Ok(self.0.jailed_until(convert::key(&client_id)?)?.map(convert::time_up))
     }
 
+    #[doc = stub!("ClientAccess.jailed")]
     fn jailed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (client, until) in self.0.jailed() {
@@ -89,10 +94,12 @@ impl ClientAccess {
         Ok(dict)
     }
 
-    fn forget(&self, client_id: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.forget(convert::key(client_id)?)?)
+    #[doc = stub!("ClientAccess.forget")]
+    fn forget(&self, client_id: Client<'_, '_>) -> PyResult<bool> {
+        Ok(self.0.forget(convert::key(&client_id)?)?)
     }
 
+    #[doc = stub!("ClientAccess.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.0.stats();
         [
@@ -115,7 +122,7 @@ impl ClientAccess {
         true
     }
 
-    fn __contains__(&self, client_id: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.contains(convert::key(client_id)?)?)
+    fn __contains__(&self, client_id: Client<'_, '_>) -> PyResult<bool> {
+        Ok(self.0.contains(convert::key(&client_id)?)?)
     }
 }

@@ -1,26 +1,12 @@
 //! The arguments of requests that wait or hold: priorities, timeouts, leases.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyString};
 
-use super::convert;
+use super::convert::{self, Priority};
 use crate::limiter::Ask;
 use crate::policy;
-
-/// The argument `priority`: lower ones are served first.
-pub(super) struct Priority(pub(super) u8);
-
-impl<'py> FromPyObject<'_, 'py> for Priority {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        match u8::try_from(convert::whole("priority", &value)?) {
-            Ok(priority) if priority < 128 => Ok(Self(priority)),
-            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
-        }
-    }
-}
 
 /// What is waited for, and for how long at most. A key that is refused is refused here.
 pub(super) fn asked(
@@ -34,7 +20,7 @@ pub(super) fn asked(
         Some(timeout) if !is_infinite(timeout) => Some(convert::duration("timeout", timeout)?),
         _ => None,
     };
-    Ok(Ask::new(cost.each()).timeout_ns(timeout).priority(priority.0))
+    Ok(Ask::new(cost.each()).timeout_ns(timeout).priority(priority.0)?)
 }
 
 pub(super) fn is_infinite(value: &Bound<'_, PyAny>) -> bool {
@@ -49,13 +35,6 @@ pub(super) fn terms(lease: Option<&Bound<'_, PyAny>>, lost: &str) -> PyResult<(O
         other => return Err(PyValueError::new_err(format!("lost must be 'sent' or 'returned', not {other:?}"))),
     };
     Ok((lease_ns(lease)?, gives_back))
-}
-
-pub(super) fn refuse_text(keys: &Bound<'_, PyAny>) -> PyResult<()> {
-    if keys.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("keys must be an iterable of str, not a single str"));
-    }
-    Ok(())
 }
 
 /// The argument `lease` in nanoseconds; None and infinity: until the reservation is ended.

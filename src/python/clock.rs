@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use super::convert;
 use crate::clock::{self, Clock};
 
-/// A clock that stands still until it is moved.
+#[doc = stub!("ManualClock")]
 #[pyclass(frozen, module = "tollbar")]
 pub(super) struct ManualClock(Arc<clock::ManualClock>);
 
@@ -26,28 +26,28 @@ impl ManualClock {
         Ok(Self(Arc::new(clock::ManualClock::new(read("start", start)?, read("unix", unix)?))))
     }
 
-    /// Moves the clock by so many seconds, backwards when negative; never below 0.
+    #[doc = stub!("ManualClock.advance")]
     fn advance(&self, seconds: &Bound<'_, PyAny>) -> PyResult<()> {
         self.0.advance_ns(convert::nanos("seconds", seconds)?);
         Ok(())
     }
 
-    /// Moves the clock by so many nanoseconds, backwards when negative; never below 0.
+    #[doc = stub!("ManualClock.advance_ns")]
     fn advance_ns(&self, nanoseconds: i64) {
         self.0.advance_ns(nanoseconds);
     }
 
-    /// The monotonic reading in seconds.
+    #[doc = stub!("ManualClock.now")]
     fn now(&self) -> f64 {
         self.0.now_ns() as f64 / 1e9
     }
 
-    /// The monotonic reading in nanoseconds.
+    #[doc = stub!("ManualClock.now_ns")]
     fn now_ns(&self) -> u64 {
         self.0.now_ns()
     }
 
-    /// The wall clock's reading in Unix seconds.
+    #[doc = stub!("ManualClock.unix")]
     fn unix(&self) -> f64 {
         self.0.unix_ns() as f64 / 1e9
     }

@@ -29,6 +29,31 @@ pub(super) fn key<'a>(key: &'a Bound<'_, PyString>) -> PyResult<&'a [u8]> {
     key.to_str().map(str::as_bytes)
 }
 
+/// The arguments that name an account. Each is a `str`, or a `TypeError` that says which argument is none.
+macro_rules! names {
+    ($($kind:ident = $argument:literal),*) => {$(
+        #[doc = concat!("The argument `", $argument, "`.")]
+        pub(super) struct $kind<'a, 'py>(Borrowed<'a, 'py, PyString>);
+
+        impl<'py> std::ops::Deref for $kind<'_, 'py> {
+            type Target = Bound<'py, PyString>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl<'a, 'py> FromPyObject<'a, 'py> for $kind<'a, 'py> {
+            type Error = PyErr;
+
+            fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+                value.cast().map(Self).map_err(|_| wrong_type($argument, "str", &value))
+            }
+        }
+    )*};
+}
+names!(Key = "key", Email = "account_email", Client = "client_id", AccountId = "account_id");
+
 /// A whole number of at least 0: an int, a float without a fraction, or what has `__index__`. No bool.
 pub(super) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     let refuse = |rule: &str| match value.repr() {
@@ -131,6 +156,20 @@ impl<'py> FromPyObject<'_, 'py> for Tokens {
 
     fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         cost("tokens", &value).map(Self)
+    }
+}
+
+/// The argument `priority`: lower ones are served first.
+pub(super) struct Priority(pub(super) u8);
+
+impl<'py> FromPyObject<'_, 'py> for Priority {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match u8::try_from(whole("priority", &value)?) {
+            Ok(priority) if priority < 128 => Ok(Self(priority)),
+            _ => Err(PyValueError::new_err(format!("priority must be at most 127, not {}", value.repr()?))),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use super::convert::seconds_up;
 use crate::decision;
 
-/// The answer to one request.
+#[doc = stub!("Decision")]
 #[pyclass(frozen, module = "tollbar")]
 pub(super) struct Decision {
     answer: decision::Decision,
@@ -25,46 +25,55 @@ impl Decision {
 
 #[pymethods]
 impl Decision {
+    #[doc = stub!("Decision.allowed")]
     #[getter]
     fn allowed(&self) -> bool {
         self.answer.allowed
     }
 
+    #[doc = stub!("Decision.reason")]
     #[getter]
     fn reason(&self) -> Option<&'static str> {
         self.answer.reason.map(decision::Reason::as_str)
     }
 
+    #[doc = stub!("Decision.retry_after")]
     #[getter]
     fn retry_after(&self) -> f64 {
         seconds_up(self.answer.retry_after_ns)
     }
 
+    #[doc = stub!("Decision.estimated")]
     #[getter]
     fn estimated(&self) -> bool {
         self.answer.estimated
     }
 
+    #[doc = stub!("Decision.remaining")]
     #[getter]
     fn remaining(&self) -> u64 {
         self.answer.remaining
     }
 
+    #[doc = stub!("Decision.reset_after")]
     #[getter]
     fn reset_after(&self) -> f64 {
         seconds_up(self.answer.reset_after_ns)
     }
 
+    #[doc = stub!("Decision.limit")]
     #[getter]
     fn limit(&self) -> Option<&str> {
         self.answer.limit.as_deref()
     }
 
+    #[doc = stub!("Decision.key")]
     #[getter]
     fn key(&self) -> Option<&str> {
         self.denied_by.as_deref()
     }
 
+    #[doc = stub!("Decision.shadowed")]
     #[getter]
     fn shadowed(&self) -> bool {
         self.answer.shadowed

@@ -114,7 +114,7 @@ fn message(
     let limit = limit.map_or("table full", Limit::name);
     let when = match reason {
         Reason::Never if is_open => format!("{tokens} tokens are more than a full bucket holds"),
-        Reason::Never => "this account may not send".into(),
+        Reason::Never | Reason::Closed => "this account may not send".into(),
         _ if retry_after_ns == crate::NEVER => "no account can make room".into(),
         _ => format!("retry in {:.1} s", (seconds_up(retry_after_ns) * 10.0).ceil() / 10.0),
     };

@@ -9,10 +9,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::convert::seconds_up;
 use super::refused::Told;
 
-/// Raised by RateLimiter.acquire when an account may not send now.
-///
-/// `account_email` is the account, `retry_after` the seconds until the same request would pass (infinity: never). Both
-/// are None on an exception that tollbar did not raise.
+#[doc = stub!("RateLimitExceeded")]
 #[pyclass(extends = PyException, frozen, subclass, module = "tollbar")]
 pub(super) struct RateLimitExceeded {
     /// What there is to say, on an exception that tollbar raised.
@@ -88,6 +85,7 @@ impl RateLimitExceeded {
         Ok(())
     }
 
+    #[doc = stub!("RateLimitExceeded.account_email")]
     #[getter]
     fn account_email(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let set = self.set().account_email.as_ref().map(|email| email.clone_ref(py));
@@ -100,6 +98,7 @@ impl RateLimitExceeded {
         drop(before); // which may run anybody's code: not with the lock held
     }
 
+    #[doc = stub!("RateLimitExceeded.retry_after")]
     #[getter]
     fn retry_after<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         if let Some(set) = self.set().retry_after.as_ref().map(|seconds| seconds.bind(py).clone()) {

@@ -79,7 +79,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     at_fork.call((), Some(&hooks)).map(|_| ())
 }
 
-/// Waits until no batch runs outside the interpreter.
+#[doc = stub!("_before_fork")]
 #[pyfunction(name = "_before_fork")]
 fn before_fork(py: Python<'_>) {
     FORKING.fetch_add(1, Ordering::SeqCst);
@@ -88,12 +88,14 @@ fn before_fork(py: Python<'_>) {
     }
 }
 
+#[doc = stub!("_after_fork")]
 #[pyfunction(name = "_after_fork")]
 fn after_fork() {
     // A fork that began before the hooks were registered ends what it did not begin.
     let _ = FORKING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |forks| forks.checked_sub(1));
 }
 
+#[doc = stub!("_after_fork_in_child")]
 #[pyfunction(name = "_after_fork_in_child")]
 fn after_fork_in_child() {
     // The child has this thread alone: no other one is about to fork.

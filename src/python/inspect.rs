@@ -10,7 +10,7 @@ use super::limiter::Limiter;
 use crate::decision::NEVER;
 use crate::limiter;
 
-/// One limit of a key at one moment.
+#[doc = stub!("LimitState")]
 #[pyclass(frozen, module = "tollbar")]
 pub(super) struct LimitState(limiter::LimitState);
 
@@ -22,51 +22,61 @@ impl LimitState {
 
 #[pymethods]
 impl LimitState {
+    #[doc = stub!("LimitState.name")]
     #[getter]
     fn name(&self) -> &str {
         &self.0.name
     }
 
+    #[doc = stub!("LimitState.kind")]
     #[getter]
     fn kind(&self) -> &'static str {
         self.0.kind.as_str()
     }
 
+    #[doc = stub!("LimitState.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.0.limit
     }
 
+    #[doc = stub!("LimitState.used")]
     #[getter]
     fn used(&self) -> u64 {
         self.0.used
     }
 
+    #[doc = stub!("LimitState.remaining")]
     #[getter]
     fn remaining(&self) -> u64 {
         self.0.remaining
     }
 
+    #[doc = stub!("LimitState.reset_after")]
     #[getter]
     fn reset_after(&self) -> f64 {
         seconds(self.0.reset_after_ns)
     }
 
+    #[doc = stub!("LimitState.retry_after")]
     #[getter]
     fn retry_after(&self) -> f64 {
         seconds(self.0.retry_after_ns)
     }
 
+    #[doc = stub!("LimitState.estimated")]
     #[getter]
     fn estimated(&self) -> bool {
         self.0.estimated
     }
 
+    #[doc = stub!("LimitState.can_pass")]
     #[getter]
     fn can_pass(&self) -> bool {
         self.0.can_pass
     }
 
+    #[doc = stub!("LimitState.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.0.shadow

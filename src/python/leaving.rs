@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 /// The thread that the interpreter ends in; it goes on as ever, for others' exit hooks may wait, too.
 static ENDING: OnceLock<ThreadId> = OnceLock::new();
 /// Whether it is known. The exit writes this and then reads `COMING`, a thread writes `COMING` and then reads this. One of
-/// the two sees the other's write only if all four are SeqCst, and the read in `OnceLock::get` is not.
+/// the two sees the other's write only if all four are `SeqCst`, and the read in `OnceLock::get` is not.
 static ENDS: AtomicBool = AtomicBool::new(false);
 /// Threads that come back from outside, or call what is Python's.
 static COMING: AtomicUsize = AtomicUsize::new(0);

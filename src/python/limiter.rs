@@ -5,28 +5,25 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
 
-use super::asked::{Priority, asked, refuse_text, terms};
-use super::convert::{self, Cost, Costs};
+use super::asked::{asked, terms};
+use super::convert::{self, Cost, Costs, Key, Priority};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
 use super::inspect::{Keys, LimitState};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
-use super::{entry, fork, limits};
-use crate::classes::ClassId;
+use super::{batch, fork, limits, waiting};
 use crate::decision::Plan;
 use crate::error::Error;
-use crate::limiter::{self, Outcome};
+use crate::limiter::{self, ClassId, Outcome};
 
-/// A batch of at least this many keys lets other Python threads run; below, letting go costs more than
-/// it gives.
+/// A batch of at least this many keys lets other Python threads run; below, that costs more than it gives.
 const DETACH_FROM: usize = 1024;
 
-/// Limits many keys, each on its own.
+#[doc = stub!("Limiter")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct Limiter {
     core: Arc<limiter::Limiter>,
@@ -79,17 +76,6 @@ impl Limiter {
     }
 }
 
-#[inline]
-fn bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    entry::key_of(key).map_or_else(|| convert::key(key.cast::<PyString>()?), Ok)
-}
-
-/// The part of the face that is Python: how tasks are parked.
-pub(super) fn waiting_module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
-}
-
 #[pymethods]
 impl Limiter {
     #[new]
@@ -115,41 +101,47 @@ impl Limiter {
         })
     }
 
+    #[doc = stub!("Limiter.limits")]
     #[getter]
     fn limits(&self, py: Python<'_>) -> Py<PyTuple> {
         self.limits.lock().clone_ref(py)
     }
 
+    #[doc = stub!("Limiter.try_acquire")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
-    fn try_acquire(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<bool> {
-        Ok(self.core.try_acquire_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?)
+    fn try_acquire(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<bool> {
+        Ok(self.core.try_acquire_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.decide")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
-    fn decide(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
+    fn decide(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
         self.home.heed(key.py());
-        Ok(Decision::new(self.core.decide_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?))
+        Ok(Decision::new(self.core.decide_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?))
     }
 
+    #[doc = stub!("Limiter.peek")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
-    fn peek(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
-        Ok(Decision::new(self.core.peek_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?))
+    fn peek(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
+        Ok(Decision::new(self.core.peek_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?))
     }
 
+    #[doc = stub!("Limiter.plan")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
-    fn plan(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Option<f64>> {
-        Ok(match self.core.peek_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?.plan() {
+    fn plan(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Option<f64>> {
+        Ok(match self.core.peek_as(convert::key(&key)?, Costs::beside(cost.0, costs), self.class(&key)?)?.plan() {
             Plan::Now => Some(0.0),
             Plan::After(nanos) => Some(convert::seconds_up(nanos)),
             Plan::Never => None,
         })
     }
 
+    #[doc = stub!("Limiter.reserve")]
     #[pyo3(signature = (key, cost=Cost(1), lease=None, *, lost="sent", costs=None),
            text_signature = "($self, key, cost=1, lease=None, *, lost='sent', costs=None)")]
     fn reserve(
         &self,
-        key: &Bound<'_, PyString>,
+        key: Key<'_, '_>,
         cost: Cost,
         lease: Option<&Bound<'_, PyAny>>,
         lost: &str,
@@ -157,14 +149,15 @@ impl Limiter {
     ) -> PyResult<Reservation> {
         self.home.heed(key.py());
         let (lease, gives_back) = terms(lease, lost)?;
-        let (name, class) = (convert::key(key)?, self.class(key)?);
+        let (name, class) = (convert::key(&key)?, self.class(&key)?);
         Ok(Reservation::new(self.core.reserve_as(name, Costs::beside(cost.0, costs), lease, gives_back, class)?))
     }
 
+    #[doc = stub!("Limiter.try_acquire_many")]
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
     fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
         self.home.heed(py);
-        refuse_text(keys)?;
+        batch::refuse_text(keys)?;
         if !self.policies.is_none() {
             return self.try_acquire_each(keys, cost.0);
         }
@@ -175,77 +168,86 @@ impl Limiter {
             let keys = list.to_tuple();
             // Room for all at once, which a collection of results would not ask for.
             let mut each = Vec::with_capacity(keys.len());
-            for key in keys.as_slice() {
-                each.push(bytes(key)?);
+            for key in keys.as_slice().iter().enumerate() {
+                each.push(batch::bytes(key)?);
             }
-            return Ok(if fork::is_alone() {
+            let answers = if fork::is_alone() {
                 self.core.try_acquire_many_alone(&each, cost.0)
             } else {
                 self.core.try_acquire_many(&each, cost.0)
-            }?);
+            };
+            return answers.map_err(|error| batch::located(error, &each));
         }
-        let keys = keys.try_iter()?.map(|key| key?.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
+        let texts = batch::each(keys)?.enumerate().map(|(at, key)| batch::text(at, &key?)?.extract());
+        let keys = texts.collect::<PyResult<Vec<PyBackedStr>>>()?;
         let bytes: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
         let work = || self.core.try_acquire_many(&bytes, cost.0);
-        Ok(if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) }?)
+        let answers = if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) };
+        answers.map_err(|error| batch::located(error, &bytes))
     }
 
+    #[doc = stub!("Limiter.try_acquire_all")]
     #[pyo3(signature = (keys, cost=Cost(1), *, costs=None), text_signature = "($self, keys, cost=1, *, costs=None)")]
     fn try_acquire_all(&self, keys: &Bound<'_, PyAny>, cost: Cost, costs: Option<Costs>) -> PyResult<Decision> {
         self.home.heed(keys.py());
-        refuse_text(keys)?;
         let (keys, classes) = self.classed(keys)?;
         let names = keys.iter().map(convert::key).collect::<PyResult<Vec<_>>>()?;
-        let joint = self.core.try_acquire_all_as(&names, Costs::beside(cost.0, costs), |number| classes[number])?;
+        let joint = self.core.try_acquire_all_as(&names, Costs::beside(cost.0, costs), |number| classes[number]);
+        let joint = joint.map_err(|error| batch::located(error, &names))?;
         let denied = joint.denied_by.map(|number| convert::text(names[number]));
         Ok(Decision::new(joint.decision).by(denied.as_deref()))
     }
 
+    #[doc = stub!("Limiter.reconfigure")]
     #[pyo3(signature = (key, *limits, migration="as_is"), text_signature = "($self, key, *limits, migration='as_is')")]
-    fn reconfigure(&self, key: &Bound<'_, PyString>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
-        let (name, how) = (convert::key(key)?, convert::migration(migration)?);
+    fn reconfigure(&self, key: Key<'_, '_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<bool> {
+        let (name, how) = (convert::key(&key)?, convert::migration(migration)?);
         if limits.len() == 1 && limits.get_item(0)?.is_none() {
             return Ok(self.core.follow_default(name, how)?);
         }
         Ok(self.core.reconfigure(name, self.core.class(limits::policy(limits)?)?, how)?)
     }
 
+    #[doc = stub!("Limiter.set_limits")]
     #[pyo3(signature = (*limits, migration="as_is"), text_signature = "($self, *limits, migration='as_is')")]
     fn set_limits(&self, py: Python<'_>, limits: &Bound<'_, PyTuple>, migration: &str) -> PyResult<()> {
         let (policy, how) = (limits::whole(limits)?, convert::migration(migration)?);
         // The tuple that was there before is dropped after the lock: that may run Python code.
-        let before = fork::detached(py, || self.core.set_limits(policy, how));
-        before?;
-        let old = std::mem::replace(&mut *self.limits.lock(), limits.clone().unbind());
-        drop(old);
+        fork::detached(py, || self.core.set_limits(policy, how))?;
+        drop(std::mem::replace(&mut *self.limits.lock(), limits.clone().unbind()));
         Ok(())
     }
 
-    fn block(&self, key: &Bound<'_, PyString>, seconds: &Bound<'_, PyAny>) -> PyResult<bool> {
+    #[doc = stub!("Limiter.block")]
+    fn block(&self, key: Key<'_, '_>, seconds: &Bound<'_, PyAny>) -> PyResult<bool> {
         let length = convert::duration("seconds", seconds)?;
-        Ok(self.core.block_as(convert::key(key)?, length, self.class(key)?)?)
+        Ok(self.core.block_as(convert::key(&key)?, length, self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.drain")]
     #[pyo3(signature = (key, to=Cost(0), *, limit=None), text_signature = "($self, key, to=0, *, limit=None)")]
-    fn drain(&self, key: &Bound<'_, PyString>, to: Cost, limit: Option<&str>) -> PyResult<bool> {
-        Ok(self.core.drain_as(convert::key(key)?, to.0, limit, self.class(key)?)?)
+    fn drain(&self, key: Key<'_, '_>, to: Cost, limit: Option<&str>) -> PyResult<bool> {
+        Ok(self.core.drain_as(convert::key(&key)?, to.0, limit, self.class(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.inspect")]
     #[pyo3(signature = (key, cost=Cost(1), *, costs=None), text_signature = "($self, key, cost=1, *, costs=None)")]
-    fn inspect(&self, key: &Bound<'_, PyString>, cost: Cost, costs: Option<Costs>) -> PyResult<Vec<LimitState>> {
-        let states = self.core.inspect_as(convert::key(key)?, Costs::beside(cost.0, costs), self.class(key)?)?;
-        Ok(states.into_iter().map(LimitState::new).collect())
+    fn inspect(&self, key: Key<'_, '_>, cost: Cost, costs: Option<Costs>) -> PyResult<Vec<LimitState>> {
+        let (name, cost) = (convert::key(&key)?, Costs::beside(cost.0, costs));
+        Ok(self.core.inspect_as(name, cost, self.class(&key)?)?.into_iter().map(LimitState::new).collect())
     }
 
+    #[doc = stub!("Limiter.keys")]
     fn keys(slf: &Bound<'_, Self>) -> Keys {
         Keys::new(slf.clone().unbind())
     }
 
+    #[doc = stub!("Limiter.acquire")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), jitter=None, costs=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, jitter=0.0, costs=None)")]
     fn acquire<'py>(
         slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyString>,
+        key: Key<'_, 'py>,
         cost: Cost,
         timeout: Option<&Bound<'py, PyAny>>,
         priority: Priority,
@@ -254,51 +256,54 @@ impl Limiter {
     ) -> PyResult<Bound<'py, PyAny>> {
         let jitter = jitter.map_or(Ok(0), |jitter| convert::duration("jitter", jitter))?;
         let cost = Costs::beside(cost.0, costs);
-        let mut ask = asked(key, &cost, timeout, priority)?;
+        let mut ask = asked(&key, &cost, timeout, priority)?;
         if jitter > 0 {
             ask = ask.holding(None, false)?;
         }
-        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost);
-        waiting_module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
+        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
+        waiting::module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
     }
 
+    #[doc = stub!("Limiter.acquire_blocking")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn acquire_blocking(
         slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyString>,
+        key: Key<'_, '_>,
         cost: Cost,
         timeout: Option<&Bound<'_, PyAny>>,
         priority: Priority,
         costs: Option<Costs>,
     ) -> PyResult<bool> {
         let cost = Costs::beside(cost.0, costs);
-        let ask = asked(key, &cost, timeout, priority)?;
-        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost);
+        let ask = asked(&key, &cost, timeout, priority)?;
+        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
         Bound::new(slf.py(), waiting)?.call_method0("_block")?;
         Ok(true)
     }
 
-    /// A wait for the turn of a decorated call, which holds a place where a limit of the key counts what is in flight.
-    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None))]
+    #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
+           text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn _turn(
         slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyString>,
+        key: Key<'_, '_>,
         cost: Cost,
         timeout: Option<&Bound<'_, PyAny>>,
         priority: Priority,
         costs: Option<Costs>,
     ) -> PyResult<Waiting> {
         let cost = Costs::beside(cost.0, costs);
-        let ask = asked(key, &cost, timeout, priority)?.holding_in_flight();
-        Ok(Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost))
+        let ask = asked(&key, &cost, timeout, priority)?.holding_in_flight();
+        Ok(Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost))
     }
 
+    #[doc = stub!("Limiter.slot")]
     #[pyo3(signature = (key, cost=Cost(1), timeout=None, *, priority=Priority(0), lease=None, lost="sent", costs=None),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, lease=None, lost='sent', costs=None)")]
+    #[allow(clippy::too_many_arguments)] // the options of a request that waits and holds
     fn slot<'py>(
         slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyString>,
+        key: Key<'_, 'py>,
         cost: Cost,
         timeout: Option<&Bound<'py, PyAny>>,
         priority: Priority,
@@ -307,12 +312,13 @@ impl Limiter {
         costs: Option<Costs>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let ((lease, gives_back), cost) = (terms(lease, lost)?, Costs::beside(cost.0, costs));
-        let ask = asked(key, &cost, timeout, priority)?.holding(lease, gives_back)?;
-        let waiting = Waiting::new(slf.clone().unbind(), key.clone().unbind(), ask, cost);
-        waiting_module(slf.py())?.call_method1("Slot", (waiting,))
+        let ask = asked(&key, &cost, timeout, priority)?.holding(lease, gives_back)?;
+        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
+        waiting::module(slf.py())?.call_method1("Slot", (waiting,))
     }
 
-    /// The arguments are the decorator's own, which knows a key given by place from one given by name.
+    // The arguments are the decorator's own, which knows a key given by place from one given by name.
+    #[doc = stub!("Limiter.limited")]
     #[pyo3(signature = (*arguments, **options),
            text_signature = "($self, key, cost=1, timeout=None, *, priority=0, costs=None)")]
     fn limited<'py>(
@@ -325,18 +331,22 @@ impl Limiter {
         module.call_method("decorator", PyTuple::new(slf.py(), all)?, options)
     }
 
-    fn release(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.release(convert::key(key)?)?)
+    #[doc = stub!("Limiter.release")]
+    fn release(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.release(convert::key(&key)?)?)
     }
 
-    fn penalize(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.penalize_as(convert::key(key)?, self.class(key)?)?)
+    #[doc = stub!("Limiter.penalize")]
+    fn penalize(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.penalize_as(convert::key(&key)?, self.class(&key)?)?)
     }
 
-    fn reset(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.reset(convert::key(key)?)?)
+    #[doc = stub!("Limiter.reset")]
+    fn reset(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.reset(convert::key(&key)?)?)
     }
 
+    #[doc = stub!("Limiter.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.core.stats();
         [
@@ -353,6 +363,7 @@ impl Limiter {
         .into_py_dict(py)
     }
 
+    #[doc = stub!("Limiter.shadow_denied")]
     fn shadow_denied<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = self.core.shadow_denied();
         counts.iter().map(|(name, count)| (&**name, count)).into_py_dict(py)
@@ -362,20 +373,20 @@ impl Limiter {
         self.core.len()
     }
 
-    /// A limiter without accounts is still a limiter.
     fn __bool__(&self) -> bool {
         true
     }
 
-    fn __contains__(&self, key: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.core.contains(convert::key(key)?)?)
+    fn __contains__(&self, key: Key<'_, '_>) -> PyResult<bool> {
+        Ok(self.core.contains(convert::key(&key)?)?)
     }
 }
 
 impl Limiter {
     /// The keys, and the class that each of them gets where it is unknown.
     fn classed<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<(Vec<Bound<'py, PyString>>, Vec<ClassId>)> {
-        let keys = keys.try_iter()?.map(|key| Ok(key?.cast_into()?)).collect::<PyResult<Vec<_>>>()?;
+        let texts = batch::each(keys)?.enumerate().map(|(at, key)| Ok(batch::text(at, &key?)?.clone()));
+        let keys = texts.collect::<PyResult<Vec<_>>>()?;
         let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
         Ok((keys, classes))
     }

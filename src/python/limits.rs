@@ -1,4 +1,4 @@
-//! `Window`, `InFlight` and `Jail`: limits as values, said once and checked at once; and what any limit becomes a policy by.
+//! `InFlight`, `Closed` and `Jail`: limits as values, said once and checked at once; and what any limit becomes a policy by.
 
 use std::hash::{Hash, Hasher};
 
@@ -7,10 +7,10 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::calendars::Calendar;
 use super::convert;
 use super::rate::Rate;
-use crate::limit::{self, Edge};
+use super::window::Window;
+use crate::limit;
 use crate::policy::{Limit, Policy};
 
 /// What a value is made again by, in another process or as a copy: it is no budget.
@@ -81,7 +81,7 @@ fn limit_of(object: &Bound<'_, PyAny>) -> Option<Limit> {
         return Some(rate.get().core().clone());
     }
     if let Ok(window) = object.cast::<Window>() {
-        return Some(window.get().limit.clone());
+        return Some(window.get().core().clone());
     }
     if let Ok(in_flight) = object.cast::<InFlight>() {
         return Some(in_flight.get().limit.clone());
@@ -97,123 +97,7 @@ fn not_a_limit(object: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("limits must be Rate, Window, InFlight, Jail or Closed objects, not {shown}"))
 }
 
-/// At most `limit` in any `per` seconds, or in each period of a calendar.
-#[pyclass(frozen, eq, hash, module = "tollbar")]
-#[derive(PartialEq, Hash)]
-pub(super) struct Window {
-    per_ns: u64,
-    edge: Edge,
-    steps: Option<u64>,
-    calendar: Option<Calendar>,
-    limit: Limit,
-}
-
-#[pymethods]
-impl Window {
-    #[new]
-    #[pyo3(signature = (limit, per, *, edge=None, steps=None, shadow=None, name=None, zone=None),
-           text_signature = "(limit, per, *, edge='half_open', steps=None, shadow=False, name=None, zone=None)")]
-    fn new(
-        limit: &Bound<'_, PyAny>,
-        per: &Bound<'_, PyAny>,
-        edge: Option<&str>,
-        steps: Option<&Bound<'_, PyAny>>,
-        shadow: Option<&Bound<'_, PyAny>>,
-        name: Option<&str>,
-        zone: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        if let Some(calendar) = Calendar::named(per, zone)? {
-            if let Some(given) = edge.map(|_| "edge").or(steps.map(|_| "steps")) {
-                let message =
-                    format!("{given} must be left out where per is {:?}: its windows do not slide", calendar.per);
-                return Err(PyValueError::new_err(message));
-            }
-            let limit = match convert::whole("limit", limit)? {
-                0 => closed_like(&calendar.limit(per.py(), 1)?),
-                count => calendar.limit(per.py(), count)?,
-            };
-            let limit = said(limit, shadow, name)?;
-            return Ok(Self { per_ns: 0, edge: Edge::HalfOpen, steps: None, calendar: Some(calendar), limit });
-        }
-        let edge = match edge.unwrap_or("half_open") {
-            "half_open" => Edge::HalfOpen,
-            // "Free only when now - t > per" is what a closed window says.
-            "closed" | "strict" => Edge::Closed,
-            other => {
-                let message = format!("edge must be 'half_open', 'closed' or 'strict', not {other:?}");
-                return Err(PyValueError::new_err(message));
-            }
-        };
-        let (count, per_ns) = (convert::whole("limit", limit)?, convert::duration("per", per)?);
-        let steps = steps.map(|steps| convert::whole("steps", steps)).transpose()?;
-        let limit = match steps {
-            _ if count == 0 => Limit::window(1, per_ns, edge).map(|one| closed_like(&one)),
-            None => Limit::window(count, per_ns, edge),
-            Some(steps) => Limit::window_in_steps(count, per_ns, edge, steps),
-        };
-        Ok(Self { per_ns, edge, steps, calendar: None, limit: said(limit?, shadow, name)? })
-    }
-
-    #[getter]
-    fn limit(&self) -> u64 {
-        self.limit.capacity()
-    }
-
-    #[getter]
-    fn per<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match &self.calendar {
-            Some(calendar) => Ok(calendar.per.into_pyobject(py)?.into_any()),
-            None => Ok((self.per_ns as f64 / 1e9).into_pyobject(py)?.into_any()),
-        }
-    }
-
-    #[getter]
-    fn zone(&self) -> Option<&str> {
-        self.calendar.as_ref().map(|calendar| calendar.zone.as_str())
-    }
-
-    #[getter]
-    fn edge(&self) -> &'static str {
-        if self.edge == Edge::Closed { "closed" } else { "half_open" }
-    }
-
-    #[getter]
-    fn steps(&self) -> Option<u64> {
-        self.steps
-    }
-
-    #[getter]
-    fn shadow(&self) -> bool {
-        self.limit.is_shadow()
-    }
-
-    #[getter]
-    fn name(&self) -> &str {
-        self.limit.name()
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
-        let (py, this) = (slf.py(), slf.get());
-        let mut more = vec![("zone", this.zone().into_pyobject(py)?.into_any())];
-        if this.calendar.is_none() {
-            more.push(("edge", this.edge().into_pyobject(py)?.into_any()));
-            more.push(("steps", this.steps.into_pyobject(py)?.into_any()));
-        }
-        reduced(slf, (this.limit(), this.per(py)?), &this.limit, &more)
-    }
-
-    fn __repr__(&self) -> String {
-        if let Some(Calendar { per, zone }) = &self.calendar {
-            return format!("Window({}, per='{per}', zone='{zone}'{})", self.limit(), shown_shadow(&self.limit));
-        }
-        let edge = if self.edge == Edge::Closed { ", edge='closed'" } else { "" };
-        let steps = self.steps.map_or_else(String::new, |steps| format!(", steps={steps}"));
-        let per = self.per_ns as f64 / 1e9;
-        format!("Window({}, per={per:?}{edge}{steps}{})", self.limit(), shown_shadow(&self.limit))
-    }
-}
-
-/// At most `limit` reserved and neither committed nor cancelled.
+#[doc = stub!("InFlight")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct InFlight {
@@ -232,16 +116,19 @@ impl InFlight {
         Ok(Self { limit: said(limit, shadow, name)? })
     }
 
+    #[doc = stub!("InFlight.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("InFlight.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("InFlight.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -256,7 +143,7 @@ impl InFlight {
     }
 }
 
-/// Lets nothing pass: a key that may not send.
+#[doc = stub!("Closed")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq, Hash)]
 pub(super) struct Closed {
@@ -271,11 +158,13 @@ impl Closed {
         Ok(Self { limit: said(Limit::closed(), shadow, name)? })
     }
 
+    #[doc = stub!("Closed.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Closed.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()
@@ -290,7 +179,7 @@ impl Closed {
     }
 }
 
-/// A timeout for those who do not stop asking.
+#[doc = stub!("Jail")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 #[derive(PartialEq)]
 pub(super) struct Jail {
@@ -338,36 +227,43 @@ impl Jail {
         Ok(Self { rule, limit: said(Limit::jail(rule)?, shadow, name)? })
     }
 
+    #[doc = stub!("Jail.denials")]
     #[getter]
     fn denials(&self) -> u64 {
         self.rule.denials()
     }
 
+    #[doc = stub!("Jail.within")]
     #[getter]
     fn within(&self) -> f64 {
         self.rule.within() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.duration")]
     #[getter]
     fn duration(&self) -> f64 {
         self.rule.duration() as f64 / 1e9
     }
 
+    #[doc = stub!("Jail.factor")]
     #[getter]
     fn factor(&self) -> f64 {
         self.rule.factor()
     }
 
+    #[doc = stub!("Jail.longest")]
     #[getter]
     fn longest(&self) -> Option<f64> {
         self.rule.longest().map(|longest| longest as f64 / 1e9)
     }
 
+    #[doc = stub!("Jail.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Jail.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()

@@ -8,11 +8,28 @@
 // A method of a Python object has a self, whether it looks at it or not.
 #![allow(clippy::unused_self)]
 
+/// A docstring of the stub, as the build script found it: `stub!("Limiter.decide")`.
+#[cfg(not(clippy))]
+macro_rules! stub {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/docs/", $name))
+    };
+}
+/// Clippy reads documentation as Rust's, which this is not.
+#[cfg(clippy)]
+macro_rules! stub {
+    ($name:literal) => {
+        "Documented in the stub."
+    };
+}
+pub(crate) use stub;
+
 mod access;
 mod accounts;
 mod answered;
 mod asked;
 mod awaitable;
+mod batch;
 mod calendars;
 mod clock;
 mod convert;
@@ -38,8 +55,10 @@ mod raw_type;
 mod refused;
 mod reservation;
 mod sliding_window;
+mod suggest;
 mod token_bucket;
 mod waiting;
+mod window;
 
 use std::sync::Arc;
 
@@ -74,7 +93,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limits::Closed>()?;
     module.add_class::<limits::InFlight>()?;
     module.add_class::<limits::Jail>()?;
-    module.add_class::<limits::Window>()?;
+    module.add_class::<window::Window>()?;
     module.add_class::<pacing::Pacing>()?;
     module.add_class::<pacing::Turn>()?;
     module.add("RateLimiterTimeout", pacing::timeout_class(py)?)?;
@@ -84,6 +103,7 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<sliding_window::SlidingWindow>()?;
     module.add_class::<token_bucket::TokenBucket>()?;
     module.add_class::<waiting::Waiting>()?;
+    module.setattr("__doc__", stub!("module"))?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     granted::prepare(py)?;

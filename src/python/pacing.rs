@@ -10,12 +10,13 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyDict, PyFloat, PyString, PyType};
+use pyo3::types::{IntoPyDict, PyByteArray, PyBytes, PyDict, PyInt, PyString, PyType};
 
 use super::convert;
 use super::inherited::Home;
 use super::leaving;
 use super::parked::{CHUNK_NS, Call};
+use crate::clock::Clock;
 use crate::pacing::{Joined, Look, Pacer, Permit, Ticket};
 use crate::parker::Parker;
 use crate::ticks;
@@ -23,7 +24,7 @@ use crate::ticks;
 /// The drop-in has no keys.
 const KEY: &[u8] = b"";
 
-/// So many requests in any second of a server.
+#[doc = stub!("Pacing")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar.pacing")]
 pub(super) struct Pacing(Pacer, Home);
 
@@ -63,16 +64,19 @@ impl Pacing {
         Ok(Turn { limiter: slf.clone().unbind(), timeout, stage: Mutex::new(Stage::New) })
     }
 
+    #[doc = stub!("Pacing.record_latency")]
     fn record_latency(&self, latency_ms: &Bound<'_, PyAny>) -> PyResult<()> {
         Ok(self.0.record_latency(KEY, milliseconds("latency_ms", latency_ms)?)?)
     }
 
+    #[doc = stub!("Pacing.record_rejected")]
     #[pyo3(signature = (retry_after=None))]
     fn record_rejected(&self, retry_after: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let retry_after = retry_after.map(seconds_or_text).transpose()?;
-        Ok(self.0.record_rejected(KEY, retry_after)?)
+        let retry_after = retry_after.map(|said| seconds_or_text(said, self.0.clock())).transpose()?;
+        Ok(self.0.record_rejected(KEY, retry_after.flatten())?)
     }
 
+    #[doc = stub!("Pacing.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.0.stats(KEY)?;
         let dict = [
@@ -115,14 +119,20 @@ fn timeout(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
     Ok((number > 0.0).then(|| ticks::nanos(number / 1e3)).flatten().and_then(|nanos| u64::try_from(nanos).ok()))
 }
 
-/// Seconds, as a number or as the text of a header.
-fn seconds_or_text(value: &Bound<'_, PyAny>) -> PyResult<u64> {
-    let Ok(text) = value.cast::<PyString>() else { return convert::duration("retry_after", value) };
-    let Ok(seconds) = text.to_str()?.trim().parse() else {
-        let message = format!("retry_after must be a number of seconds, not {}", value.repr()?);
-        return Err(PyValueError::new_err(message));
-    };
-    convert::duration("retry_after", PyFloat::new(value.py(), seconds).as_any())
+/// What a server asked for, as a number of seconds or as the text of a header; `None` for a text that cannot be read. A number
+/// is the caller's own, so a bad one is an error; a text is the server's.
+fn seconds_or_text(value: &Bound<'_, PyAny>, clock: &Clock) -> PyResult<Option<u64>> {
+    let module = value.py().import("tollbar._retry_after")?;
+    let is_text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
+    if is_text || value.is_instance_of::<PyByteArray>() {
+        let unix = clock.unix_ns() as f64 / 1e9;
+        let seconds = module.call_method1("seconds", (value, unix))?;
+        return if seconds.is_none() { Ok(None) } else { convert::duration("retry_after", &seconds).map(Some) };
+    }
+    let number = convert::number("retry_after", value)?;
+    let longest = module.getattr("LONGEST")?;
+    let is_long = (number.is_finite() || value.is_instance_of::<PyInt>()) && value.gt(&longest)?;
+    convert::duration("retry_after", if is_long { &longest } else { value }).map(Some)
 }
 
 /// The exception, made once.
@@ -130,8 +140,8 @@ pub(super) fn timeout_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let make = || {
         let base = py.get_type::<PyException>();
-        let doc = c"No permit within the timeout.";
-        let class = PyErr::new_type(py, c"tollbar.pacing.RateLimiterTimeout", Some(doc), Some(&base), None)?;
+        let class = PyErr::new_type(py, c"tollbar.pacing.RateLimiterTimeout", None, Some(&base), None)?;
+        class.setattr(py, "__doc__", stub!("RateLimiterTimeout"))?;
         class.setattr(py, "retry_after", py.None())?;
         Ok::<_, PyErr>(class)
     };
@@ -151,7 +161,7 @@ fn too_late(py: Python<'_>, timeout: Option<u64>, wait: u64) -> PyErr {
     make().unwrap_or_else(|error: PyErr| error)
 }
 
-/// One `with` block: waits for a permit, holds it, gives it back.
+#[doc = stub!("Turn")]
 #[pyclass(frozen, module = "tollbar.pacing")]
 pub(super) struct Turn {
     limiter: Py<Pacing>,

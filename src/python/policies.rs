@@ -5,8 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::limits;
-use crate::classes::ClassId;
-use crate::limiter::Limiter;
+use crate::limiter::{ClassId, Limiter};
 
 /// Where limits of single keys come from.
 pub(super) enum Policies {

@@ -2,13 +2,14 @@
 
 use std::hash::{Hash, Hasher};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::{convert, limits};
+use super::{convert, limits, suggest};
 use crate::limit;
 use crate::policy::Limit;
 
-/// At most `limit` in every `per` seconds, of which up to `burst` at once.
+#[doc = stub!("Rate")]
 #[pyclass(frozen, eq, hash, module = "tollbar")]
 pub(super) struct Rate {
     spec: limit::Rate,
@@ -49,48 +50,59 @@ impl Rate {
         shadow: Option<&Bound<'_, PyAny>>,
         name: Option<&str>,
     ) -> PyResult<Self> {
-        let (count, per_ns) = (convert::whole("limit", limit)?, convert::duration("per", per)?);
+        let per_ns = convert::duration("per", per)?;
+        let burst = burst.map(|burst| convert::whole("burst", burst)).transpose()?;
+        let strict = convert::flag("strict", strict)?;
+        let count = suggest::limit(limit, per_ns, burst, strict)?;
         let mut rate = limit::Rate::new(count, per_ns);
         if count == 0 {
-            let strict = convert::flag("strict", strict)?;
             let like = Limit::rate(limit::Rate::new(1, per_ns))?;
             return Ok(Self { spec: rate, strict, limit: limits::said(limits::closed_like(&like), shadow, name)? });
         }
         if let Some(burst) = burst {
-            rate = rate.burst(convert::whole("burst", burst)?);
+            rate = rate.burst(burst);
         }
-        let strict = convert::flag("strict", strict)?;
         if strict {
             rate = rate.strict();
         }
-        Ok(Self { spec: rate, strict, limit: limits::said(Limit::rate(rate)?, shadow, name)? })
+        let core = Limit::rate(rate).map_err(|error| match suggest::larger_unit(count, per_ns, burst, strict) {
+            Some(advice) => PyValueError::new_err(format!("{error}: {advice}")),
+            None => error.into(),
+        });
+        Ok(Self { spec: rate, strict, limit: limits::said(core?, shadow, name)? })
     }
 
+    #[doc = stub!("Rate.limit")]
     #[getter]
     fn limit(&self) -> u64 {
         self.spec.limit()
     }
 
+    #[doc = stub!("Rate.per")]
     #[getter]
     fn per(&self) -> f64 {
         self.spec.period_ns() as f64 / 1e9
     }
 
+    #[doc = stub!("Rate.burst")]
     #[getter]
     fn burst(&self) -> u64 {
         self.limit.capacity()
     }
 
+    #[doc = stub!("Rate.strict")]
     #[getter]
     fn strict(&self) -> bool {
         self.strict
     }
 
+    #[doc = stub!("Rate.shadow")]
     #[getter]
     fn shadow(&self) -> bool {
         self.limit.is_shadow()
     }
 
+    #[doc = stub!("Rate.name")]
     #[getter]
     fn name(&self) -> &str {
         self.limit.name()

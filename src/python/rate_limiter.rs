@@ -8,17 +8,16 @@ use pyo3::types::{PyDateTime, PyDict, PyString, PyType};
 
 use super::accounts::Reading;
 use super::awaitable::Ready;
-use super::convert::{self, Tokens};
+use super::convert::{self, Email, Tokens};
 use super::denial::{self, Refused};
 use super::fork;
 use super::inherited::{Home, Made};
 use super::refused;
 use super::token_bucket::{TokenBucket, state_dict};
-use crate::classes::ClassId;
 use crate::error::Error;
-use crate::limiter::{Denial, Limiter, Outcome};
+use crate::limiter::{ClassId, Denial, Limiter, Outcome};
 
-/// A limit per account, in messages an hour.
+#[doc = stub!("RateLimiter")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct RateLimiter {
     limiter: Arc<Limiter>,
@@ -202,81 +201,77 @@ impl RateLimiter {
         Ok(Self { limiter, reading, exception, messages_per_hour, max_buckets, track_created, home })
     }
 
+    #[doc = stub!("RateLimiter.acquire")]
     #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
            text_signature = "($self, account_email, account=None, tokens=1)")]
     fn acquire(
         slf: &Bound<'_, Self>,
-        account_email: &Bound<'_, PyString>,
+        account_email: Email<'_, '_>,
         account: Account<'_, '_>,
         tokens: Tokens,
     ) -> PyResult<Py<PyAny>> {
-        match slf.get().charge(account_email, account, tokens.0) {
-            Ok(Outcome::Denied(denial)) => Self::denied(slf, account_email, tokens.0, &denial),
+        match slf.get().charge(&account_email, account, tokens.0) {
+            Ok(Outcome::Denied(denial)) => Self::denied(slf, &account_email, tokens.0, &denial),
             Ok(_) => Ready::yes(slf.py()),
             Err(error) => Ready::failed(slf.py(), error),
         }
     }
 
+    #[doc = stub!("RateLimiter.try_acquire")]
     #[pyo3(signature = (account_email, tokens=Tokens(1), account=None),
            text_signature = "($self, account_email, tokens=1, account=None)")]
-    fn try_acquire(
-        &self,
-        account_email: &Bound<'_, PyString>,
-        tokens: Tokens,
-        account: Account<'_, '_>,
-    ) -> PyResult<bool> {
-        let outcome = self.charge(account_email, account, tokens.0)?;
+    fn try_acquire(&self, account_email: Email<'_, '_>, tokens: Tokens, account: Account<'_, '_>) -> PyResult<bool> {
+        let outcome = self.charge(&account_email, account, tokens.0)?;
         if let Outcome::Denied(denial) = &outcome {
-            denial::log(account_email, tokens.0, denial);
+            denial::log(&account_email, tokens.0, denial);
         }
         Ok(outcome.passes())
     }
 
+    #[doc = stub!("RateLimiter.check_rate_limit")]
     #[pyo3(signature = (account_email, account=None, tokens=Tokens(1)),
            text_signature = "($self, account_email, account=None, tokens=1)")]
     fn check_rate_limit(
         &self,
-        account_email: &Bound<'_, PyString>,
+        account_email: Email<'_, '_>,
         account: Account<'_, '_>,
         tokens: Tokens,
     ) -> PyResult<Py<PyAny>> {
         let py = account_email.py();
-        match self.bucket(account_email, account) {
+        match self.bucket(&account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket.0.peek(tokens.0).allowed),
             Ok(None) => Ready::value(py, self.reading.shadow),
             Err(error) => Ready::failed(py, error),
         }
     }
 
+    #[doc = stub!("RateLimiter.get_or_create_bucket")]
     #[pyo3(signature = (account_email, account=None))]
     fn get_or_create_bucket(
         slf: &Bound<'_, Self>,
-        account_email: &Bound<'_, PyString>,
+        account_email: Email<'_, '_>,
         account: Account<'_, '_>,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        match slf.get().bucket(account_email, account) {
+        match slf.get().bucket(&account_email, account) {
             Ok(Some(bucket)) => Ready::value(py, bucket),
-            Ok(None) => refused::refused(py, Refused::table_full(slf, account_email)),
+            Ok(None) => refused::refused(py, Refused::table_full(slf, &account_email)),
             Err(error) => Ready::failed(py, error),
         }
     }
 
+    #[doc = stub!("RateLimiter.reconfigure")]
     #[pyo3(signature = (account_email, account=None, *, migration="as_is"))]
-    fn reconfigure(
-        &self,
-        account_email: &Bound<'_, PyString>,
-        account: Account<'_, '_>,
-        migration: &str,
-    ) -> PyResult<bool> {
+    fn reconfigure(&self, account_email: Email<'_, '_>, account: Account<'_, '_>, migration: &str) -> PyResult<bool> {
         let how = convert::migration(migration)?;
-        let key = convert::key(account_email)?;
+        let key = convert::key(&account_email)?;
         if !self.limiter.contains(key)? {
             return Ok(false);
         }
         Ok(self.limiter.configure(key, self.class(account)?, how)?)
     }
 
+    #[doc = stub!("RateLimiter.get_stats")]
     fn get_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let mut states = Vec::with_capacity(self.limiter.len());
         self.limiter.for_each(|key, state| states.push((Box::<[u8]>::from(key), state)));
@@ -289,12 +284,14 @@ impl RateLimiter {
         Ok(dict)
     }
 
+    #[doc = stub!("RateLimiter.buckets")]
     #[getter]
     fn buckets<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static VIEW: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         VIEW.import(slf.py(), "tollbar._views", "Buckets")?.call1((slf,))
     }
 
+    #[doc = stub!("RateLimiter.bucket_created_at")]
     #[getter]
     fn bucket_created_at<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         static VIEW: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -307,18 +304,18 @@ impl RateLimiter {
 
     // What the views ask. A key that could never be in the table is simply not there, as in a dict.
 
-    fn _bucket(&self, account_email: &Bound<'_, PyString>) -> PyResult<Option<TokenBucket>> {
-        let bucket = self.limiter.bucket(convert::key(account_email)?).ok().flatten();
+    fn _bucket(&self, account_email: Email<'_, '_>) -> PyResult<Option<TokenBucket>> {
+        let bucket = self.limiter.bucket(convert::key(&account_email)?).ok().flatten();
         Ok(bucket.map(|bucket| TokenBucket::of(bucket, self.home)))
     }
 
-    fn _created_at<'py>(&self, account_email: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
-        let created = self.limiter.created_ns(convert::key(account_email)?);
+    fn _created_at<'py>(&self, account_email: Email<'_, 'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        let created = self.limiter.created_ns(convert::key(&account_email)?);
         created.map(|unix_ns| convert::datetime(account_email.py(), unix_ns)).transpose()
     }
 
-    fn _knows(&self, account_email: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.limiter.contains(convert::key(account_email)?).unwrap_or(false))
+    fn _knows(&self, account_email: Email<'_, '_>) -> PyResult<bool> {
+        Ok(self.limiter.contains(convert::key(&account_email)?).unwrap_or(false))
     }
 
     fn _emails(&self) -> Vec<String> {
@@ -331,16 +328,19 @@ impl RateLimiter {
         self.limiter.len()
     }
 
+    #[doc = stub!("RateLimiter.default_messages_per_hour")]
     #[getter]
     fn default_messages_per_hour(&self) -> u64 {
         self.messages_per_hour
     }
 
+    #[doc = stub!("RateLimiter.default_refill_rate")]
     #[getter]
     fn default_refill_rate(&self) -> f64 {
         self.messages_per_hour as f64 / 3600.0
     }
 
+    #[doc = stub!("RateLimiter.max_buckets")]
     #[getter]
     fn max_buckets(&self) -> usize {
         self.max_buckets

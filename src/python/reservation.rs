@@ -10,7 +10,7 @@ use super::convert::{self, Costs};
 use super::decision::Decision;
 use crate::limiter;
 
-/// The right to act once. Dropped without a word, it counts as used.
+#[doc = stub!("Reservation")]
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Reservation(limiter::Reservation);
 
@@ -31,6 +31,7 @@ impl Reservation {
 
 #[pymethods]
 impl Reservation {
+    #[doc = stub!("Reservation.commit")]
     #[pyo3(signature = (actual=None, *, actuals=None), text_signature = "($self, actual=None, *, actuals=None)")]
     fn commit(&self, actual: Option<&Bound<'_, PyAny>>, actuals: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let actual = actual.map(|actual| convert::cost("actual", actual)).transpose()?;
@@ -39,35 +40,42 @@ impl Reservation {
         Ok(self.0.commit_costs(&Costs::beside(actual.unwrap_or_else(|| self.0.cost()), Some(named)))?)
     }
 
+    #[doc = stub!("Reservation.renew")]
     #[pyo3(signature = (lease=None), text_signature = "($self, lease=None)")]
     fn renew(&self, lease: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         Ok(self.0.renew(lease_ns(lease)?)?)
     }
 
+    #[doc = stub!("Reservation.costs")]
     #[getter]
     fn costs(&self) -> BTreeMap<String, u64> {
         self.0.costs().named().iter().map(|(name, n)| (name.to_string(), *n)).collect()
     }
 
+    #[doc = stub!("Reservation.cancel")]
     fn cancel(&self) -> bool {
         self.0.cancel()
     }
 
+    #[doc = stub!("Reservation.decision")]
     #[getter]
     fn decision(&self) -> Decision {
         Decision::new(self.0.decision().clone())
     }
 
+    #[doc = stub!("Reservation.key")]
     #[getter]
     fn key(&self) -> String {
         convert::text(self.0.key()).into_owned()
     }
 
+    #[doc = stub!("Reservation.cost")]
     #[getter]
     fn cost(&self) -> u64 {
         self.0.cost()
     }
 
+    #[doc = stub!("Reservation.is_open")]
     #[getter]
     fn is_open(&self) -> bool {
         self.0.is_open()

@@ -7,12 +7,12 @@ use pyo3::{Borrowed, intern};
 
 use super::answered::{Usual, answered};
 use super::awaitable::Ready;
-use super::convert;
+use super::convert::{self, AccountId};
 use super::inherited::Home;
 use crate::history::{Limits, Plan, Planned, SendHistory};
 use crate::limit::Runs;
 
-/// Limits per minute, hour and day over logged sends.
+#[doc = stub!("SlidingWindow")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
 pub(super) struct SlidingWindow(SendHistory, Home);
 
@@ -155,27 +155,32 @@ impl SlidingWindow {
         Ok(Self(SendHistory::new(convert::clock(clock)?, plan, lease, log_unlimited)?, Home::here()))
     }
 
+    #[doc = stub!("SlidingWindow.check_and_plan")]
     fn check_and_plan(&self, account: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = account.py();
         self.1.heed(py);
         self.planned(account).or_else(|error| Ready::failed(py, error))
     }
 
-    fn log_send(&self, account_id: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        self.0.log(convert::key(account_id)?)?;
+    #[doc = stub!("SlidingWindow.log_send")]
+    fn log_send(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
+        self.0.log(convert::key(&account_id)?)?;
         done(account_id.py())
     }
 
-    fn release_slot(&self, account_id: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        self.0.release(convert::key(account_id)?);
+    #[doc = stub!("SlidingWindow.release_slot")]
+    fn release_slot(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
+        self.0.release(convert::key(&account_id)?);
         done(account_id.py())
     }
 
-    fn purge_for_account(&self, account_id: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {
-        let purged = self.0.purge(convert::key(account_id)?);
+    #[doc = stub!("SlidingWindow.purge_for_account")]
+    fn purge_for_account(&self, account_id: AccountId<'_, '_>) -> PyResult<Py<PyAny>> {
+        let purged = self.0.purge(convert::key(&account_id)?);
         answered(account_id.py(), purged.into_pyobject(account_id.py())?.into_any().unbind())
     }
 
+    #[doc = stub!("SlidingWindow.clear")]
     fn clear(&self) {
         self.0.clear();
     }
@@ -190,28 +195,28 @@ impl SlidingWindow {
         texts(&self.0.sent_keys())
     }
 
-    fn _sent_count(&self, account_id: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
-        Ok(self.0.sent(convert::key(account_id)?, Runs::len))
+    fn _sent_count(&self, account_id: AccountId<'_, '_>) -> PyResult<Option<u64>> {
+        Ok(self.0.sent(convert::key(&account_id)?, Runs::len))
     }
 
-    fn _sent_nth(&self, account_id: &Bound<'_, PyString>, number: u64) -> PyResult<Option<i64>> {
-        Ok(self.0.sent(convert::key(account_id)?, |sent| sent.nth(number)).flatten())
+    fn _sent_nth(&self, account_id: AccountId<'_, '_>, number: u64) -> PyResult<Option<i64>> {
+        Ok(self.0.sent(convert::key(&account_id)?, |sent| sent.nth(number)).flatten())
     }
 
-    fn _sent(&self, account_id: &Bound<'_, PyString>) -> PyResult<Option<Vec<i64>>> {
-        Ok(self.0.sent(convert::key(account_id)?, |sent| sent.seconds().collect()))
+    fn _sent(&self, account_id: AccountId<'_, '_>) -> PyResult<Option<Vec<i64>>> {
+        Ok(self.0.sent(convert::key(&account_id)?, |sent| sent.seconds().collect()))
     }
 
-    fn _set_sent(&self, account_id: &Bound<'_, PyString>, seconds: Vec<i64>) -> PyResult<()> {
-        Ok(self.0.set_sent(convert::key(account_id)?, seconds)?)
+    fn _set_sent(&self, account_id: AccountId<'_, '_>, seconds: Vec<i64>) -> PyResult<()> {
+        Ok(self.0.set_sent(convert::key(&account_id)?, seconds)?)
     }
 
-    fn _add_sent(&self, account_id: &Bound<'_, PyString>, second: i64) -> PyResult<()> {
-        Ok(self.0.add_sent(convert::key(account_id)?, second)?)
+    fn _add_sent(&self, account_id: AccountId<'_, '_>, second: i64) -> PyResult<()> {
+        Ok(self.0.add_sent(convert::key(&account_id)?, second)?)
     }
 
-    fn _forget_sent(&self, account_id: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.forget_sent(convert::key(account_id)?))
+    fn _forget_sent(&self, account_id: AccountId<'_, '_>) -> PyResult<bool> {
+        Ok(self.0.forget_sent(convert::key(&account_id)?))
     }
 
     fn _forget_all_sent(&self) {
@@ -222,16 +227,16 @@ impl SlidingWindow {
         texts(&self.0.in_flight_keys())
     }
 
-    fn _in_flight_count(&self, account_id: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
-        Ok(self.0.in_flight(convert::key(account_id)?))
+    fn _in_flight_count(&self, account_id: AccountId<'_, '_>) -> PyResult<Option<u64>> {
+        Ok(self.0.in_flight(convert::key(&account_id)?))
     }
 
-    fn _set_in_flight(&self, account_id: &Bound<'_, PyString>, count: &Bound<'_, PyAny>) -> PyResult<()> {
-        Ok(self.0.set_in_flight(convert::key(account_id)?, convert::whole("in-flight sends", count)?)?)
+    fn _set_in_flight(&self, account_id: AccountId<'_, '_>, count: &Bound<'_, PyAny>) -> PyResult<()> {
+        Ok(self.0.set_in_flight(convert::key(&account_id)?, convert::whole("in-flight sends", count)?)?)
     }
 
-    fn _forget_in_flight(&self, account_id: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.0.forget_in_flight(convert::key(account_id)?))
+    fn _forget_in_flight(&self, account_id: AccountId<'_, '_>) -> PyResult<bool> {
+        Ok(self.0.forget_in_flight(convert::key(&account_id)?))
     }
 
     fn _forget_all_in_flight(&self) {

@@ -12,7 +12,7 @@ use crate::limit::Rate;
 use crate::limiter::State;
 use crate::policy::Policy;
 
-/// A token bucket that starts full.
+#[doc = stub!("TokenBucket")]
 #[pyclass(frozen, subclass, weakref, eq, hash, module = "tollbar")]
 #[derive(PartialEq)]
 pub(super) struct TokenBucket(pub(super) Bucket, Home);
@@ -66,41 +66,48 @@ impl TokenBucket {
         Ok(Self(Bucket::new(policy, convert::clock(clock)?), Home::here()))
     }
 
+    #[doc = stub!("TokenBucket.acquire")]
     #[pyo3(signature = (tokens=Tokens(1), timeout=None), text_signature = "($self, tokens=1, timeout=1.0)")]
     fn acquire(&self, py: Python<'_>, tokens: Tokens, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         let _ = timeout; // the original takes one and answers at once; so does this
         if self.0.try_acquire(tokens.0) { Ready::yes(py) } else { Ready::no(py) }
     }
 
+    #[doc = stub!("TokenBucket.try_acquire")]
     #[pyo3(signature = (tokens=Tokens(1)), text_signature = "($self, tokens=1)")]
     fn try_acquire(&self, tokens: Tokens) -> bool {
         self.0.try_acquire(tokens.0)
     }
 
-    /// Does nothing that would be needed: the state is always refilled.
+    #[doc = stub!("TokenBucket._refill")]
     fn _refill(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ready::value(py, py.None())
     }
 
+    #[doc = stub!("TokenBucket.get_state")]
     fn get_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         state_dict(py, &self.0.state())
     }
 
+    #[doc = stub!("TokenBucket.tokens")]
     #[getter]
     fn tokens(&self) -> f64 {
         self.0.state().tokens
     }
 
+    #[doc = stub!("TokenBucket.capacity")]
     #[getter]
     fn capacity(&self) -> u64 {
         self.0.state().capacity
     }
 
+    #[doc = stub!("TokenBucket.refill_rate")]
     #[getter]
     fn refill_rate(&self) -> f64 {
         self.0.state().refill_per_second
     }
 
+    #[doc = stub!("TokenBucket.last_refill")]
     #[getter]
     fn last_refill<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
         convert::datetime(py, self.0.clock().unix_ns())

@@ -8,6 +8,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
 use super::convert;
@@ -16,13 +17,18 @@ use super::leaving;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
-use crate::classes::ClassId;
-use crate::decision::NEVER;
-use crate::limiter::{Ask, Place, Reservation as Held, Turn};
+use crate::decision::Reason;
+use crate::limiter::{Ask, ClassId, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
 use crate::policy::Cost;
 
-/// One wait: begun once, looked at until it has come or is too late, or left.
+/// The part of the face that is Python: how tasks are parked.
+pub(super) fn module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    Ok(MODULE.get_or_try_init(py, || py.import("tollbar._waiting").map(Bound::unbind))?.bind(py))
+}
+
+#[doc = stub!("Waiting")]
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Waiting {
     limiter: Py<Limiter>,
@@ -72,11 +78,11 @@ impl Waiting {
                 }
                 Turn::TooLate(wait) => {
                     self.set(Stage::Over);
-                    return Err(too_late(py, &self.key, wait));
+                    return Err(self.too_late(py, wait));
                 }
                 Turn::Never => {
                     self.set(Stage::Over);
-                    return Err(too_late(py, &self.key, NEVER));
+                    return Err(self.never(py, class));
                 }
                 Turn::Gone => self.join(py, class, call.clone().into(), 0)?,
             };
@@ -109,6 +115,30 @@ impl Waiting {
         self.noted(py, turn, class, &call)
     }
 
+    /// The exception for a turn that would come in so many nanoseconds.
+    fn too_late(&self, py: Python<'_>, wait: u64) -> PyErr {
+        let make = || {
+            let class = py.import("tollbar._late")?.getattr("AcquireTimeout")?;
+            Ok(PyErr::from_value(class.call1((self.key.bind(py), seconds(wait)))?))
+        };
+        make().unwrap_or_else(|error: PyErr| error)
+    }
+
+    /// The exception for a cost that no wait helps.
+    fn never(&self, py: Python<'_>, class: ClassId) -> PyErr {
+        let make = || {
+            let (module, key) = (py.import("tollbar._late")?, self.key.bind(py));
+            let core = self.limiter.get().core();
+            let Some((limit, cost)) = core.too_small(convert::key(key)?, self.ask(), class)? else {
+                return Ok(self.too_late(py, u64::MAX));
+            };
+            let measure = if limit.reason() == Reason::Rate { "burst" } else { "limit" };
+            let arguments = (key, cost, limit.name(), limit.capacity(), measure);
+            Ok(PyErr::from_value(module.getattr("NeverFits")?.call1(arguments)?))
+        };
+        make().unwrap_or_else(|error: PyErr| error)
+    }
+
     fn leave(&self, py: Python<'_>) {
         let stage = self.set(Stage::Over);
         if let (Stage::At(place, ..), Ok(key)) = (stage, convert::key(self.key.bind(py))) {
@@ -116,15 +146,6 @@ impl Waiting {
             let _ = self.limiter.get().core().leave(key, place);
         }
     }
-}
-
-/// The exception for a turn that would come in so many nanoseconds.
-fn too_late(py: Python<'_>, key: &Py<PyString>, wait: u64) -> PyErr {
-    let make = || {
-        let class = py.import("tollbar._late")?.getattr("AcquireTimeout")?;
-        Ok(PyErr::from_value(class.call1((key.clone_ref(py), convert::seconds_up(wait)))?))
-    };
-    make().unwrap_or_else(|error: PyErr| error)
 }
 
 fn seconds(nanos: u64) -> f64 {
@@ -156,8 +177,8 @@ impl Waiting {
                     self.set(Stage::Come(held));
                     return Ok(());
                 }
-                Turn::TooLate(wait) => return Err(too_late(py, &self.key, wait)),
-                Turn::Never => return Err(too_late(py, &self.key, NEVER)),
+                Turn::TooLate(wait) => return Err(self.too_late(py, wait)),
+                Turn::Never => return Err(self.never(py, class)),
                 Turn::Gone => core.join(key, self.ask(), class, parker.clone().into())?,
                 Turn::Wait(place, nanos) => {
                     leaving::outside(py, || parker.park(Some(nanos.unwrap_or(u64::MAX).min(CHUNK_NS))));

@@ -47,7 +47,7 @@ impl Table {
             let group = &mut group[..count];
             if is_large {
                 for Sought { probe, home } in group.iter().map(|next| self.sought(next.key, next.hash)) {
-                    self.stripes[home].index.prefetch(&self.slab.segments, probe.hash);
+                    self.stripes[home].index.prefetch(probe.hash);
                 }
             }
             for next in &mut *group {

@@ -57,7 +57,7 @@ impl Kept {
 
 impl Table {
     fn limits(&self, class: ClassId) -> &[Limit] {
-        self.classes.get(class).limits()
+        self.classes.get(class).in_force()
     }
 
     pub(super) fn is_cold(&self, class: ClassId) -> bool {
@@ -112,7 +112,11 @@ impl Table {
     ) -> (R, ClassId) {
         let answer = self.with_one(stripe, slot, now, change);
         if let Some(other) = stripe.next_kept().filter(|&other| other != slot) {
-            self.with_one(stripe, other, now, |kept, limits| kept.cold.tidy(limits, now));
+            // Brought to now under limits that others have followed, it would be too far ahead of their change.
+            stripe.follow(other, &self.classes);
+            if self.is_cold(self.slab.slot(other).look_locked().1) {
+                self.with_one(stripe, other, now, |kept, limits| kept.cold.tidy(limits, now));
+            }
         }
         answer
     }
@@ -134,7 +138,7 @@ impl Table {
         let kept = stripe.kept_mut(slot, fresh);
         let home = kept.home;
         let policy = self.classes.get(home);
-        let limits = policy.limits();
+        let limits = policy.in_force();
         if policy.follows_calendar() || kept.cold.has_dormant() {
             kept.cold.follow_calendars(limits, now, || self.time.moment());
         }
@@ -261,7 +265,10 @@ impl Table {
     /// Makes a cold account as good as new; its reservations are forgotten, who waits is served.
     pub(super) fn reset_cold(&self, mut stripe: Locked<'_>, slot: u32) {
         let (now, mut after) = (self.time.now(), After::default());
-        self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| kept.cold = Cold::fresh(limits, 0));
+        self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| {
+            kept.cold = Cold::fresh(limits, 0);
+            kept.cold.follow_calendars(limits, now, || self.time.moment());
+        });
         drop(stripe);
         after.done();
     }

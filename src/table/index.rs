@@ -10,15 +10,18 @@
 //! and when a segment is split); a candidate proves nothing either, the slot's key does. So writers owe
 //! readers no protocol. Segments are never freed and outgrown directories are kept, so whatever a reader holds is
 //! there. That is what the pointers here rest on; they spare a search two loads that each wait for the one before.
+//!
+//! Memory safety needs no lock and no promise of a caller's: an index keeps the segments that its pointers name, every
+//! pointer is loaded by Acquire, and a lock of its own orders its growth. Two writers at once could lose entries, no more.
 
 #![allow(unsafe_code)]
 
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::memory::Chunks;
 use super::segment::{Candidates, Segment};
-use crate::sync::{AtomicPtr, AtomicU32, Ordering, SEGMENT_ENTRIES, SEGMENTS_IN_CHUNK};
+use crate::sync::{AtomicPtr, AtomicU32, Mutex, Ordering, SEGMENT_ENTRIES, SEGMENTS_IN_CHUNK};
 
 /// The segments of all stripes of a table.
 pub(super) type Segments = Chunks<Segment, SEGMENTS_IN_CHUNK>;
@@ -30,7 +33,7 @@ const RUNS: usize = SEGMENT_ENTRIES.div_ceil(RUN);
 /// Directories of 1, 2, 4 ... entries. All outgrown ones together are smaller than the one in use.
 const DEPTHS: usize = 22;
 
-/// A segment of the table that the index belongs to; null is none.
+/// A segment of the index's `segments`; null is none.
 type Entry = AtomicPtr<Segment>;
 
 #[repr(C)] // what every search reads comes first, in one cache line
@@ -44,21 +47,25 @@ pub(super) struct Index {
     entries: AtomicPtr<Entry>,
     /// The directories after the first.
     further: Box<[OnceLock<Box<[Entry]>>; DEPTHS - 1]>,
+    /// The segments of all stripes, which outlive every pointer to one here.
+    segments: Arc<Segments>,
+    /// Held while the directory is doubled.
+    growth: Mutex<()>,
 }
 
 impl Index {
-    /// An index for slot numbers below 2^`slot_bits` - 1.
-    pub(super) fn new(slot_bits: u32) -> Self {
+    /// An index for slot numbers below 2^`slot_bits` - 1, with its segments among these.
+    pub(super) fn new(slot_bits: u32, segments: Arc<Segments>) -> Self {
         let slot_mask = (1 << slot_bits) - 1;
         let further = Box::new([const { OnceLock::new() }; DEPTHS - 1]);
         let (first, entries) = (Entry::new(ptr::null_mut()), AtomicPtr::new(ptr::null_mut()));
-        Self { mask: AtomicU32::new(0), slot_mask, first, entries, further }
+        let growth = Mutex::new(());
+        Self { mask: AtomicU32::new(0), slot_mask, first, entries, further, segments, growth }
     }
 
-    /// The segment where a hash belongs; `None` before the first insertion. `segments` are those of the table that the
-    /// index belongs to.
+    /// The segment where a hash belongs; `None` before the first insertion.
     #[inline]
-    fn segment<'a>(&self, _segments: &'a Segments, hash: u32) -> Option<&'a Segment> {
+    fn segment(&self, hash: u32) -> Option<&Segment> {
         // ORDERING: Acquire, here and for `entries`, pairs with the Release stores in `double`, where `entries` come
         // first: whoever sees a mask sees entries that it fits. Older ones have fewer; a mask that is too small only
         // makes the search miss.
@@ -66,22 +73,34 @@ impl Index {
             0 => &self.first,
             mask => {
                 let entries = self.entries.load(Ordering::Acquire);
-                // SAFETY: directories outlive every search, for `further` keeps them; and by the order above, the one
-                // that `entries` names has more than `mask` entries.
+                // SAFETY: directories outlive every search, because `further` keeps them. The lock `growth` orders all
+                // stores of `entries` and `mask`, and both only grow; so by the order above, the directory that
+                // `entries` names has more than `mask` entries.
                 unsafe { &*entries.add((hash & mask) as usize) }
             }
         };
-        // ORDERING: Acquire pairs with the Release stores in `begin` and `split`: the segment is there.
+        // SAFETY: the first directory and those in `further` are this index's.
+        unsafe { self.named(entry) }
+    }
+
+    /// What a directory's entry names.
+    ///
+    /// # Safety
+    /// The entry is one of this index.
+    #[allow(clippy::unused_self)] // what is named lives as long as the index
+    #[inline]
+    unsafe fn named(&self, entry: &Entry) -> Option<&Segment> {
+        // ORDERING: Acquire pairs with the Release stores in `begin` and `split`: the segment is there, and it is zeros.
         let segment = entry.load(Ordering::Acquire);
-        // SAFETY: null, or a segment that `begin` or `split` took from `segments`, which are neither moved nor freed
-        // while they are borrowed.
+        // SAFETY: null, or a segment that `begin` or `split` took from `self.segments`, which neither move nor free one,
+        // and which the index keeps.
         unsafe { segment.as_ref() }
     }
 
     /// The slot that most likely holds a key of this hash, if any does.
     #[inline]
-    pub(super) fn likely(&self, segments: &Segments, hash: u32) -> Option<u32> {
-        let segment = self.segment(segments, hash)?;
+    pub(super) fn likely(&self, hash: u32) -> Option<u32> {
+        let segment = self.segment(hash)?;
         match segment.near(hash, self.slot_mask).checked_sub(1) {
             None => segment.far(hash, self.slot_mask),
             near => near,
@@ -90,8 +109,8 @@ impl Index {
 
     /// Slots whose entry looks like this hash.
     #[inline]
-    pub(super) fn candidates<'a>(&self, segments: &'a Segments, hash: u32) -> Candidates<'a> {
-        match self.segment(segments, hash) {
+    pub(super) fn candidates(&self, hash: u32) -> Candidates<'_> {
+        match self.segment(hash) {
             Some(segment) => segment.candidates(hash, self.slot_mask),
             None => Candidates { segment: None, at: 0, left: 0, hash, slot_mask: 0 },
         }
@@ -99,8 +118,8 @@ impl Index {
 
     /// Asks for the memory that [`Index::candidates`] will read.
     #[inline]
-    pub(super) fn prefetch(&self, segments: &Segments, hash: u32) {
-        if let Some(segment) = self.segment(segments, hash) {
+    pub(super) fn prefetch(&self, hash: u32) {
+        if let Some(segment) = self.segment(hash) {
             segment.prefetch(hash, self.slot_mask);
         }
     }
@@ -109,25 +128,18 @@ impl Index {
 
     /// The directory in use.
     fn directory(&self) -> &[Entry] {
-        // ORDERING: Relaxed; written under the lock that the caller holds.
-        match self.mask.load(Ordering::Relaxed).checked_ilog2() {
+        // ORDERING: Acquire pairs with the Release store in `double`: the directory is there.
+        match self.mask.load(Ordering::Acquire).checked_ilog2() {
             None => std::slice::from_ref(&self.first),
             Some(log2) => self.further[log2 as usize].get().expect("its mask is published after it"),
         }
     }
 
-    /// What a directory's entry names.
-    fn named<'a>(_segments: &'a Segments, entry: &Entry) -> Option<&'a Segment> {
-        // ORDERING: Relaxed; written under the lock that the caller holds.
-        let segment = entry.load(Ordering::Relaxed);
-        // SAFETY: as in `segment`.
-        unsafe { segment.as_ref() }
-    }
-
     /// Every slot in the index. Those of a segment that several entries of the directory name come once.
-    pub(super) fn all<'a>(&'a self, segments: &'a Segments) -> impl Iterator<Item = u32> + 'a {
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> {
         let own = self.directory().iter().enumerate().filter_map(|(at, entry)| {
-            let segment = Self::named(segments, entry)?;
+            // SAFETY: an entry of the directory in use.
+            let segment = unsafe { self.named(entry) }?;
             (at >> segment.depth() == 0).then_some(segment)
         });
         own.flat_map(|segment| segment.numbers(0..SEGMENT_ENTRIES, self.slot_mask))
@@ -137,17 +149,13 @@ impl Index {
     /// Shows what is in the run `from` and those after it, as slot numbers + 1 and zeros, for as long as `more` wants
     /// another one; returns how many runs there were. A run is a few entries of one segment, and the next one is another
     /// segment's, so nobody who evicts along this walk empties one segment before the others.
-    pub(super) fn walk<'a>(
-        &'a self,
-        segments: &'a Segments,
-        from: usize,
-        mut more: impl FnMut([u32; RUN]) -> bool,
-    ) -> usize {
+    pub(super) fn walk(&self, from: usize, mut more: impl FnMut([u32; RUN]) -> bool) -> usize {
         let directory = self.directory();
         let depth = directory.len().ilog2();
         for step in 0..directory.len() * RUNS {
             let at = from + step;
-            let Some(segment) = Self::named(segments, &directory[at & (directory.len() - 1)]) else { return 0 };
+            // SAFETY: an entry of the directory in use.
+            let Some(segment) = (unsafe { self.named(&directory[at & (directory.len() - 1)]) }) else { return 0 };
             let mut run = [0; RUN];
             let first = (at >> depth) % RUNS * RUN;
             let numbers = segment.numbers(first..(first + RUN).min(SEGMENT_ENTRIES), self.slot_mask);
@@ -165,13 +173,8 @@ impl Index {
     }
 
     /// What is in the segment where this hash belongs, from position `from` on, once round: slot numbers + 1, and zeros.
-    pub(super) fn around<'a>(
-        &'a self,
-        segments: &'a Segments,
-        hash: u32,
-        from: usize,
-    ) -> impl Iterator<Item = u32> + 'a {
-        let segment = self.segment(segments, hash);
+    pub(super) fn around<'a>(&'a self, hash: u32, from: usize) -> impl Iterator<Item = u32> + 'a {
+        let segment = self.segment(hash);
         let from = from % SEGMENT_ENTRIES;
         let around = move |segment: &'a Segment| {
             let before = segment.numbers(0..from, self.slot_mask);
@@ -182,17 +185,17 @@ impl Index {
 
     /// Puts a slot in; `hash_of` tells the hash of any slot that is in. False if there is no room: for that, more
     /// than [`SEGMENT_ENTRIES`] hashes must agree in all bits that a directory can have.
-    pub(super) fn insert(&self, segments: &Segments, hash: u32, slot: u32, hash_of: impl Fn(u32) -> u32) -> bool {
+    pub(super) fn insert(&self, hash: u32, slot: u32, hash_of: impl Fn(u32) -> u32) -> bool {
         loop {
-            let Some(segment) = self.segment(segments, hash).or_else(|| self.begin(segments)) else { return false };
-            if !segment.is_crowded() || !self.split(segments, segment, hash, &hash_of) {
+            let Some(segment) = self.segment(hash).or_else(|| self.begin()) else { return false };
+            if !segment.is_crowded() || !self.split(segment, hash, &hash_of) {
                 return segment.put(hash & !self.slot_mask | (slot + 1), self.slot_mask);
             }
         }
     }
 
-    fn begin<'a>(&self, segments: &'a Segments) -> Option<&'a Segment> {
-        let first = segments.get(segments.add()?);
+    fn begin(&self) -> Option<&Segment> {
+        let first = self.segments.get(self.segments.add()?);
         // ORDERING: Release pairs with the Acquire load in `segment`.
         self.first.store(ptr::from_ref(first).cast_mut(), Ordering::Release);
         Some(first)
@@ -200,12 +203,12 @@ impl Index {
 
     /// Makes two segments of one; false if the hash has no further bit to tell them apart by, or there are no more
     /// segments.
-    fn split(&self, segments: &Segments, old: &Segment, hash: u32, hash_of: impl Fn(u32) -> u32) -> bool {
+    fn split(&self, old: &Segment, hash: u32, hash_of: impl Fn(u32) -> u32) -> bool {
         let bit = old.depth();
         if 1 << bit == self.directory().len() && !self.double() {
             return false;
         }
-        let Some(new) = segments.add().map(|other| segments.get(other)) else { return false };
+        let Some(new) = self.segments.add().map(|other| self.segments.get(other)) else { return false };
         old.part(new, self.slot_mask, |entry| hash_of((entry & self.slot_mask) - 1) >> bit & 1 == 1);
         old.set_depth(bit + 1);
         new.set_depth(bit + 1);
@@ -219,13 +222,14 @@ impl Index {
 
     /// A directory of twice the size, each half a copy of the one in use.
     fn double(&self) -> bool {
+        let _growth = self.growth.lock();
         let old = self.directory();
         let depth = old.len().ilog2() as usize + 1;
         if depth == DEPTHS {
             return false;
         }
-        // ORDERING: Relaxed; under the lock.
-        let copy = |entry: &Entry| Entry::new(entry.load(Ordering::Relaxed));
+        // ORDERING: Acquire hands on the segment with its pointer, to whoever loads the copy.
+        let copy = |entry: &Entry| Entry::new(entry.load(Ordering::Acquire));
         let new = self.further[depth - 1].get_or_init(|| old.iter().chain(old).map(copy).collect());
         // ORDERING: Release, and in this order; see `segment`.
         self.entries.store(new.as_ptr().cast_mut(), Ordering::Release);
@@ -234,8 +238,8 @@ impl Index {
     }
 
     /// Takes a slot out.
-    pub(super) fn remove(&self, segments: &Segments, hash: u32, slot: u32) {
-        if let Some(segment) = self.segment(segments, hash) {
+    pub(super) fn remove(&self, hash: u32, slot: u32) {
+        if let Some(segment) = self.segment(hash) {
             segment.remove(hash, slot, self.slot_mask);
         }
     }
@@ -247,11 +251,11 @@ mod tests {
 
     #[test]
     fn it_finds_what_was_put_in_and_not_what_was_taken_out() {
-        let (index, segments) = (Index::new(16), Segments::new(10_000));
+        let index = Index::new(16, Arc::new(Segments::new(10_000)));
         // Few homes, so that long runs form, wrap around the end and are mended when one leaves; few hashes that part
         // late, so that directories grow.
         let hash_of = |slot: u32| (slot % 7).wrapping_mul(0x2491_1000) | ((slot / 7 % 16) << 6) | (slot % 64);
-        let holds = |slot| index.candidates(&segments, hash_of(slot)).any(|found| found == slot);
+        let holds = |slot| index.candidates(hash_of(slot)).any(|found| found == slot);
         let mut live: Vec<u32> = Vec::new();
         let mut state = 1_u32;
         for step in 0..20_000 {
@@ -260,21 +264,21 @@ mod tests {
             let most = if step < 10_000 { 9 } else { 600 };
             if live.is_empty() || state >> 30 != 0 && live.len() < most {
                 let slot = step % 60_000;
-                assert!(index.insert(&segments, hash_of(slot), slot, hash_of));
+                assert!(index.insert(hash_of(slot), slot, hash_of));
                 live.push(slot);
             } else {
                 let slot = live.swap_remove(state as usize % live.len());
-                index.remove(&segments, hash_of(slot), slot);
+                index.remove(hash_of(slot), slot);
                 assert!(!holds(slot));
             }
             if live.len() < 10 || step % 500 == 0 {
                 assert!(live.iter().all(|&slot| holds(slot)));
-                let mut all: Vec<u32> = index.all(&segments).collect();
+                let mut all: Vec<u32> = index.all().collect();
                 all.sort_unstable();
                 live.sort_unstable();
                 assert_eq!(all, live);
                 let mut met: Vec<u32> = Vec::new();
-                index.walk(&segments, state as usize % 100, |run| {
+                index.walk(state as usize % 100, |run| {
                     met.extend(run.into_iter().filter_map(|number| number.checked_sub(1)));
                     true
                 });
@@ -285,36 +289,35 @@ mod tests {
         }
         assert!(index.directory().len() >= 16, "it was split often");
         assert!(
-            live.iter()
-                .all(|&slot| holds(slot) && index.around(&segments, hash_of(slot), 5).any(|number| number == slot + 1))
+            live.iter().all(|&slot| holds(slot) && index.around(hash_of(slot), 5).any(|number| number == slot + 1))
         );
     }
 
     #[test]
     fn hashes_that_never_part_fill_one_segment_and_no_more() {
-        let (index, segments) = (Index::new(16), Segments::new(10_000));
+        let index = Index::new(16, Arc::new(Segments::new(10_000)));
         let most = u32::try_from(SEGMENT_ENTRIES).unwrap();
-        assert!((0..most).all(|slot| index.insert(&segments, 5, slot, |_| 5)));
-        assert!(!index.insert(&segments, 5, most, |_| 5));
-        assert!(index.insert(&segments, 4, most, |slot| if slot == most { 4 } else { 5 }));
-        index.remove(&segments, 5, 7);
-        assert!(index.insert(&segments, 5, 7, |slot| if slot == most { 4 } else { 5 }));
+        assert!((0..most).all(|slot| index.insert(5, slot, |_| 5)));
+        assert!(!index.insert(5, most, |_| 5));
+        assert!(index.insert(4, most, |slot| if slot == most { 4 } else { 5 }));
+        index.remove(5, 7);
+        assert!(index.insert(5, 7, |slot| if slot == most { 4 } else { 5 }));
     }
 
     #[test]
     fn a_walk_shows_every_run_once_and_says_how_many_there_were() {
-        let (index, segments) = (Index::new(16), Segments::new(10_000));
-        assert_eq!(index.walk(&segments, 3, |_| panic!("nothing is there")), 0);
+        let index = Index::new(16, Arc::new(Segments::new(10_000)));
+        assert_eq!(index.walk(3, |_| panic!("nothing is there")), 0);
         // Up to where it is split, and then beyond.
         for (count, parts) in [(30, 1), (33, 2)] {
             let hash_of = |slot: u32| (slot << 27) | slot;
-            let known = u32::try_from(index.all(&segments).count()).unwrap();
-            assert!((known..count).all(|slot| index.insert(&segments, hash_of(slot), slot, hash_of)));
+            let known = u32::try_from(index.all().count()).unwrap();
+            assert!((known..count).all(|slot| index.insert(hash_of(slot), slot, hash_of)));
             assert_eq!(index.directory().len(), parts);
             let mut round = Vec::new();
             let keep = |run: [u32; RUN], to: &mut Vec<_>| to.push(run);
             assert_eq!(
-                index.walk(&segments, 0, |run| {
+                index.walk(0, |run| {
                     keep(run, &mut round);
                     true
                 }),
@@ -326,7 +329,7 @@ mod tests {
             assert_eq!(met, (0..count).collect::<Vec<_>>(), "everybody, once");
             for from in [0, 1, 7, RUNS, 100] {
                 let mut some = Vec::new();
-                let walked = index.walk(&segments, from, |run| {
+                let walked = index.walk(from, |run| {
                     keep(run, &mut some);
                     some.len() < 5
                 });
@@ -337,18 +340,17 @@ mod tests {
         }
         // What was split is in the half where its bit says.
         for half in [0, 1] {
-            let around: Vec<u32> =
-                index.around(&segments, half, 0).filter_map(|number| number.checked_sub(1)).collect();
+            let around: Vec<u32> = index.around(half, 0).filter_map(|number| number.checked_sub(1)).collect();
             assert!(!around.is_empty() && around.iter().all(|slot| slot & 1 == half), "{half}: {around:?}");
         }
     }
 
     #[test]
     fn a_table_without_further_segments_says_so() {
-        let (index, segments) = (Index::new(16), Segments::new(1));
+        let index = Index::new(16, Arc::new(Segments::new(1)));
         let hash_of = |slot: u32| slot.wrapping_mul(0x9e37_79b9);
         let most = u32::try_from(SEGMENT_ENTRIES).unwrap();
-        assert!((0..most).all(|slot| index.insert(&segments, hash_of(slot), slot, hash_of)));
-        assert!(!index.insert(&segments, hash_of(most), most, hash_of));
+        assert!((0..most).all(|slot| index.insert(hash_of(slot), slot, hash_of)));
+        assert!(!index.insert(hash_of(most), most, hash_of));
     }
 }

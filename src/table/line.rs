@@ -120,16 +120,12 @@ impl Table {
             line.serve((&mut *cold, limits), now, Some(ticket), || self.new_lease(), after);
             let seen = line.look((&mut *cold, limits), ticket, now, after);
             let Seen::Granted(Some(id)) = seen else { return seen };
-            match holds.terms(limits) {
-                Some(terms) => {
-                    cold.renew(limits, id, now, terms);
-                    seen
-                }
-                None => {
-                    cold.settle(limits, id, now, None);
-                    Seen::Granted(None)
-                }
+            if let Some(terms) = holds.terms(limits) {
+                cold.renew(limits, id, now, terms);
+                return seen;
             }
+            cold.settle(limits, id, now, None);
+            Seen::Granted(None)
         })
         .unwrap_or(Seen::Gone)
     }

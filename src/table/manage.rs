@@ -12,7 +12,7 @@ impl Table {
     /// What a request of this cost would be told, without taking anything; an unknown key as one of `class` would be.
     pub(crate) fn peek(&self, key: &[u8], cost: &Cost, class: ClassId) -> Answer {
         let sought @ Sought { probe, home } = self.seek(key);
-        for slot in self.stripes[home].index.candidates(&self.slab.segments, probe.hash) {
+        for slot in self.stripes[home].index.candidates(probe.hash) {
             if let Ok((tat, class)) = self.slab.slot(slot).look(Whose::Key(probe))
                 && !self.is_elsewhere(class)
             {

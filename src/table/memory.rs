@@ -6,8 +6,9 @@
 
 #![allow(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::sync::atomic::{self, AtomicPtr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::STRIPES;
 use super::index::Segments;
@@ -37,6 +38,8 @@ pub(super) struct Chunks<T, const SIZE: usize, const NUMBERED: bool = true> {
     blocks: Mutex<Vec<Block<T>>>,
     used: AtomicUsize,
     capacity: usize,
+    /// It shows its things to all threads that share it, so it is `Sync` where a thing is; the pointers would not say so.
+    things: PhantomData<T>,
 }
 
 impl<T: Zeroed, const SIZE: usize, const NUMBERED: bool> Chunks<T, SIZE, NUMBERED> {
@@ -47,14 +50,14 @@ impl<T: Zeroed, const SIZE: usize, const NUMBERED: bool> Chunks<T, SIZE, NUMBERE
     pub(super) fn new(capacity: usize) -> Self {
         let made = (0..capacity.div_ceil(SIZE)).map(|_| AtomicPtr::default()).collect();
         let (few, first) = (atomic::AtomicUsize::new(0), AtomicPtr::default());
-        Self { few, first, made, blocks: Mutex::default(), used: AtomicUsize::new(0), capacity }
+        Self { few, first, made, blocks: Mutex::default(), used: AtomicUsize::new(0), capacity, things: PhantomData }
     }
 
     /// The thing of a number that [`Chunks::add`] gave.
     #[inline]
     pub(super) fn get(&self, number: u32) -> &T {
-        if self.is_among_few(number) {
-            return self.one_of_few(number);
+        if let Some(thing) = self.one_of_few(number) {
+            return thing;
         }
         let Some(thing) = self.one_of_many(number) else { not_given_out() };
         thing
@@ -71,23 +74,20 @@ impl<T: Zeroed, const SIZE: usize, const NUMBERED: bool> Chunks<T, SIZE, NUMBERE
     /// The thing of any number, if it or one of its neighbours was ever asked for.
     #[inline]
     pub(super) fn made(&self, number: u32) -> Option<&T> {
-        if self.is_among_few(number) { Some(self.one_of_few(number)) } else { self.one_of_many(number) }
+        if let Some(thing) = self.one_of_few(number) { Some(thing) } else { self.one_of_many(number) }
     }
 
     #[inline]
-    fn is_among_few(&self, number: u32) -> bool {
+    fn one_of_few(&self, number: u32) -> Option<&T> {
         // ORDERING: Acquire, here and below, pairs with the Release stores in `make`: the chunk is there, and it is zeros.
-        (number as usize) < self.few.load(Ordering::Acquire)
-    }
-
-    /// Of a number of which `is_among_few` said yes.
-    #[inline]
-    fn one_of_few(&self, number: u32) -> &T {
+        if number as usize >= self.few.load(Ordering::Acquire) {
+            return None;
+        }
         // ORDERING: Relaxed; written before `few`, and never again.
         let first = self.first.load(Ordering::Relaxed);
-        // SAFETY: `few` is `SIZE` at most, and was stored after `first`: a chunk in a block that is kept for as long as `self`
-        // is, and nobody ever has it mutably.
-        unsafe { &*first.byte_add(number as usize * Self::APART) }
+        // SAFETY: the number is below `few`, which is `SIZE` at most, and was stored after `first`: a chunk in a block that
+        // is kept for as long as `self` is, and no reference to a thing in it is mutable.
+        Some(unsafe { &*first.byte_add(number as usize * Self::APART) })
     }
 
     #[inline]
@@ -152,14 +152,14 @@ fn not_given_out() -> ! {
 /// All of it: the slots of the accounts, and the segments of the indexes.
 pub(super) struct Slab {
     slots: Chunks<Slot, SLOTS_IN_CHUNK>,
-    pub(super) segments: Segments,
+    pub(super) segments: Arc<Segments>,
     free: sync::Mutex<Vec<u32>>,
 }
 
 impl Slab {
     pub(super) fn new(capacity: usize) -> Self {
         // A segment is split at 32 entries and rarely loses half of what is left.
-        let segments = Segments::new(STRIPES + capacity / 8);
+        let segments = Arc::new(Segments::new(STRIPES + capacity / 8));
         Self { slots: Chunks::new(capacity), segments, free: sync::Mutex::new(Vec::new()) }
     }
 
@@ -227,6 +227,20 @@ mod tests {
         beside.at(999).store(7, Ordering::SeqCst);
         assert_eq!(beside.made(999).map(|thing| thing.load(Ordering::SeqCst)), Some(7));
         assert!(numbers.iter().all(|&number| chunks.get(number).load(Ordering::SeqCst) == u64::from(number) + 1));
+    }
+
+    #[test]
+    fn it_is_shared_between_threads_where_its_things_may_be() {
+        trait Unless {
+            const IS_SYNC: bool = false;
+        }
+        struct Is<T>(T);
+        impl<T> Unless for Is<T> {}
+        impl<T: Sync> Is<T> {
+            const IS_SYNC: bool = true;
+        }
+        let told = [Is::<Chunks<AtomicU64, 256>>::IS_SYNC, Is::<Chunks<std::cell::Cell<u64>, 256>>::IS_SYNC];
+        assert_eq!(told, [true, false]);
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod room;
 mod segment;
 mod slot;
 mod stripe;
+mod sweep;
 mod take;
 mod together;
 
@@ -119,9 +120,10 @@ impl Table {
         let stripes = (plan.max_keys / STRIPES).next_power_of_two().clamp(1, STRIPES);
         // Handles may hold accounts beyond the bound: numbers for twice as many slots.
         let slots = (2 * plan.max_keys + 2).next_power_of_two();
+        let slab = Slab::new(slots - 1);
         Self {
-            stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS))).collect(),
-            slab: Slab::new(slots - 1),
+            stripes: (0..stripes).map(|_| Stripe::new(slots.ilog2().max(SLOT_BITS), &slab)).collect(),
+            slab,
             notices: plan.notice_ms.map(|_| Chunks::new(slots)),
             hasher: keyed_hash(),
             classes: Classes::new(),
@@ -134,7 +136,7 @@ impl Table {
             forgiven: AtomicU64::new(0),
             most_looks: AtomicU32::new(0),
             next_lease: AtomicU64::new(1),
-            own: OwnLimits::default(),
+            own: OwnLimits::new(),
             default: AtomicU32::new(0),
         }
     }
@@ -191,7 +193,7 @@ impl Table {
                 Err(Lost::Elsewhere) => {}
                 Err(_) => {
                     // Other keys may look like this one.
-                    let mut others = self.stripes[sought.home].index.candidates(&self.slab.segments, sought.probe.hash);
+                    let mut others = self.stripes[sought.home].index.candidates(sought.probe.hash);
                     if let Some(charge) = others.find_map(|number| self.charge_slot(&sought, number, n).ok()) {
                         return Answer::Charged(charge);
                     }

@@ -19,6 +19,7 @@ use crate::account::Terms;
 use crate::classes::ClassId;
 use crate::clock::{Clock, ManualClock, Timeline};
 use crate::limit::{Migration, Rate, Verdict};
+use crate::policy::Cost;
 use crate::policy::Policy;
 
 const SECOND: u64 = 1_000_000_000;
@@ -41,7 +42,7 @@ fn admitted(table: &Table, key: &[u8], absent: Absent) -> u32 {
 
 fn charge_all(table: &Table, keys: &[&[u8]], n: u64, class: ClassId) -> Result<Vec<Answer>, NoPlace> {
     let keys: Vec<_> = keys.iter().map(|&key| (key, class)).collect();
-    table.charge_all(&keys, n)
+    table.charge_all(&keys, &Cost::new(n))
 }
 
 /// How many of these requests pass, made one after the other in another thread.
@@ -273,7 +274,7 @@ fn a_charge_beside_a_reconfiguration_costs_what_one_of_the_two_says() {
         let other = meanwhile(&table, absent, &[b"a"]);
         assert!(table.configure(b"a", slow, Migration::AsIs));
         assert_eq!(other.join().unwrap()[0], 1);
-        let Answer::Charged(look) = table.peek(b"a", 0, slow) else { panic!("no word") };
+        let Answer::Charged(look) = table.peek(b"a", &Cost::new(0), slow) else { panic!("no word") };
         assert_eq!(look.tat - look.now, 20 * SECOND * 16, "two tokens owed, each of them ten seconds");
     });
 }
@@ -285,7 +286,7 @@ fn a_reservation_beside_a_charge_loses_neither() {
         let Absent::Charge(class) = absent else { return };
         assert_eq!(admitted(&table, b"a", absent), 1);
         let other = meanwhile(&table, absent, &[b"a"]);
-        let answer = table.reserve(b"a", 1, class, Terms { length: SECOND, gives_back: false });
+        let answer = table.reserve(b"a", &Cost::new(1), class, Terms { length: SECOND, gives_back: false });
         let theirs = other.join().unwrap()[0];
         let Answer::Ruled(ruled) = answer else {
             assert_eq!(theirs, 1, "one token: who was refused came second");
@@ -293,7 +294,7 @@ fn a_reservation_beside_a_charge_loses_neither() {
         };
         assert_eq!(u32::from(ruled.ruling.passes()) + theirs, 1, "one token, one of the two");
         if let Some(lease) = ruled.lease {
-            assert!(table.settle(b"a", lease, Some(0)));
+            assert!(table.settle(b"a", lease, Some(&Cost::new(0))));
             assert_eq!(admitted(&table, b"a", absent), 1, "given back");
         }
         assert_eq!(admitted(&table, b"a", absent), 0);

@@ -57,13 +57,13 @@ impl Table {
         let Some(slot) = self.find(&mut stripe, &sought.probe) else {
             let (class, now) = (self.class_for(key, class), self.time.now());
             let from = Some(stripe.horizon()).filter(|&horizon| horizon > now).unwrap_or(0);
-            let limits = self.classes.get(class).limits();
+            let limits = self.classes.get(class).in_force();
             let (each, blocked) = Cold::fresh(limits, from).inspect(limits, now, cost);
             return (each, blocked, class);
         };
         let (now, (tat, class)) = (self.time.now(), self.slab.slot(slot).look_locked());
         if !self.is_cold(class) {
-            let limits = self.classes.get(class).limits();
+            let limits = self.classes.get(class).in_force();
             let (each, blocked) = Cold::of_word(limits, tat).inspect(limits, now, cost);
             return (each, blocked, class);
         }

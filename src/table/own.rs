@@ -11,7 +11,6 @@ use crate::policy::Policy;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// Policies that were ordered for single keys. They outlive the keys' accounts.
-#[derive(Default)]
 pub(super) struct OwnLimits {
     /// How many there are; first sights of tables without any do not lock.
     count: AtomicUsize,
@@ -19,6 +18,10 @@ pub(super) struct OwnLimits {
 }
 
 impl OwnLimits {
+    pub(super) fn new() -> Self {
+        Self { count: AtomicUsize::new(0), of: Mutex::new(HashMap::new()) }
+    }
+
     fn get(&self, key: &[u8]) -> Option<ClassId> {
         if self.count.load(Ordering::SeqCst) == 0 { None } else { self.of.lock().get(key).copied() }
     }
@@ -109,7 +112,7 @@ impl Table {
             return Ok(true);
         }
         let mut after = After::default();
-        stripe.reclass(slot, class, how, self.time.now(), &self.classes);
+        stripe.reclass(slot, class, how, self.time.moment(), &self.classes);
         if self.is_cold(self.slab.slot(slot).look_locked().1) {
             self.with_line(&mut stripe, slot, self.time.now(), &mut after, |_, _, _| ());
         }
@@ -129,7 +132,7 @@ impl Table {
             }
             let to = self.classes.add(policy)?;
             self.default.store(to.bits(), Ordering::SeqCst);
-            self.classes.follow(from, Change { to, how, at: self.time.now() });
+            self.classes.follow(from, Change { to, how, at: self.time.moment() });
             drop(stripes);
             to
         };

@@ -7,10 +7,10 @@
 
 use super::cold::Kept;
 use super::stripe::Locked;
-use crate::account::Cold;
+use crate::account::{Cold, remembers};
 use crate::classes::{ClassId, Classes};
+use crate::clock::Moment;
 use crate::limit::Migration;
-use crate::ticks::Ticks;
 
 impl Locked<'_> {
     /// Brings an account under the limits that have followed its own.
@@ -46,13 +46,17 @@ impl Locked<'_> {
         }
     }
 
-    /// Puts an account under another policy at the reading `now`. An account that waiters wait for keeps them.
-    pub(super) fn reclass(&mut self, slot: u32, class: ClassId, how: Migration, now: Ticks, classes: &Classes) {
+    /// Puts an account under another policy as of a moment. An account that waiters wait for keeps them.
+    pub(super) fn reclass(&mut self, slot: u32, class: ClassId, how: Migration, at: Moment, classes: &Classes) {
+        let now = at.now;
         let (tat, shown) = self.slot(slot).look_locked();
         let (old, new) = (classes.get(shown), classes.get(class));
         if !old.is_cold() {
             let (before, after) = (old.rule(), new.rule());
-            if !new.is_cold() && (how != Migration::AsIs || !before.overflows(after, tat, now)) {
+            // A shadow owes nothing later on, so what it takes over is remembered elsewhere.
+            let cannot_hold = before.overflows(after, tat, now) || (new.is_shadow() && !old.is_shadow());
+            let forgets = cannot_hold && remembers(how, new.in_force());
+            if !new.is_cold() && !forgets {
                 self.change(slot, |tat, _| (before.migrate(after, tat, now, how), class));
                 return;
             }
@@ -66,10 +70,10 @@ impl Locked<'_> {
             return;
         };
         let Kept { home, cold, line, .. } = *kept;
-        let cold = cold.migrate(classes.get(home).limits(), new.limits(), now, how);
+        let cold = cold.migrate(classes.get(home).in_force(), new.in_force(), at, how);
         if new.is_cold() || cold.is_more_than_a_word() || line.is_some() {
             let Some(shown) = composite_of(class, classes) else { return };
-            let settled = cold.settled(new.limits(), now);
+            let settled = cold.settled(new.in_force(), now);
             self.kept_mut(slot, || Kept { line, ..Kept::new(class, cold) });
             self.change(slot, |_, _| (settled, shown));
         } else {
@@ -87,7 +91,7 @@ impl Locked<'_> {
             found = tat;
             (tat, twin)
         });
-        let limits = classes.get(home).limits();
+        let limits = classes.get(home).in_force();
         self.kept_mut(slot, || Kept::new(home, Cold::of_word(limits, found)));
         true
     }

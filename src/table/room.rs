@@ -4,7 +4,8 @@
 //! The search looks at a fixed number of accounts at most, whatever the size of the table: at some in the newcomer's own
 //! stripe, whose lock is held anyhow, and, where none of those will do, at some in two others.
 
-use super::stripe::{Locked, Sweep};
+use super::stripe::Locked;
+use super::sweep::Sweep;
 use super::{Sought, Table};
 use crate::sync::Ordering;
 use crate::ticks::Ticks;
@@ -173,7 +174,7 @@ impl Table {
     fn evict_away(&self, sought: &Sought<'_>, seen: &Sweep, looks: &mut u32) -> Result<Seat<'_>, Option<Ticks>> {
         *looks += seen.looks;
         let mut least = seen.least.map(|(slot, _)| (sought.home, slot));
-        let mut nearest = seen.least.map(|(_, owed)| owed);
+        let mut nearest = seen.nearest;
         let turn = self.rotor.fetch_add(1, Ordering::SeqCst);
         let others = self.stripes.len() - 1;
         for i in 0..AWAY_STRIPES.min(others) {
@@ -188,10 +189,10 @@ impl Table {
             {
                 return seat;
             }
-            if let Some((slot, owed)) = seen.least {
+            nearest = nearest.into_iter().chain(seen.nearest).min();
+            if let Some((slot, _)) = seen.least {
                 // Others' stripes give a debtor only where the key's own has nobody.
                 least = least.or(Some((at, slot)));
-                nearest = Some(nearest.map_or(owed, |nearest| nearest.min(owed)));
             }
         }
         if let (WhenFull::EvictLeast, Some((at, slot))) = (self.plan.when_full, least) {

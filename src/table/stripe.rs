@@ -5,12 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use crossbeam_utils::CachePadded;
 
 use super::cold::Kept;
-use super::index::{Index, RUN};
+use super::index::Index;
 use super::memory::Slab;
 use super::probe::Probe;
 use super::slot::{Lost, Slot, Whose};
 use crate::classes::{ClassId, Classes};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, keyed_hash};
 use crate::ticks::Ticks;
 
 pub(super) struct Stripe {
@@ -55,39 +55,8 @@ pub(super) enum NotIn {
     NoRoom,
 }
 
-/// The most accounts that one sweep looks at, and the most runs of entries.
-const MOST_BUDGET: usize = 16;
-const MOST_RUNS: usize = 32;
 /// Turns that are looked at for one account that still has one.
 const TURNS_AT_MOST: usize = 4;
-
-/// Accounts to look at, by numbers. Copied out first: looking may clamp, which needs the stripe whole; and their cache
-/// misses overlap.
-#[derive(Default)]
-struct Met {
-    numbers: [u32; 2 * MOST_BUDGET],
-    count: usize,
-}
-
-impl Met {
-    /// Half of the entries are empty, in no order, so nothing here branches on it.
-    #[inline]
-    fn add(&mut self, number: u32) {
-        self.numbers[self.count % (2 * MOST_BUDGET)] = number;
-        self.count += usize::from(number != 0);
-    }
-}
-
-/// What a sweep saw.
-#[derive(Debug, Default)]
-pub(super) struct Sweep {
-    /// How many accounts were looked at.
-    pub(super) looks: u32,
-    /// An account that equals a fresh one, and its word.
-    pub(super) refilled: Option<(u32, Ticks)>,
-    /// The account nearest to that, and how far it is from it.
-    pub(super) least: Option<(u32, Ticks)>,
-}
 
 /// When a state in a slot is looked at again: another state in the same slot has a turn of its own.
 #[derive(Clone, Copy)]
@@ -98,9 +67,9 @@ struct Turn {
 
 /// Protected by the stripe's lock.
 pub(super) struct Inner {
-    hand: usize,
+    pub(super) hand: usize,
     horizon: Ticks,
-    side: HashMap<u32, Side>,
+    side: HashMap<u32, Side, ahash::RandomState>,
     /// The slots of accounts that are more than a word, in the order in which they are looked at again.
     turns: VecDeque<Turn>,
     numbers: u64,
@@ -108,16 +77,16 @@ pub(super) struct Inner {
 }
 
 impl Stripe {
-    pub(super) fn new(slot_bits: u32) -> Self {
+    pub(super) fn new(slot_bits: u32, slab: &Slab) -> Self {
         let inner = Inner {
             hand: 0,
             horizon: 0,
-            side: HashMap::new(),
+            side: HashMap::with_hasher(keyed_hash()),
             turns: VecDeque::new(),
             numbers: 0,
             long: HashMap::new(),
         };
-        Self { index: Index::new(slot_bits), inner: CachePadded::new(Mutex::new(inner)) }
+        Self { index: Index::new(slot_bits, slab.segments.clone()), inner: CachePadded::new(Mutex::new(inner)) }
     }
 
     /// The stripe with its lock held.
@@ -128,20 +97,18 @@ impl Stripe {
 
 /// A stripe whose lock is held: the only way to change what is in it.
 pub(super) struct Locked<'a> {
-    index: &'a Index,
-    slab: &'a Slab,
-    inner: MutexGuard<'a, Inner>,
+    pub(super) index: &'a Index,
+    pub(super) slab: &'a Slab,
+    pub(super) inner: MutexGuard<'a, Inner>,
 }
 
 impl Locked<'_> {
     /// The slot of a key. With the lock held, a miss is one.
     pub(super) fn find(&self, probe: &Probe<'_>) -> Option<u32> {
-        self.index.candidates(&self.slab.segments, probe.hash).find(|&slot| {
-            match self.slab.slot(slot).look(Whose::Key(*probe)) {
-                Ok(_) => true,
-                Err(Lost::Dead | Lost::Elsewhere) => false,
-                Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),
-            }
+        self.index.candidates(probe.hash).find(|&slot| match self.slab.slot(slot).look(Whose::Key(*probe)) {
+            Ok(_) => true,
+            Err(Lost::Dead | Lost::Elsewhere) => false,
+            Err(Lost::Other) => self.inner.long.get(&slot).is_some_and(|key| **key == *probe.key),
         })
     }
 
@@ -158,7 +125,7 @@ impl Locked<'_> {
             self.inner.long.insert(slot, probe.key.into());
         }
         let slab = self.slab;
-        if self.index.insert(&slab.segments, probe.hash, slot, |slot| slab.slot(slot).hash()) {
+        if self.index.insert(probe.hash, slot, |slot| slab.slot(slot).hash()) {
             return Ok(());
         }
         self.slab.slot(slot).die(None);
@@ -170,7 +137,7 @@ impl Locked<'_> {
     /// `Err` if somebody charged it; `Ok(None)` if the slot must not be used again.
     pub(super) fn evict(&mut self, slot: u32, seen: Option<Ticks>, now: Ticks) -> Result<Option<u32>, ()> {
         self.slab.slot(slot).die(seen).ok_or(())?;
-        self.index.remove(&self.slab.segments, self.slab.slot(slot).hash(), slot);
+        self.index.remove(self.slab.slot(slot).hash(), slot);
         if !self.inner.long.is_empty() {
             self.inner.long.remove(&slot);
         }
@@ -213,84 +180,14 @@ impl Locked<'_> {
         rule.clamp(tat, now)
     }
 
-    /// Looks for room for a hash: at up to `budget` accounts, half of them in the segment where it belongs, and stops at
-    /// the first refilled one. Whoever goes there makes room in the segment that needs it. The hash chooses where to
-    /// begin, too, so that no position is worked off before the others.
-    pub(super) fn sweep_for(&mut self, hash: u32, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
-        let is_all = self.index.is_single();
-        let (mut met, from) = (Met::default(), hash as usize >> 8);
-        let near = if is_all { budget } else { budget / 2 }.min(MOST_BUDGET);
-        for (step, number) in self.index.around(&self.slab.segments, hash, from).enumerate() {
-            met.add(number);
-            if step % RUN == RUN - 1 && met.count >= near {
-                break;
-            }
-        }
-        met.count = met.count.min(near);
-        let near = self.judge(&met, now, classes);
-        if is_all || near.refilled.is_some() {
-            return near;
-        }
-        let far = self.sweep(now, classes, budget - near.looks as usize);
-        let least = [near.least, far.least].into_iter().flatten().min_by_key(|&(_, owed)| owed);
-        Sweep { looks: near.looks + far.looks, refilled: far.refilled, least }
-    }
-
-    /// Looks at up to `budget` accounts from the hand on, wherever they are, and stops at the first refilled one.
-    pub(super) fn sweep(&mut self, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
-        let mut met = Met::default();
-        // Whole runs, so that nobody is skipped; few, where there is next to nobody.
-        let mut runs = 0;
-        let walked = self.index.walk(&self.slab.segments, self.inner.hand, |run| {
-            for number in run {
-                met.add(number);
-            }
-            runs += 1;
-            met.count + RUN <= budget.min(MOST_BUDGET) && runs < MOST_RUNS
-        });
-        self.inner.hand = self.inner.hand.wrapping_add(walked);
-        self.judge(&met, now, classes)
-    }
-
-    /// Accounts that somebody holds are passed over; words from before a step of the clock are clamped.
-    fn judge(&mut self, met: &Met, now: Ticks, classes: &Classes) -> Sweep {
-        let slots = met.numbers[..met.count].iter().map(|number| number - 1);
-        for slot in slots.clone() {
-            self.slab.slot(slot).prefetch();
-        }
-        let mut seen = Sweep::default();
-        for slot in slots {
-            seen.looks += 1;
-            if self.is_pinned(slot) {
-                continue;
-            }
-            let (mut tat, class) = self.slab.slot(slot).look_locked();
-            let usual = classes.usual(class);
-            // An account that owes no more than a bucket holds is not from before a step of the clock. A policy that another
-            // has followed lets nothing pass.
-            if tat.saturating_sub(now) > usual.tolerance || usual.burst == 0 {
-                self.follow(slot, classes);
-                tat = self.clamp(slot, now, classes);
-            }
-            if tat <= now {
-                seen.refilled = Some((slot, tat));
-                break;
-            }
-            if seen.least.is_none_or(|(_, least)| tat - now < least) {
-                seen.least = Some((slot, tat - now));
-            }
-        }
-        seen
-    }
-
     /// Whether the slot holds an account of this stripe that nobody has pinned or has a reservation of.
     pub(super) fn may_go(&self, slot: u32) -> bool {
-        let mut same = self.index.candidates(&self.slab.segments, self.slab.slot(slot).hash());
+        let mut same = self.index.candidates(self.slab.slot(slot).hash());
         same.any(|other| other == slot) && !self.is_pinned(slot)
     }
 
     #[inline]
-    fn is_pinned(&self, slot: u32) -> bool {
+    pub(super) fn is_pinned(&self, slot: u32) -> bool {
         !self.inner.side.is_empty() && self.is_held(slot)
     }
 
@@ -380,7 +277,6 @@ impl Locked<'_> {
         None
     }
 
-    /// How many turns there are, those of who is gone included.
     #[cfg(all(test, not(loom)))]
     pub(super) fn turns(&self) -> usize {
         self.inner.turns.len()
@@ -393,7 +289,7 @@ impl Locked<'_> {
 
     /// Every account's slot.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        self.index.all(&self.slab.segments)
+        self.index.all()
     }
 }
 

@@ -4,6 +4,8 @@ use super::*;
 use crate::account::{Cold, Purpose, Terms};
 use crate::limit::Rate;
 use crate::policy::Policy;
+use crate::table::index::RUN;
+use crate::table::sweep::MOST_RUNS;
 use crate::ticks::PER_NANO;
 
 const SECOND: Ticks = 1_000_000_000 * PER_NANO;
@@ -20,7 +22,8 @@ struct Bench {
 fn bench() -> Bench {
     let classes = Classes::new();
     let class = classes.intern(Policy::rate(Rate::new(1000, 1_000_000_000_000)).unwrap()).unwrap();
-    Bench { slab: Slab::new(10_000), stripe: Stripe::new(16), classes, class }
+    let slab = Slab::new(10_000);
+    Bench { stripe: Stripe::new(16, &slab), slab, classes, class }
 }
 
 impl Bench {

@@ -15,7 +15,7 @@ impl Table {
     #[allow(clippy::inline_always)] // as `take`
     #[inline(always)]
     pub(super) fn likely(&self, sought: &Sought<'_>) -> Option<u32> {
-        self.stripes[sought.home].index.likely(&self.slab.segments, sought.probe.hash)
+        self.stripes[sought.home].index.likely(sought.probe.hash)
     }
 
     /// Takes `n` tokens from a known account that has them by the coarse clock: all that most decisions are. An `Err` is

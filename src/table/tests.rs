@@ -121,7 +121,8 @@ fn a_pinned_account_stays_and_the_table_comes_back_to_its_bound() {
 // HAZARD keys-distinct: by their bytes, even where every hash is the same.
 #[test]
 fn keys_whose_hashes_are_all_the_same_are_told_apart_through_evictions() {
-    let (slab, stripe) = (Slab::new(1000), Stripe::new(16));
+    let slab = Slab::new(1000);
+    let stripe = Stripe::new(16, &slab);
     let mut locked = stripe.lock(&slab);
     let class = ClassId::from_bits(0);
     let lengths = [0, 1, 5, 8, 31, 32, 33, 39, 40, 41, 64, 256, 261, 300, 5000];

@@ -1,108 +1,17 @@
 //! An oracle for any number of limits on a key: it keeps every event, and finds times by trying one after another.
 
 pub(crate) mod bench;
+pub(crate) mod said;
 
-use std::sync::Arc;
+use tollbar::limit::Edge;
 
-use tollbar::limit::{Edge, Jail, Periods};
-use tollbar::{Limit, Rate};
+pub(crate) use said::{Said, TICKS};
 
-/// Longer than anything here lasts.
+/// Longer than anything here lasts, but a reservation without an end.
 const FAR: u64 = TICKS << 17;
 
-/// The oracle counts in sixteenths of a nanosecond, as waits do before they are rounded up.
-const TICKS: u64 = 16;
-
-/// What the wall clock reads when the oracle's time begins, in nanoseconds.
-pub(crate) const UNIX: u64 = 1_000_000;
-
-/// A limit, in nanoseconds as it is said.
-#[derive(Clone, Debug)]
-pub(crate) enum Said {
-    /// A token every `emission`, up to `burst`.
-    Rate {
-        emission: u64,
-        burst: u64,
-    },
-    Window {
-        limit: u64,
-        width: u64,
-        edge: Edge,
-    },
-    /// So many steps of this length.
-    Steps {
-        limit: u64,
-        step: u64,
-        steps: u64,
-    },
-    /// In periods that begin at these moments of the wall clock, counted from the start of the oracle's time.
-    Calendar {
-        limit: u64,
-        boundaries: Vec<i64>,
-    },
-    InFlight {
-        limit: u64,
-    },
-    Jail {
-        denials: u64,
-        within: u64,
-        duration: u64,
-        factor: u32,
-        longest: u64,
-    },
-}
-
-impl Said {
-    pub(crate) fn limit(&self, name: &str, shadow: bool) -> Limit {
-        let limit = match *self {
-            Self::Rate { emission, burst } => Limit::rate(Rate::new(1, emission).burst(burst)),
-            Self::Window { limit, width, edge } => Limit::window(limit, width, edge),
-            Self::Steps { limit, step, steps } => Limit::window_in_steps(limit, step * steps, Edge::HalfOpen, steps),
-            Self::Calendar { limit, ref boundaries } => {
-                let moments: Vec<i64> = boundaries.iter().map(|moment| moment + UNIX.cast_signed()).collect();
-                Limit::calendar(limit, Arc::new(Periods::new(&moments).unwrap()), "period")
-            }
-            Self::InFlight { limit } => Limit::in_flight(limit),
-            Self::Jail { denials, within, duration, factor, longest } => {
-                let jail = Jail::new(denials, within, duration).unwrap();
-                Limit::jail(jail.escalating(factor.into(), Some(longest)).unwrap())
-            }
-        };
-        limit.unwrap().named(name).shadow(shadow)
-    }
-
-    fn in_ticks(&self) -> Self {
-        let mut said = self.clone();
-        match &mut said {
-            Self::Rate { emission: time, .. } | Self::Window { width: time, .. } | Self::Steps { step: time, .. } => {
-                *time *= TICKS;
-            }
-            Self::Jail { within, duration, longest, .. } => {
-                for time in [within, duration, longest] {
-                    *time *= TICKS;
-                }
-            }
-            Self::Calendar { boundaries, .. } => {
-                for moment in boundaries {
-                    *moment *= TICKS.cast_signed();
-                }
-            }
-            Self::InFlight { .. } => {}
-        }
-        said
-    }
-
-    fn capacity(&self) -> u64 {
-        match *self {
-            Self::Rate { burst, .. } => burst,
-            Self::Window { limit, .. }
-            | Self::Steps { limit, .. }
-            | Self::Calendar { limit, .. }
-            | Self::InFlight { limit } => limit,
-            Self::Jail { .. } => u64::MAX,
-        }
-    }
-}
+/// When a reservation without an end ends.
+pub(crate) const OPEN: u64 = u64::MAX / 2;
 
 /// The first boundary after a time; the last length repeats.
 fn end_of_period(boundaries: &[i64], time: u64) -> i64 {
@@ -129,7 +38,8 @@ struct Seen {
 #[derive(Clone, Debug)]
 struct Held {
     id: usize,
-    n: u64,
+    /// What it costs each limit.
+    n: Vec<u64>,
     expiry: u64,
     gives_back: bool,
     charged: Vec<bool>,
@@ -137,11 +47,15 @@ struct Held {
 }
 
 /// What a key is told.
+#[allow(clippy::struct_excessive_bools)] // each is a part of an answer
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) allowed: bool,
-    /// In nanoseconds, rounded up; `None`: never.
+    /// In nanoseconds, rounded up; `None`: never; [`OPEN`]: when a reservation without an end ends.
     pub(crate) wait: Option<u64>,
+    /// Shorter if a reservation ends before its lease is over.
+    pub(crate) estimated: bool,
+    pub(crate) blocked: bool,
     /// The limit that denies for longest, or would.
     pub(crate) by: Option<usize>,
     pub(crate) shadowed: bool,
@@ -153,12 +67,13 @@ pub(crate) struct Key {
     limits: Vec<(Said, bool)>,
     seen: Vec<Seen>,
     held: Vec<Held>,
+    blocked: u64,
 }
 
 impl Key {
     pub(crate) fn new(limits: &[(Said, bool)]) -> Self {
         let limits: Vec<_> = limits.iter().map(|(said, shadow)| (said.in_ticks(), *shadow)).collect();
-        Self { seen: vec![Seen::default(); limits.len()], held: Vec::new(), limits }
+        Self { seen: vec![Seen::default(); limits.len()], held: Vec::new(), blocked: 0, limits }
     }
 
     fn expire(&mut self, now: u64) {
@@ -166,8 +81,8 @@ impl Key {
             let due = self.held.iter().filter(|held| held.expiry <= now);
             let Some(id) = due.min_by_key(|held| (held.expiry, held.id)).map(|held| held.id) else { return };
             let held = self.take(id).unwrap();
-            let used = if held.gives_back { 0 } else { held.n };
-            self.end(&held, held.expiry, used);
+            let used = if held.gives_back { vec![0; held.n.len()] } else { held.n.clone() };
+            self.end(&held, held.expiry, &used);
         }
     }
 
@@ -177,7 +92,7 @@ impl Key {
     }
 
     fn in_flight(&self, limit: usize) -> u64 {
-        self.held.iter().filter(|held| held.charged[limit]).map(|held| held.n).sum()
+        self.held.iter().filter(|held| held.charged[limit]).map(|held| held.n[limit]).sum()
     }
 
     /// Whether one limit lets `n` pass at a time, if nothing happens before.
@@ -189,6 +104,10 @@ impl Key {
             seen.sent.iter().filter(|(stamp, _)| is_in(*stamp)).map(|(_, n)| n).sum::<u64>()
         };
         match then.limits[limit].0 {
+            Said::Jail { .. } => at >= seen.until,
+            Said::Closed => false,
+            // What costs a limit nothing is not asked of it.
+            _ if n == 0 => true,
             Said::Rate { emission, burst } => {
                 let base = seen.tat.max(at);
                 base + n * emission - at <= burst * emission
@@ -204,14 +123,16 @@ impl Key {
                 counted(&|stamp| end_of_period(boundaries, stamp) > at.cast_signed()) + flying + n <= limit
             }
             Said::InFlight { limit } => flying + n <= limit,
-            Said::Jail { .. } => at >= seen.until,
         }
     }
 
     /// When one limit lets `n` pass; `None` never.
     fn earliest(&self, limit: usize, now: u64, n: u64) -> Option<u64> {
-        if n > self.limits[limit].0.capacity() {
+        if n > self.limits[limit].0.capacity() || matches!(self.limits[limit].0, Said::Closed) {
             return None;
+        }
+        if !self.passes_at(limit, now + FAR, n) {
+            return Some(OPEN);
         }
         // Once it passes it goes on to pass, for nothing happens: halves are tried.
         let (mut low, mut high) = (now, now + FAR);
@@ -226,79 +147,112 @@ impl Key {
         Some(low)
     }
 
-    pub(crate) fn told(&mut self, now: u64, n: u64) -> Told {
+    /// The same if every reservation ended now, and nothing was used of it.
+    fn soonest(&self, limit: usize, now: u64, n: u64) -> Option<u64> {
+        let mut then = self.clone();
+        then.held.sort_by_key(|held| (held.expiry, held.id));
+        for held in std::mem::take(&mut then.held) {
+            then.end(&held, now, &vec![0; held.n.len()]);
+        }
+        then.earliest(limit, now, n)
+    }
+
+    pub(crate) fn told(&mut self, now: u64, cost: &[u64]) -> Told {
         self.expire(now);
-        let mut told = Told { allowed: true, wait: Some(0), by: None, shadowed: false };
-        if n == 0 {
+        let mut told =
+            Told { allowed: true, wait: Some(0), estimated: false, blocked: false, by: None, shadowed: false };
+        if cost.iter().all(|&n| n == 0) {
             return told;
         }
         let (mut longest, mut would) = (Some(now), (Some(now), None));
         for (number, (_, shadow)) in self.limits.iter().enumerate() {
-            let at = self.earliest(number, now, n);
+            let at = self.earliest(number, now, cost[number]);
             if at == Some(now) {
                 continue;
             }
             let later = |than: Option<u64>| at.unwrap_or(u64::MAX) > than.unwrap_or(u64::MAX);
             if *shadow {
                 told.shadowed = true;
-                if later(would.0) {
+                if later(would.0) || would.1.is_none() {
                     would = (at, Some(number));
                 }
             } else if later(longest) {
                 (longest, told.by, told.allowed) = (at, Some(number), false);
             }
         }
-        told.wait = longest.map(|longest| (longest - now).div_ceil(TICKS));
+        if longest.is_some_and(|longest| self.blocked > longest) {
+            (longest, told.by, told.allowed, told.blocked) = (Some(self.blocked), None, false, true);
+        }
+        told.wait = longest.map(|longest| if longest == OPEN { OPEN } else { (longest - now).div_ceil(TICKS) });
         told.shadowed &= told.allowed;
-        told.by = told.by.or(would.1);
+        if let Some(by) = told.by {
+            let soonest = self.soonest(by, now, cost[by]).unwrap_or(u64::MAX);
+            told.estimated = soonest < longest.unwrap_or(u64::MAX);
+        } else if !told.blocked {
+            told.by = would.1;
+        }
         told
     }
 
     /// What a charge is told, and does.
-    pub(crate) fn charge(&mut self, now: u64, n: u64) -> Told {
-        let told = self.told(now, n);
+    pub(crate) fn charge(&mut self, now: u64, cost: &[u64]) -> Told {
+        let told = self.told(now, cost);
         if !told.allowed {
-            return self.denied(now, n, told);
+            return self.denied(now, cost, told);
         }
-        if n > 0 {
-            let charged = self.charged_to(now, n);
-            self.send(now, n, &charged);
-        }
+        let charged = self.charged_to(now, cost);
+        self.send(now, cost, &charged);
         told
     }
 
-    pub(crate) fn reserve(&mut self, now: u64, n: u64, id: usize, lease: u64, gives_back: bool) -> Told {
-        let told = self.told(now, n);
+    pub(crate) fn reserve(
+        &mut self,
+        now: u64,
+        cost: &[u64],
+        id: usize,
+        (lease, gives_back): (Option<u64>, bool),
+    ) -> Told {
+        let told = self.told(now, cost);
         if !told.allowed {
-            return self.denied(now, n, told);
+            return self.denied(now, cost, told);
         }
-        let charged = if n > 0 { self.charged_to(now, n) } else { vec![true; self.limits.len()] };
+        let charged = self.charged_to(now, cost);
         let mut receipts = vec![0; self.limits.len()];
         for (number, (said, _)) in self.limits.iter().enumerate().filter(|(number, _)| charged[*number]) {
             if let Said::Rate { emission, .. } = said {
-                self.seen[number].tat = self.seen[number].tat.max(now) + n * emission;
+                self.seen[number].tat = self.seen[number].tat.max(now) + cost[number] * emission;
                 receipts[number] = self.seen[number].tat;
             }
         }
-        self.held.push(Held { id, n, expiry: now + lease, gives_back, charged, receipts });
+        let expiry = lease.map_or(OPEN, |lease| now + lease);
+        self.held.push(Held { id, n: cost.to_vec(), expiry, gives_back, charged, receipts });
         told
     }
 
-    fn charged_to(&self, now: u64, n: u64) -> Vec<bool> {
-        (0..self.limits.len()).map(|number| self.passes_at(number, now, n)).collect()
+    /// Lets a reservation begin anew; false if it has ended.
+    pub(crate) fn renew(&mut self, now: u64, id: usize, lease: Option<u64>) -> bool {
+        self.expire(now);
+        let held = self.held.iter_mut().find(|held| held.id == id);
+        held.map(|held| held.expiry = lease.map_or(OPEN, |lease| now + lease)).is_some()
     }
 
-    fn send(&mut self, now: u64, n: u64, to: &[bool]) {
+    /// All limits but shadows that would deny; what asks for nothing is asked nowhere.
+    fn charged_to(&self, now: u64, cost: &[u64]) -> Vec<bool> {
+        let is_nothing = cost.iter().all(|&n| n == 0);
+        (0..self.limits.len()).map(|number| is_nothing || self.passes_at(number, now, cost[number])).collect()
+    }
+
+    fn send(&mut self, now: u64, cost: &[u64], to: &[bool]) {
         for (number, (said, _)) in self.limits.iter().enumerate().filter(|(number, _)| to[*number]) {
-            self.seen[number].sent.push((now, n));
+            self.seen[number].sent.push((now, cost[number]));
             if let Said::Rate { emission, .. } = said {
-                self.seen[number].tat = self.seen[number].tat.max(now) + n * emission;
+                self.seen[number].tat = self.seen[number].tat.max(now) + cost[number] * emission;
             }
         }
     }
 
     /// Counts a denial for all jails, unless one that denies holds already.
-    pub(crate) fn denied(&mut self, now: u64, n: u64, told: Told) -> Told {
+    pub(crate) fn denied(&mut self, now: u64, cost: &[u64], told: Told) -> Told {
         let is_jail = |said: &Said| matches!(said, Said::Jail { .. });
         let jailed = (0..self.limits.len())
             .any(|number| is_jail(&self.limits[number].0) && !self.limits[number].1 && self.seen[number].until > now);
@@ -325,38 +279,72 @@ impl Key {
                 seen.denials.clear();
             }
         }
-        self.told(now, n)
+        self.told(now, cost)
     }
 
     /// Ends a reservation; false if it has ended.
-    pub(crate) fn settle(&mut self, now: u64, id: usize, used: Option<u64>, was: (u64, bool)) -> bool {
+    pub(crate) fn settle(&mut self, now: u64, id: usize, used: &[u64], gives_back: bool) -> bool {
         self.expire(now);
         if let Some(held) = self.take(id) {
-            self.end(&held, now, used.unwrap_or(held.n));
+            self.end(&held, now, used);
             return true;
         }
-        let (n, gives_back) = was;
-        if gives_back && used != Some(0) {
+        if gives_back {
             let all = vec![true; self.limits.len()];
-            self.send(now, used.unwrap_or(n), &all);
+            self.send(now, used, &all);
             self.bound(now);
         }
         false
     }
 
-    fn end(&mut self, held: &Held, now: u64, used: u64) {
+    fn end(&mut self, held: &Held, now: u64, used: &[u64]) {
         for (number, (said, _)) in self.limits.iter().enumerate().filter(|(number, _)| held.charged[*number]) {
-            let seen = &mut self.seen[number];
+            let (seen, reserved, used) = (&mut self.seen[number], held.n[number], used[number]);
             seen.sent.push((now, used));
             if let Said::Rate { emission, .. } = said {
-                let back = held.n.saturating_sub(used) * emission;
+                let back = reserved.saturating_sub(used) * emission;
                 seen.tat -= back.min(held.receipts[number].saturating_sub(now)).min(seen.tat);
-                if used > held.n {
-                    seen.tat = seen.tat.max(now) + (used - held.n) * emission;
+                if used > reserved {
+                    seen.tat = seen.tat.max(now) + (used - reserved) * emission;
                 }
             }
         }
         self.bound(now);
+    }
+
+    /// Lets nothing pass for so long.
+    pub(crate) fn block(&mut self, now: u64, length: u64) {
+        self.expire(now);
+        self.blocked = now + length;
+    }
+
+    /// Leaves no more than `to` of one limit or of all; false if there was no more.
+    pub(crate) fn drain(&mut self, now: u64, to: u64, limit: Option<usize>) -> bool {
+        self.expire(now);
+        let counts = |said: &Said| {
+            matches!(said, Said::Rate { .. } | Said::Window { .. } | Said::Steps { .. } | Said::Calendar { .. })
+        };
+        let is_meant = |number: usize| limit.is_none_or(|limit| limit == number) && counts(&self.limits[number].0);
+        let surplus = |number: usize| self.remains(number, now).saturating_sub(to);
+        let cost: Vec<u64> =
+            (0..self.limits.len()).map(|number| if is_meant(number) { surplus(number) } else { 0 }).collect();
+        self.send(now, &cost, &vec![true; cost.len()]);
+        cost.iter().any(|&n| n > 0)
+    }
+
+    /// What a limit lets pass at once.
+    fn remains(&self, limit: usize, now: u64) -> u64 {
+        (1..=self.limits[limit].0.capacity()).rev().find(|&n| self.passes_at(limit, now, n)).unwrap_or(0)
+    }
+
+    /// Other numbers for windows and for what is in flight. Every reservation counts in limits that change.
+    pub(crate) fn renumber(&mut self, now: u64, numbers: &[u64]) {
+        self.expire(now);
+        for (at, (said, _)) in self.limits.iter_mut().enumerate() {
+            if said.renumber(numbers[at]) {
+                self.held.iter_mut().for_each(|held| held.charged[at] = true);
+            }
+        }
     }
 
     fn bound(&mut self, now: u64) {
@@ -369,7 +357,8 @@ impl Key {
 
     /// Ends all timeouts.
     pub(crate) fn release(&mut self, now: u64) -> bool {
-        let mut released = false;
+        self.expire(now);
+        let mut released = std::mem::take(&mut self.blocked) > now;
         for seen in self.seen.iter_mut().filter(|seen| seen.until > now) {
             (seen.until, seen.quiet_since, released) = (0, now, true);
         }
@@ -381,8 +370,8 @@ impl Key {
         self.expire(now);
         let deny: Vec<usize> = (0..self.limits.len()).filter(|&number| !self.limits[number].1).collect();
         let most = deny.iter().map(|&number| self.limits[number].0.capacity()).min()?;
-        if most == u64::MAX {
-            return None;
+        if most == u64::MAX || now < self.blocked {
+            return (most < u64::MAX).then_some(0);
         }
         (0..=most).rev().find(|&n| n == 0 || deny.iter().all(|&number| self.passes_at(number, now, n)))
     }

@@ -95,7 +95,7 @@ static void reservations(tollbar_clock clock) {
     SAME(none.id, 0);
     SAME(told.reason, TOLLBAR_REASON_RATE);
     SAME(tollbar_commit(none), TOLLBAR_ERROR_HANDLE);
-    SAME(tollbar_reserve(limiter, KEY("a"), 1, TOLLBAR_NEVER, false, &none, NULL, 0), TOLLBAR_ERROR_INVALID);
+    SAME(tollbar_reserve(limiter, KEY("a"), 1, TOLLBAR_NEVER - 1, false, &none, NULL, 0), TOLLBAR_ERROR_INVALID);
     SAME(left_of(limiter, KEY("a")), 2);
     SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
 

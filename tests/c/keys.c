@@ -40,7 +40,8 @@ static void reset_and_reconfigure(tollbar_clock clock) {
     tollbar_limiter limiter = limiter_of(a_rate(10, SECOND, 0), clock);
     tollbar_policy wider = a_rate(20, SECOND, 0);
     SAME(tollbar_reset(limiter, KEY("a")), 0);
-    SAME(tollbar_reconfigure(limiter, KEY("a"), wider, TOLLBAR_MIGRATE_RESET, text, sizeof text), 0);
+    SAME(tollbar_reconfigure(limiter, KEY("own"), wider, TOLLBAR_MIGRATE_RESET, text, sizeof text), 0);
+    SAME(left_of(limiter, KEY("own")), 20);
     SAME(tollbar_contains(limiter, KEY("a")), 0);
     SAME(tollbar_try_acquire(limiter, KEY("a"), 10), 1);
     SAME(tollbar_contains(limiter, KEY("a")), 1);

@@ -35,7 +35,9 @@ static void reasons(void) {
     SAME_TEXT(tollbar_reason_text(TOLLBAR_REASON_JAIL), "jail");
     SAME_TEXT(tollbar_reason_text(TOLLBAR_REASON_NEVER), "never");
     SAME_TEXT(tollbar_reason_text(TOLLBAR_REASON_FULL), "full");
-    SAME_TEXT(tollbar_reason_text(7), "");
+    SAME_TEXT(tollbar_reason_text(TOLLBAR_REASON_CLOSED), "closed");
+    SAME_TEXT(tollbar_reason_text(TOLLBAR_REASON_BLOCKED), "blocked");
+    SAME_TEXT(tollbar_reason_text(9), "");
     SAME_TEXT(tollbar_reason_text(INT32_MIN), "");
 }
 

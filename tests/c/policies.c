@@ -31,8 +31,8 @@ static void limits_are_refused(void) {
     REFUSED(tollbar_policy_add_rate(policy, 1, UINT64_MAX, text, sizeof text),
             "burst must refill within 4.5 years (burst times the time for one token), not 1");
     REFUSED(tollbar_policy_add_window(policy, 0, SECOND, text, sizeof text), "limit must be at least 1, not 0");
-    REFUSED(tollbar_policy_add_window(policy, UINT64_C(1) << 32, SECOND, text, sizeof text),
-            "limit must be at most 4,294,967,295, not 4294967296");
+    REFUSED(tollbar_policy_add_window(policy, (UINT64_C(1) << 53) + 1, SECOND, text, sizeof text),
+            "limit must be at most 9,007,199,254,740,992, not 9007199254740993");
     REFUSED(tollbar_policy_add_window(policy, 1, 0, text, sizeof text), "per must be at least 1 ns, not 0");
     REFUSED(tollbar_policy_add_window(policy, 1, UINT64_MAX, text, sizeof text),
             "per must be at most 4.5 years, not 18446744073.709553");

@@ -31,6 +31,8 @@ UNFREED = {"atfork", "forks"}
 # How much less is done where everything is slow.
 LESS = {"sanitized": 4, "memcheck": 16, "helgrind": 32}
 SECONDS = 120
+# No build takes longer; one that does hangs.
+BUILD_SECONDS = 3600
 # How a valgrind that has found something ends.
 FOUND = 99
 
@@ -74,7 +76,7 @@ def build_library() -> None:
     cargo: list[str | Path] = ["cargo", "rustc", "--quiet", "--profile", "quick", "--lib"]
     cargo += ["--features", "forced-panic", "--target-dir", TARGET]
     for form in ("staticlib", "cdylib"):
-        subprocess.run([*cargo, "--crate-type", form], cwd=ROOT, check=True)
+        subprocess.run([*cargo, "--crate-type", form], cwd=ROOT, check=True, timeout=BUILD_SECONDS)
 
 
 def declared() -> set[str]:
@@ -87,7 +89,7 @@ def declared() -> set[str]:
 def exported(library: Path) -> set[str]:
     """Every name that a program could link against."""
     command: list[str | Path] = ["nm", "-D", "--defined-only", library]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
     return {line.split()[-1] for line in told.stdout.splitlines()}
 
 
@@ -223,7 +225,7 @@ def main() -> int:
 
     build_library()
     BUILT.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, HERE / "make_vectors.py", BUILT], check=True)
+    subprocess.run([sys.executable, HERE / "make_vectors.py", BUILT], check=True, timeout=SECONDS)
     every = sorted(source.stem for source in HERE.glob("*.c"))
     names = [name for name in every if name != "race" and (not wanted or name in wanted)]
     suite = Suite()

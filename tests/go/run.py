@@ -28,6 +28,8 @@ PACKAGE = ROOT / "go"
 EXAMPLES = ROOT / "examples" / "go"
 BENCHES = ROOT / "benches" / "go"
 
+# No command takes longer; one that does hangs.
+LONGEST_SECONDS = 3600
 STATICCHECK = "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
 
 # As it would be installed, but for where programs look for the library: this folder is none of the system's.
@@ -47,7 +49,8 @@ Cflags: -I${{includedir}}
 
 def run(command: list[str], folder: Path, **environment: str) -> None:
     """Run a command that must succeed."""
-    subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True)
+    known = {**os.environ, **environment}
+    subprocess.run(command, cwd=folder, env=known, check=True, timeout=LONGEST_SECONDS)
 
 
 def build(profile: str) -> Path:
@@ -87,7 +90,8 @@ def formatted() -> None:
     """Whether gofmt would change anything."""
     folders = [str(folder) for folder in (PACKAGE, EXAMPLES, BENCHES)]
     gofmt = shutil.which("gofmt") or "gofmt"
-    told = subprocess.run([gofmt, "-l", *folders], capture_output=True, text=True, check=True)
+    command = [gofmt, "-l", *folders]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST_SECONDS)
     if told.stdout:
         raise SystemExit(f"gofmt would change:\n{told.stdout}")
 
@@ -141,7 +145,7 @@ def main() -> int:
         begun = time.monotonic()
         try:
             step()
-        except (subprocess.CalledProcessError, SystemExit) as error:
+        except (subprocess.SubprocessError, SystemExit) as error:
             failed.append(name)
             print(error, flush=True)
         outcome = "FAILED" if name in failed else "passed"

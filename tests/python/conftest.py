@@ -1,7 +1,10 @@
-"""What the tests share: a clock to move, and a way to await without a loop."""
+"""What the tests share: a time limit for each, a clock to move, and a way to await without a loop."""
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +12,27 @@ import pytest
 from tollbar import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
+
+
+# No test takes longer; one that does hangs. A whole-suite run ends then, and says where every thread stands.
+LONGEST_SECONDS = float(os.environ.get("TOLLBAR_TEST_SECONDS", "900"))
+STDERR = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Here nothing is captured; what a test writes later is.
+    config.stash[STDERR] = os.dup(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    # A thread without the interpreter watches, so a deadlock that holds the interpreter's lock ends, too.
+    faulthandler.dump_traceback_later(LONGEST_SECONDS, exit=True, file=item.config.stash[STDERR])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture

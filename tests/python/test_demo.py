@@ -340,4 +340,4 @@ def test_help_and_version_import_no_extra():
         "sys.exit(code or any(name in sys.modules for name in m.DEMO_EXTRAS))"
     )
     for argument in ("--help", "--version"):
-        subprocess.run([sys.executable, "-c", code, argument], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", code, argument], check=True, capture_output=True, timeout=60)

@@ -1,12 +1,14 @@
 """The dispatch queue, both forms: options, jitter, sticky keys, the graveyard's lines, statistics."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
 import random
 import re
 import sys
+import threading
 
 import pytest
 
@@ -14,7 +16,8 @@ from forms import FORMS, AsyncForm, Fails, Highest, settled
 
 pytest.importorskip("tenacity", reason="the default backoff needs tenacity")
 
-from tollbar.dispatch import Graveyard, Retry, full_jitter
+from tollbar import Limiter, Rate, pacing
+from tollbar.dispatch import DispatchQueue, Graveyard, Rejected, Retry, ThreadDispatchQueue, full_jitter
 
 
 @pytest.fixture(params=FORMS, ids=lambda form: form.__name__)
@@ -109,11 +112,107 @@ def test_sticky_keys_stay_with_their_worker(form):
     ],
 )
 def test_options_that_are_none_are_refused(form, options, error, words):
-    from tollbar.dispatch import DispatchQueue, ThreadDispatchQueue
-
     make = ThreadDispatchQueue if hasattr(form, "clock") else DispatchQueue
     with pytest.raises(error, match=words):
         make(Fails(), **{"workers": {"a": None}, **options})
+
+
+class Managers:
+    """Pacers of all sorts, good and bad."""
+
+    class Plain:
+        @contextlib.contextmanager
+        def acquire(self):
+            yield
+
+    class Async:
+        @contextlib.asynccontextmanager
+        async def acquire(self):
+            yield
+
+    class Object:
+        def acquire(self, timeout_ms=0):
+            return contextlib.nullcontext()
+
+    class Coroutine:
+        async def acquire(self):
+            return True
+
+    class Generator:
+        def acquire(self):
+            yield
+
+    class AsyncGenerator:
+        async def acquire(self):
+            yield
+
+    class NeedsKey:
+        def acquire(self, key):
+            return contextlib.nullcontext()
+
+
+BAD_FOR_BOTH = [
+    (object(), "must have acquire"),
+    (5, "must have acquire"),
+    (Managers.Object, "must be an object and no class"),
+    (pacing.RateLimiter, "must be an object and no class"),
+    (Managers.Coroutine(), "must have an acquire.. that returns"),
+    (Managers.Generator(), "must have an acquire.. under contextlib"),
+    (Managers.AsyncGenerator(), "must have an acquire.. under contextlib"),
+    (Managers.NeedsKey(), "must have an acquire.. that needs no arguments"),
+    (Limiter(Rate(1, per=1)), "must have an acquire.. that needs no arguments"),
+    (asyncio.Semaphore(), "must have an acquire.. that returns"),
+    (threading.Lock(), "must have an acquire.. that returns"),
+    (threading.RLock(), "must have an acquire.. that returns"),
+    (threading.Semaphore(), "must have an acquire.. that returns"),
+]
+
+
+@pytest.mark.parametrize(("pacer", "words"), BAD_FOR_BOTH, ids=lambda value: f"{value!r:.40}")
+def test_a_pacer_that_cannot_pace_is_refused_by_the_name_of_its_worker(pacer, words):
+    for make in (DispatchQueue, ThreadDispatchQueue):
+        with pytest.raises(TypeError, match=f"workers: the pacer of 'key-b' {words}"):
+            make(Fails(), {"key-a": None, "key-b": pacer}, max_tries=1)
+
+
+def test_a_pacer_of_the_other_form_is_refused():
+    good = {
+        DispatchQueue: [Managers.Async(), Managers.Object(), pacing.RateLimiter(1)],
+        ThreadDispatchQueue: [Managers.Plain(), Managers.Object(), pacing.ThreadSafeRateLimiter(1)],
+    }
+    bad = {
+        DispatchQueue: [
+            (Managers.Plain(), "have an acquire.. that returns an async context manager"),
+            (pacing.ThreadSafeRateLimiter(1), "be a tollbar.pacing.RateLimiter in this form"),
+        ],
+        ThreadDispatchQueue: [
+            (Managers.Async(), "have an acquire.. that returns a context manager"),
+            (pacing.RateLimiter(1), "be a tollbar.pacing.ThreadSafeRateLimiter in this form"),
+        ],
+    }
+    for make in (DispatchQueue, ThreadDispatchQueue):
+        for pacer in good[make]:
+            assert make(Fails(), {"a": pacer}, max_tries=1).stats().accepted == 0
+        for pacer, rule in bad[make]:
+            with pytest.raises(TypeError, match=f"the pacer of 'a' must {rule}"):
+                make(Fails(), {"a": pacer}, max_tries=1)
+
+
+def test_a_429_whose_header_is_text_is_a_429(form):
+    def handler(item):
+        raise Rejected("429", retry_after=item.payload)
+
+    async def scenario():
+        async with form.queue(handler, max_tries=1) as queue:
+            for said in ("20", "soon", None):
+                await queue.put(said)
+        return queue
+
+    queue = form.run(scenario)
+    errors = [burial.item.error for burial in queue.graveyard]
+    assert [type(error) for error in errors] == [Rejected] * 3
+    assert [error.retry_after for error in errors] == [20, None, None]
+    assert settled(queue).buried == 3
 
 
 def test_arguments_that_are_none_are_refused_and_accept_nothing(form):
@@ -165,17 +264,21 @@ def test_statistics_tell_rates_and_latencies(form):
 
 
 def test_a_log_line_tells_sizes_rates_and_latencies(form, caplog):
+    words = "waiting 0, dead letters 0, in flight 0, graveyard 0; accepted 0.0/s, done 0.0/s, retried 0.0/s"
+    # Among threads the log line's own time may jump while an item waits for its second try.
+    latency = r"latency 100/100/100 ms" if isinstance(form, AsyncForm) else r"latency (\d+)/(\d+)/(\d+) ms"
+
     async def scenario():
         queue = form.queue(Fails(times=1), random=Highest(), log_interval=5.0)
         await queue.put("a")
         await queue.put("b")
         with caplog.at_level(logging.INFO, "tollbar.dispatch"):
             async with queue:
-                await form.until(lambda: len(caplog.messages) >= 2)
+                # However many lines come before both are done, the third after that tells nothing new.
+                await form.until(lambda: queue.stats().done == 2)
+                lines = len(caplog.messages)
+                await form.until(lambda: len(caplog.messages) >= lines + 3)
 
     form.run(scenario)
-    words = "waiting 0, dead letters 0, in flight 0, graveyard 0; accepted 0.0/s, done 0.0/s, retried 0.0/s"
-    # Among threads the log line's own time may jump while an item waits for its second try.
-    latency = r"latency 100/100/100 ms" if isinstance(form, AsyncForm) else r"latency (\d+)/(\d+)/(\d+) ms"
     lines = [line for line in caplog.messages if line.startswith(words)]
     assert any(re.search(latency, line) for line in lines), caplog.messages

@@ -226,7 +226,7 @@ def test_each_process_of_multiprocessing_admits_its_own_burst(method, tmp_path):
 @pytest.mark.hazard("python-servers")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_no_batch_starts_unlocked_before_the_second_of_two_forks():
-    # `late` is registered before tollbar's hook, so it runs after it: the second thread stands between hook and fork.
+    # `late`, registered before tollbar's hook, runs after it: the second thread is between hook and fork.
     code = """
         import os, sys, threading, time
 
@@ -271,8 +271,12 @@ def test_no_batch_starts_unlocked_before_the_second_of_two_forks():
         # From here on a thread lets go of the interpreter by its own will alone, or never.
         sys.setswitchinterval(1000)
         beating.start()
-        batch = threading.Thread(target=lambda: told.append((beats, sum(limiter.try_acquire_many(keys)), beats)))
         told = []
+
+        def ask():
+            told.append((beats, sum(limiter.try_acquire_many(keys)), beats))
+
+        batch = threading.Thread(target=ask)
         batch.start()
         batch.join()
         over = True

@@ -10,6 +10,8 @@ SCRIPT = Path(__file__).parents[1] / "hazards.py"
 
 
 def test_every_hazard_has_a_test_and_every_marker_a_hazard():
-    told = subprocess.run([sys.executable, SCRIPT], stdout=subprocess.PIPE, text=True, check=False)
+    told = subprocess.run(
+        [sys.executable, SCRIPT], stdout=subprocess.PIPE, text=True, check=False, timeout=60
+    )
     assert told.returncode == 0, told.stdout
     assert int(told.stdout.splitlines()[-1].split()[0]) > 30

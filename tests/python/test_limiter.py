@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from tollbar import Limiter, ManualClock, Rate
+from tollbar import Closed, InFlight, Limiter, ManualClock, Rate, Window
 
 HOUR = 3600
 
@@ -98,7 +98,7 @@ def test_a_batch_decides_key_by_key(clock):
             limiter.try_acquire_many(bad)
     with pytest.raises(UnicodeEncodeError):
         limiter.try_acquire_many(["x", "\ud800"])
-    with pytest.raises(ValueError, match="key must be at most"):
+    with pytest.raises(ValueError, match=r"keys\[1\] must be at most"):
         limiter.try_acquire_many(["x", "y" * (2**20 + 1)])
     assert "x" not in limiter, "nothing is charged when any key is refused"
 
@@ -161,7 +161,7 @@ def test_what_cannot_be_limited_is_refused_by_name(name):
     for bad in (0, -1, math.nan, math.inf, -math.inf, 1e308, 5e-324, 2**63, 2**64 - 1, 10**30):
         with pytest.raises(ValueError, match=f"{name}|burst|per"):
             Limiter(Rate(**good)) if name != "max_keys" else Limiter(Rate(**good), max_keys=bad)
-            Rate(**{**good, name: bad})
+            Limiter(Rate(**{**good, name: bad}))
     for bad in ("5", True, [5]):
         with pytest.raises(TypeError, match=name):
             Limiter(Rate(**good), max_keys=bad) if name == "max_keys" else Rate(**{**good, name: bad})
@@ -192,7 +192,9 @@ def test_a_limiter_takes_limits_of_different_names():
         Limiter(Rate(5, per=1), Rate(5, per=1))
     with pytest.raises(ValueError, match="at most 16"):
         Limiter(*(Rate(5, per=1, name=str(n)) for n in range(17)))
-    with pytest.raises(TypeError, match="limits must be Rate, Window, InFlight or Jail objects, not 5"):
+    with pytest.raises(
+        TypeError, match="limits must be Rate, Window, InFlight, Jail or Closed objects, not 5"
+    ):
         Limiter(5)
     assert Limiter(Rate(5, per=1), Rate(5, per=1, name="other")).limits == (
         Rate(5, per=1),
@@ -219,9 +221,29 @@ def test_the_burst_is_the_burst_and_not_one_more(clock):
 
 
 @pytest.mark.hazard("incident-limit-zero")
-def test_a_limit_of_zero_is_an_error_and_nothing_worse():
-    with pytest.raises(ValueError, match="limit must be at least 1, not 0"):
-        Rate(0, 1)
+@pytest.mark.parametrize("zero", [Rate(0, 1), Window(0, per=1), InFlight(0)])
+def test_a_limit_of_zero_closes_a_key_and_is_an_error_for_all(clock, zero):
+    with pytest.raises(ValueError, match=r"limit must be at least 1, not .*0.*: use Closed\(\)"):
+        Limiter(zero)
+    limiter = Limiter(Rate(1, 1), policies={"suspended": zero}, clock=clock)
+    with pytest.raises(ValueError, match="limit must be at least 1"):
+        limiter.set_limits(zero)
+    assert limiter.try_acquire("other")
+    for _ in range(2):
+        decision = limiter.decide("suspended")
+        assert (decision.reason, decision.retry_after, decision.remaining) == ("closed", float("inf"), 0)
+    assert limiter.plan("suspended") is None
+    assert limiter.reconfigure("other", zero) and limiter.peek("other").reason == "closed"
+    assert (zero.limit, zero.name) == (0, limiter.peek("other").limit)
+
+
+def test_a_closed_limiter_denies_all_but_keys_with_limits_of_their_own(clock):
+    limiter = Limiter(Closed(), policies={"partner": Rate(1, 1)}, clock=clock)
+    assert limiter.try_acquire("partner") and not limiter.try_acquire("partner")
+    assert limiter.decide("other").reason == "closed"
+    assert Closed() == Closed() and repr(Closed()) == "Closed()" and Closed(name="x").name == "x"
+    assert pickle.loads(pickle.dumps(Closed(shadow=True))) == Closed(shadow=True)
+    assert Limiter(Closed(shadow=True), clock=clock).try_acquire("anybody")
 
 
 def test_a_rate_is_a_value():

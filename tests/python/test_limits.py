@@ -223,15 +223,18 @@ def test_limits_are_values(value):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Window(0, per=1), "limit must be at least 1, not 0"),
-        (lambda: Window(2**32, per=1), "limit must be at most"),
+        (
+            lambda: Window(2**53 + 1, per=1),
+            "limit must be at most 9,007,199,254,740,992, not 9007199254740993",
+        ),
+        (lambda: Window(2**53 + 1, per=1, steps=5), "limit must be at most 9,007,199,254,740,992"),
+        (lambda: InFlight(2**32), "limit must be at most 4,294,967,295"),
         (lambda: Window(1, per=0), "per must be at least 1 ns, not 0"),
         (lambda: Window(1, per=1e9), "per must be at most 4.5 years"),
         (lambda: Window(1, per=float("nan")), "per must be"),
         (lambda: Window(1, per=-1), "per must be at least 0"),
         (lambda: Window(1, per=1, steps=0), "steps must be at least 1"),
         (lambda: Window(1, per=1, edge="open"), "edge must be"),
-        (lambda: InFlight(0), "limit must be at least 1, not 0"),
         (lambda: InFlight(-1), "limit must be at least 0"),
         (lambda: Jail(0, 1, 1), "denials must be at least 1"),
         (lambda: Jail(1, 1e9, 1), "within must be at most 4.5 years"),

@@ -55,7 +55,7 @@ def test_what_a_callable_raises_reaches_the_caller_and_nothing_is_made(clock):
 
 @pytest.mark.parametrize("bad", [5, "text", [5], object()])
 def test_what_is_no_policy_is_refused(clock, bad):
-    with pytest.raises(TypeError, match="limits must be Rate, Window, InFlight or Jail objects"):
+    with pytest.raises(TypeError, match="limits must be Rate, Window, InFlight, Jail or Closed objects"):
         Limiter(Rate(1, per=10), policies=lambda key: bad, clock=clock).try_acquire("a")
     with pytest.raises(TypeError, match="policies must be a callable, a mapping or None"):
         Limiter(Rate(1, per=10), policies=5)

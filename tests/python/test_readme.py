@@ -51,3 +51,16 @@ def test_make_lists_what_the_readme_names():
     makefile = (ROOT / "Makefile").read_text()
     for command in set(re.findall(r"`?make ([a-z-]+)", README)):
         assert re.search(rf"^{command}:", makefile, re.MULTILINE), command
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["README.md", "python/tollbar/_tollbar.pyi", "src/limit/rate.rs", "include/tollbar.h", "go/policy.go"],
+)
+def test_a_rates_bound_names_the_clocks_tick(file):
+    # Without the marks that begin a line of a comment.
+    text = re.sub(r"\s+(///?|\*)?\s*", " ", (ROOT / file).read_text())
+    assert "one tick old (10 ms at most, typically 4 ms or 1 ms)" in text
+    assert "by the clock readings" in text
+    assert re.search(r"(burst|B|Burst) \+ \(w \+ tick\) / T", text)
+    assert re.search(r"[Ll]imit \+ tick / T", text), "and of a strict rate"

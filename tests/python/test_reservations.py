@@ -19,7 +19,8 @@ def test_a_place_is_held_until_it_ends(clock):
     assert first and second and first.is_open
     third = limiter.reserve("a")
     assert not third
-    assert (third.decision.reason, third.decision.retry_after) == ("in_flight", 600.0)
+    assert (third.decision.reason, third.decision.retry_after) == ("in_flight", float("inf"))
+    assert third.decision.estimated, "when a reservation ends is not known"
     assert third.commit() is False and third.cancel() is False
     assert not limiter.try_acquire("a"), "it needs a free place, though it would hold none"
     assert first.commit() is True

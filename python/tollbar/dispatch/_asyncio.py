@@ -81,6 +81,7 @@ class DispatchQueue(Generic[T]):
         self._books: Books[T] = Books(
             workers,
             self._time,
+            tasks=True,
             maxsize=maxsize,
             concurrency=concurrency,
             sticky=sticky,

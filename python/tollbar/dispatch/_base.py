@@ -47,6 +47,7 @@ class Books(Generic[T]):
         workers: Mapping[str, Any],
         clock: Callable[[], float],
         *,
+        tasks: bool,
         maxsize: int,
         concurrency: int,
         sticky: bool,
@@ -59,7 +60,7 @@ class Books(Generic[T]):
         on_bury: Callable[[Burial[T]], object] | None,
         log_interval: float | None,
     ) -> None:
-        check_workers(workers)
+        check_workers(workers, tasks=tasks)
         check_whole("maxsize", maxsize)
         check_whole("concurrency", concurrency)
         check_whole("max_tries", max_tries)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import queue
+import time
+
+from tollbar._retry_after import LONGEST, seconds
 
 
 class QueueFull(asyncio.QueueFull, queue.Full):
@@ -37,12 +40,21 @@ class Rejected(Retry):
 
     The pacer of the worker is told, if it has `record_rejected(retry_after)`, and then sees its block end
     without an exception, for there was an answer. The item is tried again. `retry_after` is what the server
-    asked for, in seconds; None if it said nothing.
+    asked for: a number of seconds, or the text of the header, which may be a number or an HTTP date. The
+    attribute is in seconds, at most a day; None if the server said nothing, or nothing that can be read.
+
+    ValueError for a number that is negative or not finite.
     """
 
-    def __init__(self, reason: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str = "", *, retry_after: float | str | None = None) -> None:
+        if isinstance(retry_after, (str, bytes, bytearray)):
+            retry_after = seconds(retry_after, time.time())
+        elif retry_after is not None:
+            if not 0 <= retry_after < math.inf:
+                raise ValueError(f"retry_after: must be finite seconds, at least 0, got {retry_after!r}")
+            retry_after = min(retry_after, LONGEST)
         super().__init__(reason, after=0.0 if retry_after is None else retry_after)
-        self.retry_after = retry_after
+        self.retry_after: float | None = retry_after
 
 
 class GiveUp(Exception):  # noqa: N818 - as Retry

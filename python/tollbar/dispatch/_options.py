@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ._pacers import broken_rule
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,7 +37,7 @@ def check_hook(name: str, hook: Callable[..., object] | None) -> None:
         raise TypeError(f"{name}: must be a plain function or None, got {hook!r}")
 
 
-def check_workers(workers: Mapping[str, object]) -> None:
+def check_workers(workers: Mapping[str, object], *, tasks: bool) -> None:
     """TypeError or ValueError unless there are workers, named by text, with pacers that pace."""
     if not isinstance(workers, Mapping):
         raise TypeError(f"workers: must be a mapping of names to pacers, got {workers!r}")
@@ -44,5 +46,5 @@ def check_workers(workers: Mapping[str, object]) -> None:
     for name, pacer in workers.items():
         if not isinstance(name, str):
             raise TypeError(f"workers: names must be text, got {name!r}")
-        if pacer is not None and not callable(getattr(pacer, "acquire", None)):
-            raise TypeError(f"workers: the pacer of {name!r} must have acquire(), or be None, got {pacer!r}")
+        if pacer is not None and (rule := broken_rule(pacer, tasks=tasks)) is not None:
+            raise TypeError(f"workers: the pacer of {name!r} must {rule}, got {pacer!r}")

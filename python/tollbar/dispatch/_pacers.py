@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
+
+from tollbar import pacing
 
 if TYPE_CHECKING:
     from ._errors import Rejected
@@ -46,6 +49,48 @@ class _NoPacer:
 
     def acquire(self) -> nullcontext[None]:
         return nullcontext()
+
+
+# Their acquire() gives True, and no context manager.
+LOCKS = (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Semaphore)
+
+
+def broken_rule(pacer: Any, *, tasks: bool) -> str | None:
+    """Tell which rule is broken by an object that is to pace tasks, or threads; None if none is known.
+
+    The pacer is not called for that, so what its acquire() returns is known only from how that is written.
+    """
+    acquire: Any = getattr(pacer, "acquire", None)
+    here, other, manager, decorator, other_shape = (
+        (pacing.RateLimiter, pacing.ThreadSafeRateLimiter, "an async", "async", inspect.isgeneratorfunction)
+        if tasks
+        else (pacing.ThreadSafeRateLimiter, pacing.RateLimiter, "a", "", inspect.isasyncgenfunction)
+    )
+    is_bare = inspect.isgeneratorfunction(acquire) or inspect.isasyncgenfunction(acquire)
+    is_other = isinstance(pacer, LOCKS) or inspect.iscoroutinefunction(acquire)
+    rules = (
+        (isinstance(pacer, type), "be an object and no class"),
+        (not callable(acquire), "have acquire(), or be None"),
+        (isinstance(pacer, other), f"be a tollbar.pacing.{here.__name__} in this form"),
+        (is_bare, f"have an acquire() under contextlib.{decorator}contextmanager"),
+        (
+            is_other or other_shape(inspect.unwrap(acquire)),
+            f"have an acquire() that returns {manager} context manager at once",
+        ),
+        (needs_arguments(acquire), "have an acquire() that needs no arguments"),
+    )
+    return next((rule for broken, rule in rules if broken), None)
+
+
+def needs_arguments(function: Any) -> bool:
+    """Whether it cannot be called without; False where it does not tell."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return True
+    except ValueError:  # a native method may have no signature
+        return False
+    return False
 
 
 class Gate:

@@ -70,6 +70,7 @@ class ThreadDispatchQueue(Generic[T]):
         self._books: Books[T] = Books(
             workers,
             clock.time,
+            tasks=False,
             maxsize=maxsize,
             concurrency=concurrency,
             sticky=sticky,

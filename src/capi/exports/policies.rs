@@ -39,6 +39,10 @@ unsafe fn with(
 
 /// Adds a token bucket: `limit` tokens flow in per `period_ns`, and as many pass at once unless `TOLLBAR_SET_BURST` says
 /// otherwise. Its name is "100 per 60 s".
+///
+/// With a token in every T and a burst of B, a window of w admits at most B + w / T by the clock readings that decide. A yes may
+/// be decided by a reading up to one tick old (10 ms at most, typically 4 ms or 1 ms), so in real time the bound is
+/// B + (w + tick) / T.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_policy_add_rate(
     policy: PolicyHandle,
@@ -52,7 +56,8 @@ pub unsafe extern "C" fn tollbar_policy_add_rate(
     unsafe { with(policy, message, message_size, |draft| draft.add(kind)) }
 }
 
-/// Adds an exact sliding window: at most `limit` in any `per_ns`. Its name is "100 in 60 s".
+/// Adds an exact sliding window: at most `limit`, which is at most 2^53, in any `per_ns`. Its name is "100 in 60 s".
+/// Memory follows the requests that it remembers, whatever they cost.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_policy_add_window(
     policy: PolicyHandle,

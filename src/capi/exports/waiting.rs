@@ -157,14 +157,14 @@ fn heard(wakeups: WakeupsHandle) -> Result<Arc<Wakeups>, Fault> {
 }
 
 fn asked(ask: Ask) -> Result<limiter::Ask<'static>, Fault> {
-    let priority = u8::try_from(ask.priority).ok().filter(|&priority| priority < 128);
-    let priority = priority.ok_or_else(|| Error::invalid("priority", ask.priority, "must be at most 127"))?;
+    let priority = u8::try_from(ask.priority);
+    let priority = priority.map_err(|_| Error::invalid("priority", ask.priority, "must be at most 127"))?;
     let gives_back = match ask.gives_back {
         0 | 1 => ask.gives_back == 1,
         other => return Err(Error::invalid("gives_back", other, "must be 0 or 1").into()),
     };
     let timeout = (ask.timeout_ns != TOLLBAR_NEVER).then_some(ask.timeout_ns);
-    let asked = limiter::Ask::new(ask.cost).priority(priority).timeout_ns(timeout);
+    let asked = limiter::Ask::new(ask.cost).timeout_ns(timeout).priority(priority)?;
     Ok(if ask.lease_ns == 0 { asked } else { asked.holding(lease(ask.lease_ns), gives_back)? })
 }
 
