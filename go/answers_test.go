@@ -53,7 +53,7 @@ func TestADecisionSaysWhatToDo(t *testing.T) {
 	}
 	for reason, word := range map[Reason]string{
 		ReasonNone: "", ReasonRate: "rate", ReasonWindow: "window", ReasonInFlight: "in_flight",
-		ReasonJail: "jail", ReasonNever: "never", ReasonFull: "full",
+		ReasonJail: "jail", ReasonNever: "never", ReasonFull: "full", ReasonClosed: "closed", ReasonBlocked: "blocked",
 	} {
 		if reason.String() != word {
 			t.Errorf("%d is %q, not %q", reason, reason, word)
@@ -241,7 +241,8 @@ func TestWhatIsDoneAboutAKey(t *testing.T) {
 	}
 	clock.Advance(time.Second)
 	totals := ok(limiter.Stats())
-	want := Totals{Allowed: 2, ShadowDenied: 1, Keys: 2}
+	// Also b's, which has no account yet.
+	want := Totals{Allowed: 2, ShadowDenied: 1, Keys: 2, OwnLimits: 2}
 	totals.MostLooks = 0
 	if want.Denied = totals.Denied; totals != want {
 		t.Fatalf("%+v", totals)

@@ -8,16 +8,18 @@ package tollbar
 #include <stdlib.h>
 #include <tollbar.h>
 
-// tollbar_try_acquire_all for keys that lie one after the other: no memory of Go's may hold pointers to memory of Go's.
+// tollbar_try_acquire_all_costs for keys that lie one after the other: no memory of Go's may hold pointers to memory of Go's.
 static int32_t tollbar_go_all(tollbar_limiter limiter, const char *data, const uint32_t *lengths, size_t count,
-                              uint64_t cost, tollbar_decision *decision, size_t *denied_by) {
+                              uint64_t cost, const tollbar_cost *costs, size_t costs_count,
+                              tollbar_decision *decision, size_t *denied_by) {
 	tollbar_key few[16], *keys = few;
 	if (count > 16 && !(keys = calloc(count, sizeof *keys))) return TOLLBAR_ERROR_LENGTHS;
 	for (size_t at = 0; at < count; data += lengths[at++]) {
 		keys[at].data = data;
 		keys[at].len = lengths[at];
 	}
-	int32_t answer = tollbar_try_acquire_all(limiter, keys, count, cost, decision, sizeof *decision, denied_by);
+	int32_t answer = tollbar_try_acquire_all_costs(limiter, keys, count, cost, costs, costs_count, decision,
+                                                   sizeof *decision, denied_by);
 	if (keys != few) free(keys);
 	return answer;
 }
@@ -44,6 +46,8 @@ const (
 	ReasonJail     Reason = C.TOLLBAR_REASON_JAIL      // the key is in a timeout, for it was denied too often
 	ReasonNever    Reason = C.TOLLBAR_REASON_NEVER     // more than a limit can ever hold
 	ReasonFull     Reason = C.TOLLBAR_REASON_FULL      // the table is full, and this key is not in it
+	ReasonClosed   Reason = C.TOLLBAR_REASON_CLOSED    // a limit of the key lets nothing pass at all
+	ReasonBlocked  Reason = C.TOLLBAR_REASON_BLOCKED   // the program has blocked the key until some time
 )
 
 // String is the reason's word, the same in every language: "rate", "window", "in_flight"; "" for none.
@@ -54,7 +58,8 @@ type Decision struct {
 	Allowed    bool          // the cost was charged (or, for Peek, would have been)
 	Shadowed   bool          // a shadow limit would have said no
 	Reason     Reason        // why not; ReasonNone if allowed
-	RetryAfter time.Duration // until the same request would pass if nobody else asks: 0 if allowed, Never if it cannot
+	Estimated  bool          // RetryAfter is an upper bound: it is shorter if a reservation ends before its lease is over
+	RetryAfter time.Duration // until the same request would pass if nobody else asks: 0 if allowed, Never if it cannot or is not known
 	ResetAfter time.Duration // until the key equals one never seen
 	Remaining  uint64        // what could still pass at once after this decision
 	Limit      string        // the name of the limit that denied, or would have; cut after 63 bytes
@@ -67,6 +72,7 @@ func decision(told *C.tollbar_decision) Decision {
 	answer := Decision{
 		Allowed:    bool(told.allowed),
 		Shadowed:   bool(told.shadowed),
+		Estimated:  bool(told.estimated),
 		Reason:     Reason(told.reason),
 		RetryAfter: duration(told.retry_after_ns),
 		ResetAfter: duration(told.reset_after_ns),
@@ -199,6 +205,11 @@ type Joint struct {
 // TryAcquireAll takes cost tokens of each key's account if all of them have them, else none anywhere: all senders, the domain, the
 // account. The keys must differ.
 func (l *Limiter) TryAcquireAll(keys []string, cost uint64) (Joint, error) {
+	return l.TryAcquireAllCosts(keys, cost, nil)
+}
+
+// TryAcquireAllCosts is [Limiter.TryAcquireAll] where limits may have a cost of their own, the same for each key.
+func (l *Limiter) TryAcquireAllCosts(keys []string, cost uint64, costs Costs) (Joint, error) {
 	if len(keys) == 0 {
 		return Joint{}, invalid("keys", "must be at least one", "none")
 	}
@@ -208,13 +219,19 @@ func (l *Limiter) TryAcquireAll(keys []string, cost uint64) (Joint, error) {
 	}
 	var told C.tollbar_decision
 	var deniedBy C.size_t
+	lent := lend(costs)
 	answer := C.tollbar_go_all(
 		l.handle, (*C.char)(unsafe.Pointer(unsafe.SliceData(room.data))),
-		(*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(room.lengths))), C.size_t(len(keys)), C.uint64_t(cost), &told, &deniedBy)
+		(*C.uint32_t)(unsafe.Pointer(unsafe.SliceData(room.lengths))), C.size_t(len(keys)), C.uint64_t(cost),
+		lent.first, lent.count, &told, &deniedBy)
 	runtime.KeepAlive(l)
 	room.giveBack()
+	lent.end()
 	if answer == C.TOLLBAR_ERROR_INVALID {
-		return Joint{}, invalid("keys", "must be different from each other", keys)
+		if twice := doubled(keys); twice || len(costs) == 0 {
+			return Joint{}, invalid("keys", "must be different from each other", keys)
+		}
+		return Joint{}, wrongCosts(costs)
 	}
 	if answer < 0 {
 		return Joint{}, failed(answer)
@@ -224,4 +241,13 @@ func (l *Limiter) TryAcquireAll(keys []string, cost uint64) (Joint, error) {
 		joint.Key = keys[deniedBy]
 	}
 	return joint, nil
+}
+
+// doubled says whether a key is there twice.
+func doubled(keys []string) bool {
+	seen := make(map[string]struct{}, len(keys))
+	for _, key := range keys {
+		seen[key] = struct{}{}
+	}
+	return len(seen) < len(keys)
 }

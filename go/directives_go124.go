@@ -12,8 +12,14 @@ package tollbar
 #cgo nocallback tollbar_peek
 #cgo noescape tollbar_bucket_peek
 #cgo nocallback tollbar_bucket_peek
-#cgo noescape tollbar_reserve
-#cgo nocallback tollbar_reserve
+#cgo noescape tollbar_decide_costs
+#cgo nocallback tollbar_decide_costs
+#cgo noescape tollbar_peek_costs
+#cgo nocallback tollbar_peek_costs
+#cgo noescape tollbar_reserve_costs
+#cgo nocallback tollbar_reserve_costs
+#cgo noescape tollbar_inspect
+#cgo nocallback tollbar_inspect
 #cgo noescape tollbar_join
 #cgo nocallback tollbar_join
 #cgo noescape tollbar_look

@@ -18,11 +18,16 @@
 // # Conventions
 //
 // A denial is an answer and not an error: methods that ask return it as false, or as a [Decision]. An error means that nothing was
-// charged and nothing was created. [ErrClosed], [ErrKeyTooLong], [ErrInvalid] and the others are found by errors.Is.
+// charged and nothing was created. [ErrClosed], [ErrKeyTooLong], [ErrInvalid] and the others are found by errors.Is. Of those that
+// wait, a [TooLateError] is about time, and [ErrNever] is not: that request can never pass.
 //
 // Keys are bytes: any string is a key, the empty one, and one with NUL bytes in it, included. The longest has [MaxKeyLen] bytes.
 //
-// A cost is how many tokens are asked for, usually 1. A cost of 0 takes nothing and passes.
+// A cost is how many tokens are asked for, usually 1. A cost of 0 takes nothing and passes. [Costs] give limits a cost of their own by
+// their names: one request and 400 tokens, all charged together or none.
+//
+// Limits change while they are used: [Limiter.SetLimits] for all keys, [Limiter.Reconfigure] for one. What was spent stays spent, as the
+// [Migration] says. A reservation without a [Lease] is open until it is ended; [Reservation.Renew] lets a lease begin anew.
 //
 // Durations are exact to the nanosecond and rounded up: who waits for a [Decision]'s RetryAfter is not refused again, if nobody else
 // asked meanwhile. [Never] is a duration without end.

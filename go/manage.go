@@ -27,6 +27,9 @@ type Totals struct {
 	Full         uint64 // requests of unknown keys that met a full table
 	Keys         uint64 // accounts now in the table
 	MostLooks    uint64 // the most accounts that any one insertion looked at
+	OwnLimits    uint64 // keys that have limits of their own
+	// Requests that were refused, by their Reason; at ReasonNone those that waited and whose turn did not come in time.
+	DeniedByReason [C.TOLLBAR_REASONS]uint64
 }
 
 // Reset makes the key's account as good as new. False if the key is unknown.
@@ -36,7 +39,9 @@ func (l *Limiter) Reset(key string) (bool, error) {
 	return yes(answer)
 }
 
-// Reconfigure puts a known key under another policy. False if the key is unknown. No decision sees a mixture of the two.
+// Reconfigure puts a key under limits of its own: at once if it has an account, and whenever it is seen for the first time from then on,
+// evicted or not. False if the key has no account now; the limits apply all the same when it is seen. No decision sees a mixture of the
+// two. The error is [ErrTooManyOwnLimits] if as many keys as the limiter may hold have limits of their own.
 func (l *Limiter) Reconfigure(key string, policy Limit, migration Migration) (bool, error) {
 	built, err := build(policy)
 	if err != nil {
@@ -50,7 +55,7 @@ func (l *Limiter) Reconfigure(key string, policy Limit, migration Migration) (bo
 	return answer == 1, said.told(answer)
 }
 
-// Release ends every timeout of the key. False if none runs.
+// Release ends every timeout and block of the key. False if none runs.
 func (l *Limiter) Release(key string) (bool, error) {
 	answer := C.tollbar_release(l.handle, start(key), C.size_t(len(key)))
 	runtime.KeepAlive(l)
@@ -79,7 +84,7 @@ func (l *Limiter) Stats() (Totals, error) {
 	if answer < 0 {
 		return Totals{}, failed(answer)
 	}
-	return Totals{
+	totals := Totals{
 		Allowed:      uint64(told.allowed),
 		Denied:       uint64(told.denied),
 		ShadowDenied: uint64(told.shadow_denied),
@@ -88,7 +93,23 @@ func (l *Limiter) Stats() (Totals, error) {
 		Full:         uint64(told.full),
 		Keys:         uint64(told.keys),
 		MostLooks:    uint64(told.most_looks),
-	}, nil
+		OwnLimits:    uint64(told.own_limits),
+	}
+	for reason, count := range told.denied_by_reason {
+		totals.DeniedByReason[reason] = uint64(count)
+	}
+	return totals, nil
+}
+
+// DeniedByLimit is how many requests the limit of this name has denied: those that it made wait longest.
+func (l *Limiter) DeniedByLimit(name string) (uint64, error) {
+	var count C.uint64_t
+	answer := C.tollbar_denied_by_limit(l.handle, start(name), C.size_t(len(name)), &count)
+	runtime.KeepAlive(l)
+	if answer < 0 {
+		return 0, failed(answer)
+	}
+	return uint64(count), nil
 }
 
 // ShadowDenied is how often the shadow limit of this name would have denied.

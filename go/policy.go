@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// A Limit is one rule ([Rate], [Window], [Calendar], [InFlight], [Jail]) or a [Policy] of several.
+// A Limit is one rule ([Rate], [Window], [Calendar], [InFlight], [Jail], [Closed]) or a [Policy] of several.
 type Limit interface {
 	// add puts it behind what a policy has already.
 	add(draft *draft)
@@ -65,6 +65,12 @@ type Jail struct {
 	Longest  time.Duration // 0: 4.5 years; means nothing without Factor
 	Name     string        // as decisions name it; "": "jail"
 	Shadow   bool          // counts what it would have denied, and denies nothing
+}
+
+// A Closed limit lets nothing pass, ever: a key that may not send. A cost of 0 passes.
+type Closed struct {
+	Name   string // as decisions name it; "": "closed"
+	Shadow bool   // counts what it would have denied, and denies nothing
 }
 
 // A draft is a policy that is being put together. After the first mistake nothing more happens.
@@ -179,6 +185,14 @@ func (f InFlight) add(d *draft) {
 		d.do(C.tollbar_policy_add_in_flight(d.policy, C.uint64_t(f.Limit), &d.note[0], C.size_t(len(d.note))))
 	}
 	d.finish(f.Name, f.Shadow)
+}
+
+func (c Closed) add(d *draft) {
+	d.number++
+	if d.err == nil {
+		d.do(C.tollbar_policy_add_closed(d.policy, &d.note[0], C.size_t(len(d.note))))
+	}
+	d.finish(c.Name, c.Shadow)
 }
 
 func (j Jail) add(d *draft) {

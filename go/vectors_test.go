@@ -46,6 +46,12 @@ type step struct {
 	ResetAfter  *int64  `json:"reset_after_ns"`
 	Limit       string  `json:"limit"`
 	Shadowed    bool    `json:"shadowed"`
+	Costs       Costs   `json:"costs"`
+	Actuals     Costs   `json:"actuals"`
+	Length      int64   `json:"length_ns"`
+	To          uint64  `json:"to"`
+	Name        string  `json:"name"`
+	DeniedBy    *int    `json:"denied_by"`
 }
 
 type vector struct {
@@ -64,6 +70,8 @@ func (l toldLimit) limit(t *testing.T) Limit {
 		return Window{Limit: l.Limit, Per: per, Steps: l.Steps, ClosedEdge: closed, Name: l.Name, Shadow: l.Shadow}
 	case "in_flight":
 		return InFlight{Limit: l.Limit, Name: l.Name, Shadow: l.Shadow}
+	case "closed":
+		return Closed{Name: l.Name, Shadow: l.Shadow}
 	case "jail":
 		within, duration := time.Duration(l.Within), time.Duration(l.Duration)
 		return Jail{l.Denials, within, duration, l.Factor, 0, l.Name, l.Shadow}
@@ -87,11 +95,21 @@ func (v vector) policy(t *testing.T) Limit {
 func (s step) ask(t *testing.T, limiter *Limiter, open map[uint64]*Reservation) Decision {
 	switch s.Call {
 	case "peek":
-		return ok(limiter.Peek(s.Key, s.Cost))
+		return ok(limiter.PeekCosts(s.Key, s.Cost, s.Costs))
 	case "decide":
-		return ok(limiter.Decide(s.Key, s.Cost))
+		if len(s.Costs) == 0 {
+			return ok(limiter.Decide(s.Key, s.Cost))
+		}
+		return ok(limiter.DecideCosts(s.Key, s.Cost, s.Costs))
+	case "all":
+		keys := []string{"a", "b"}
+		joint := ok(limiter.TryAcquireAllCosts(keys, s.Cost, s.Costs))
+		if s.DeniedBy == nil && joint.Key != "" || s.DeniedBy != nil && joint.Key != keys[*s.DeniedBy] {
+			t.Fatalf("%+v, not %+v", joint, s)
+		}
+		return joint.Decision
 	case "reserve":
-		terms := []Term{Lease(time.Duration(s.Lease))}
+		terms := []Term{Lease(time.Duration(s.Lease)), WithCosts(s.Costs)}
 		if s.Lost == "returned" {
 			terms = append(terms, GiveBack())
 		}
@@ -114,10 +132,25 @@ func (s step) end(t *testing.T, open map[uint64]*Reservation) bool {
 		return false
 	case s.Call == "cancel":
 		return one.Cancel()
+	case len(s.Actuals) > 0:
+		return ok(one.CommitActuals(*s.Actual, s.Actuals))
 	case s.Actual == nil:
 		return one.Commit()
 	}
 	return one.CommitActual(*s.Actual)
+}
+
+// act is the call of a step that does not ask for a cost; nil if it asks.
+func (s step) act(t *testing.T, limiter *Limiter, open map[uint64]*Reservation) func() bool {
+	switch s.Call {
+	case "commit", "cancel":
+		return func() bool { return s.end(t, open) }
+	case "block":
+		return func() bool { return ok(limiter.Block(s.Key, time.Duration(s.Length))) }
+	case "drain":
+		return func() bool { return ok(limiter.Drain(s.Key, s.To, s.Name)) }
+	}
+	return nil
 }
 
 func (v vector) run(t *testing.T) {
@@ -125,8 +158,8 @@ func (v vector) run(t *testing.T) {
 	open := map[uint64]*Reservation{}
 	for number, s := range v.Steps {
 		clock.Advance(time.Duration(s.Advance))
-		if s.Call == "commit" || s.Call == "cancel" {
-			if got := s.end(t, open); s.Ended == nil || got != *s.Ended {
+		if do := s.act(t, limiter, open); do != nil {
+			if got := do(); s.Ended == nil || got != *s.Ended {
 				t.Fatalf("step %d, %+v: %v", number, s, got)
 			}
 			continue
@@ -134,7 +167,7 @@ func (v vector) run(t *testing.T) {
 		got := s.ask(t, limiter, open)
 		want := Decision{
 			Allowed: s.Allowed, Shadowed: s.Shadowed, RetryAfter: Never, ResetAfter: got.ResetAfter,
-			Reason: got.Reason, Remaining: s.Remaining, Limit: s.Limit,
+			Reason: got.Reason, Remaining: s.Remaining, Limit: s.Limit, Estimated: got.Estimated,
 		}
 		if s.RetryAfter != nil {
 			want.RetryAfter = time.Duration(*s.RetryAfter)
@@ -151,7 +184,7 @@ func (v vector) run(t *testing.T) {
 }
 
 func TestVectors(t *testing.T) {
-	for name, atLeast := range map[string]int{"rate.json": 400, "limits.json": 800} {
+	for name, atLeast := range map[string]int{"rate.json": 400, "limits.json": 1400} {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("..", "tests", "vectors", name))
 			if err != nil {

@@ -16,26 +16,26 @@ import (
 //
 // A context that is done is honoured at once, with its error: nothing was taken then, and a turn that had come goes to the next in
 // line. A turn that would come after the context's deadline is refused at once, by a [TooLateError], which says how long it would
-// take; the deadline is reckoned by the limiter's clock. A cost that can never pass is a TooLateError, too, and so is an unknown
-// key if the table is full. While it waits, [Limiter.Close] ends it with [ErrClosed].
+// take; the deadline is reckoned by the limiter's clock. An unknown key is one, too, if the table is full. A request that can never
+// pass is [ErrNever], whatever the deadline. While it waits, [Limiter.Close] ends it with [ErrClosed].
 //
-// Who waits costs a goroutine, and no thread. Term is [Priority].
+// Who waits costs a goroutine, and no thread. Terms are [Priority] and [WithCosts].
 func (l *Limiter) Acquire(ctx context.Context, key string, cost uint64, with ...Term) error {
-	ask, err := agreed(cost, false, true, with)
+	ask, costs, err := agreed(cost, false, true, with)
 	if err == nil {
-		_, err = l.wait(ctx, key, ask)
+		_, err = l.wait(ctx, key, ask, costs)
 	}
 	return err
 }
 
-// Slot is [Limiter.Acquire], but what is taken is held by a reservation: a place in flight, say. Terms are [Priority], [Lease] and
-// [GiveBack].
+// Slot is [Limiter.Acquire], but what is taken is held by a reservation: a place in flight, say. Terms are [Priority], [Lease],
+// [GiveBack] and [WithCosts]. Without a lease the reservation is open until it is ended.
 func (l *Limiter) Slot(ctx context.Context, key string, cost uint64, with ...Term) (*Reservation, error) {
-	ask, err := agreed(cost, true, true, with)
+	ask, costs, err := agreed(cost, true, true, with)
 	if err != nil {
 		return nil, err
 	}
-	handle, err := l.wait(ctx, key, ask)
+	handle, err := l.wait(ctx, key, ask, costs)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (l *Limiter) Slot(ctx context.Context, key string, cost uint64, with ...Ter
 }
 
 // wait joins the line, unless nobody is in it and it passes; and parks until its turn has come.
-func (l *Limiter) wait(ctx context.Context, key string, ask C.tollbar_ask) (C.tollbar_reservation, error) {
+func (l *Limiter) wait(ctx context.Context, key string, ask C.tollbar_ask, costs Costs) (C.tollbar_reservation, error) {
 	defer runtime.KeepAlive(l)
 	var turn C.tollbar_turn
 	if err := ctx.Err(); err != nil {
@@ -57,8 +57,12 @@ func (l *Limiter) wait(ctx context.Context, key string, ask C.tollbar_ask) (C.to
 	if err != nil {
 		return turn.reservation, err
 	}
+	lent := lend(costs)
+	ask.costs, ask.costs_count = lent.first, lent.count
 	answer := C.tollbar_join(l.handle, start(key), C.size_t(len(key)), &ask, C.sizeof_tollbar_ask, wakeups,
 		C.uint64_t(token), &turn, C.sizeof_tollbar_turn)
+	// The library keeps a copy of what it waits with.
+	lent.end()
 	if answer == C.TOLLBAR_WAITING {
 		answer, err = l.park(ctx, token, &turn)
 	}
@@ -66,7 +70,9 @@ func (l *Limiter) wait(ctx context.Context, key string, ask C.tollbar_ask) (C.to
 	case err != nil:
 		return C.tollbar_reservation{}, err
 	case answer < 0:
-		return C.tollbar_reservation{}, failed(answer)
+		return C.tollbar_reservation{}, costsFailed(answer, costs)
+	case answer == 0 && bool(turn.never):
+		return C.tollbar_reservation{}, ErrNever
 	case answer == 0:
 		return C.tollbar_reservation{}, &TooLateError{duration(turn.retry_after_ns), hasDeadline}
 	}

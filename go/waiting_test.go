@@ -112,7 +112,7 @@ func TestWhatIsTooLateIsToldAtOnce(t *testing.T) {
 		t.Fatal(late.RetryAfter, err)
 	}
 	err = limiter.Acquire(background, "a", 3)
-	if !errors.As(err, &late) || late.RetryAfter != Never || errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, ErrNever) || errors.Is(err, ErrTooLate) || errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal("that is no matter of a deadline", err)
 	}
 	over, cancel := context.WithDeadline(background, time.Unix(1, 0))

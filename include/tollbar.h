@@ -17,6 +17,10 @@
  *
  * Durations are nanoseconds (`_ns`), rounded up. TOLLBAR_NEVER is a duration without end.
  *
+ * Costs. A request has one cost for all limits of its key, and may give limits a cost of their own by their
+ * names: an array of tollbar_cost and its count (NULL if the count is 0). A name that no limit of the limiter has
+ * gives TOLLBAR_ERROR_INVALID.
+ *
  * Handles are structures with a number in them, passed by value. One that is all zero stands for
  * nothing, and may be freed. Every call checks a handle before it follows it: one that was freed, that
  * is of another kind, or that never was one, gives TOLLBAR_ERROR_HANDLE, also if another thread frees it
@@ -32,7 +36,8 @@
  * no state of a thread that a caller could see.
  *
  * Structures that are written or read have their size beside them, `sizeof` of it, so that they can
- * grow: a size that the library does not know gives TOLLBAR_ERROR_SIZE. Pointers to results that are not
+ * grow at their end: the sizes that a structure had in older headers stay valid, and any other size that
+ * the library does not know gives TOLLBAR_ERROR_SIZE. Pointers to results that are not
  * wanted may be NULL where the comment says so; all others must not be.
  *
  * Cost. tollbar_try_acquire of a known key and tollbar_bucket_try_acquire lock nothing, allocate nothing
@@ -135,6 +140,9 @@
 // The program has blocked the key until some time.
 #define TOLLBAR_REASON_BLOCKED 8
 
+// How many reasons `tollbar_totals` has room for, those to come included.
+#define TOLLBAR_REASONS 16
+
 // For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 #define TOLLBAR_SET_BURST 1
 
@@ -175,7 +183,10 @@
 // The account is as good as new.
 #define TOLLBAR_MIGRATE_RESET 2
 
-// Room for a limit's name in a `tollbar_decision`, the NUL included; longer names are cut.
+// The most costs of their own that one request can give its limits.
+#define TOLLBAR_MAX_COSTS 256
+
+// Room for a limit's name in a `tollbar_decision` or a `tollbar_limit_state`, the NUL included; longer names are cut.
 #define TOLLBAR_LIMIT_NAME_SIZE 64
 
 // Limits that are being put together.
@@ -224,6 +235,16 @@ typedef struct tollbar_decision {
   char limit[TOLLBAR_LIMIT_NAME_SIZE];
 } tollbar_decision;
 
+// What a request costs the limit of this name. Limits that no cost names cost what the request says beside them.
+typedef struct tollbar_cost {
+  // The limit's name, UTF-8 of `limit_len` bytes. Of two equal names the last one counts.
+  const char *limit;
+  // How many bytes the name has.
+  size_t limit_len;
+  // Tokens, requests or places.
+  uint64_t cost;
+} tollbar_cost;
+
 // A key's bytes; NUL is one of them.
 typedef struct tollbar_key {
   // Where they begin.
@@ -244,18 +265,24 @@ typedef struct tollbar_reservation {
   uint64_t id;
 } tollbar_reservation;
 
-// What somebody waits for. All zero but the cost is a patient waiter's, with a timeout of nothing.
+// What a caller waits for. All zero but the cost: a timeout of nothing, and nothing is held. A program that was compiled with
+// a header whose structure ended before `costs` gives that size, and names no limits.
 typedef struct tollbar_ask {
   // Tokens.
   uint64_t cost;
   // Not if it takes longer than this; `TOLLBAR_NEVER` waits for as long as it takes.
   uint64_t timeout_ns;
-  // What is acquired is held by a reservation for so long; 0: it is charged, and nothing is held.
+  // What is acquired is held by a reservation for so long (`TOLLBAR_NEVER`: until it is ended); 0: it is charged, and nothing
+  // is held.
   uint64_t lease_ns;
   // Lower ones are served first, equal ones in the order of arrival: 0, which is usual, to 127.
   uint32_t priority;
   // A reservation whose lease is over is given back (1), or counts as used (0).
   uint32_t gives_back;
+  // Limits with a cost of their own; NULL if `costs_count` is 0. Borrowed for the call.
+  const struct tollbar_cost *costs;
+  // How many of them there are, at most `TOLLBAR_MAX_COSTS`.
+  size_t costs_count;
 } tollbar_ask;
 
 // A place in a key's line.
@@ -272,8 +299,13 @@ typedef struct tollbar_turn {
   struct tollbar_reservation reservation;
   // Look again after so long, if nothing tells earlier; `TOLLBAR_NEVER`: when told.
   uint64_t look_after_ns;
-  // Of a turn that would come too late: after how long, as far as is known; `TOLLBAR_NEVER`: never.
+  // Of a turn that would come too late: after how long, as far as is known. `TOLLBAR_NEVER`: the turn never comes if `never`
+  // is set, and else the time is not known (a reservation without an end must end first, or the table is full).
   uint64_t retry_after_ns;
+  // The turn never comes: more is asked for than a limit of the key ever lets pass.
+  bool never;
+  // 0.
+  uint8_t reserved[7];
 } tollbar_turn;
 
 // Tells which places to look at.
@@ -281,6 +313,32 @@ typedef struct tollbar_wakeups {
   // 0 stands for nothing.
   uint64_t id;
 } tollbar_wakeups;
+
+// What one limit of a key counts. Durations are nanoseconds, rounded up.
+typedef struct tollbar_limit_state {
+  // What passes at most: a rate's burst, a window's limit, places, denials of a jail.
+  uint64_t limit;
+  // Tokens owed, requests in the window, places taken; of a jail, 1 while it holds.
+  uint64_t used;
+  // What could pass at once, by this limit alone.
+  uint64_t remaining;
+  // How long until the limit counts nothing; `TOLLBAR_NEVER` while a reservation without an end is counted.
+  uint64_t reset_after_ns;
+  // How long until the limit lets the request pass that was asked about; `TOLLBAR_NEVER`: see `can_pass`.
+  uint64_t retry_after_ns;
+  // The kind of the limit: the `TOLLBAR_REASON_...` that it denies for.
+  int32_t kind;
+  // `retry_after_ns` is an upper bound: it is shorter if a reservation ends before its lease is over.
+  bool estimated;
+  // Whether the request can ever pass.
+  bool can_pass;
+  // The limit only counts what it would have denied.
+  bool shadow;
+  // 0.
+  uint8_t reserved[1];
+  // The limit's name and a NUL.
+  char name[TOLLBAR_LIMIT_NAME_SIZE];
+} tollbar_limit_state;
 
 // Totals since a limiter was made.
 typedef struct tollbar_totals {
@@ -300,6 +358,10 @@ typedef struct tollbar_totals {
   uint64_t keys;
   // The most accounts that any one insertion looked at.
   uint64_t most_looks;
+  // Keys that have limits of their own.
+  uint64_t own_limits;
+  // Requests that were refused, by their `TOLLBAR_REASON_...`; at 0 those who waited and whose turn did not come in time.
+  uint64_t denied_by_reason[TOLLBAR_REASONS];
 } tollbar_totals;
 
 // Every function of this header but `tollbar_api_table`, each under its name without `tollbar_`: for code that is handed
@@ -475,6 +537,87 @@ typedef struct tollbar_api {
                            const char *name,
                            size_t name_len,
                            uint64_t *count);
+  int32_t (*policy_add_closed)(struct tollbar_policy policy, char *message, size_t message_size);
+  int32_t (*decide_costs)(struct tollbar_limiter limiter,
+                          const char *key,
+                          size_t key_len,
+                          uint64_t cost,
+                          const struct tollbar_cost *costs,
+                          size_t costs_count,
+                          struct tollbar_decision *decision,
+                          size_t decision_size);
+  int32_t (*peek_costs)(struct tollbar_limiter limiter,
+                        const char *key,
+                        size_t key_len,
+                        uint64_t cost,
+                        const struct tollbar_cost *costs,
+                        size_t costs_count,
+                        struct tollbar_decision *decision,
+                        size_t decision_size);
+  int32_t (*try_acquire_all_costs)(struct tollbar_limiter limiter,
+                                   const struct tollbar_key *keys,
+                                   size_t count,
+                                   uint64_t cost,
+                                   const struct tollbar_cost *costs,
+                                   size_t costs_count,
+                                   struct tollbar_decision *decision,
+                                   size_t decision_size,
+                                   size_t *denied_by);
+  int32_t (*reserve_costs)(struct tollbar_limiter limiter,
+                           const char *key,
+                           size_t key_len,
+                           uint64_t cost,
+                           const struct tollbar_cost *costs,
+                           size_t costs_count,
+                           uint64_t lease_ns,
+                           bool gives_back,
+                           struct tollbar_reservation *reservation,
+                           struct tollbar_decision *decision,
+                           size_t decision_size);
+  int32_t (*commit_costs)(struct tollbar_reservation reservation,
+                          uint64_t actual,
+                          const struct tollbar_cost *costs,
+                          size_t costs_count);
+  int32_t (*renew)(struct tollbar_reservation reservation, uint64_t lease_ns);
+  int32_t (*follow_default)(struct tollbar_limiter limiter,
+                            const char *key,
+                            size_t key_len,
+                            int32_t migration);
+  int32_t (*set_limits)(struct tollbar_limiter limiter,
+                        struct tollbar_policy policy,
+                        int32_t migration,
+                        char *message,
+                        size_t message_size);
+  int32_t (*block)(struct tollbar_limiter limiter,
+                   const char *key,
+                   size_t key_len,
+                   uint64_t length_ns);
+  int32_t (*drain)(struct tollbar_limiter limiter,
+                   const char *key,
+                   size_t key_len,
+                   uint64_t to,
+                   const char *limit,
+                   size_t limit_len);
+  int32_t (*inspect)(struct tollbar_limiter limiter,
+                     const char *key,
+                     size_t key_len,
+                     uint64_t cost,
+                     const struct tollbar_cost *costs,
+                     size_t costs_count,
+                     struct tollbar_limit_state *states,
+                     size_t capacity,
+                     size_t state_size);
+  int32_t (*parts)(struct tollbar_limiter limiter);
+  int32_t (*keys)(struct tollbar_limiter limiter,
+                  size_t part,
+                  char *data,
+                  size_t *size,
+                  uint32_t *lengths,
+                  size_t capacity);
+  int32_t (*denied_by_limit)(struct tollbar_limiter limiter,
+                             const char *name,
+                             size_t name_len,
+                             uint64_t *count);
   int32_t (*policy_add_calendar)(struct tollbar_policy policy,
                                  uint64_t limit,
                                  const int64_t *boundaries_ns,
@@ -536,6 +679,12 @@ int32_t tollbar_policy_add_jail(struct tollbar_policy policy,
                                 uint64_t duration_ns,
                                 char *message,
                                 size_t message_size);
+
+// Adds a limit that lets nothing pass, ever: a key that may not send. Its name is "closed". Such a denial has the reason
+// `TOLLBAR_REASON_CLOSED`; a cost of 0 passes.
+int32_t tollbar_policy_add_closed(struct tollbar_policy policy,
+                                  char *message,
+                                  size_t message_size);
 
 // Changes the limit that was added last: `what` is one of `TOLLBAR_SET_...`. If it is refused, the limit stays as it was.
 int32_t tollbar_policy_set(struct tollbar_policy policy,
@@ -655,6 +804,27 @@ int32_t tollbar_peek(struct tollbar_limiter limiter,
                      struct tollbar_decision *decision,
                      size_t decision_size);
 
+// `tollbar_decide`, where limits may have a cost of their own: each limit that `costs` names is charged that cost, and each other
+// limit `cost`, all together or none. `costs_count` is at most `TOLLBAR_MAX_COSTS`. Locks the key's stripe.
+int32_t tollbar_decide_costs(struct tollbar_limiter limiter,
+                             const char *key,
+                             size_t key_len,
+                             uint64_t cost,
+                             const struct tollbar_cost *costs,
+                             size_t costs_count,
+                             struct tollbar_decision *decision,
+                             size_t decision_size);
+
+// What `tollbar_decide_costs` would answer: takes nothing and creates nothing.
+int32_t tollbar_peek_costs(struct tollbar_limiter limiter,
+                           const char *key,
+                           size_t key_len,
+                           uint64_t cost,
+                           const struct tollbar_cost *costs,
+                           size_t costs_count,
+                           struct tollbar_decision *decision,
+                           size_t decision_size);
+
 // `tollbar_try_acquire` for each key in turn, by one reading of the clock: writes 1 or 0 for each to `answers`, and returns how
 // many passed. All keys are checked before any is charged.
 int32_t tollbar_try_acquire_many(struct tollbar_limiter limiter,
@@ -683,6 +853,17 @@ int32_t tollbar_try_acquire_all(struct tollbar_limiter limiter,
                                 size_t decision_size,
                                 size_t *denied_by);
 
+// `tollbar_try_acquire_all`, where limits may have a cost of their own, as `tollbar_decide_costs` takes them: the same for each key.
+int32_t tollbar_try_acquire_all_costs(struct tollbar_limiter limiter,
+                                      const struct tollbar_key *keys,
+                                      size_t count,
+                                      uint64_t cost,
+                                      const struct tollbar_cost *costs,
+                                      size_t costs_count,
+                                      struct tollbar_decision *decision,
+                                      size_t decision_size,
+                                      size_t *denied_by);
+
 // A handle to the key's account, which is made if it is unknown, and is not evicted while there is a handle: 1. 0 if the table
 // is full, and `bucket` then stands for nothing. To be freed with `tollbar_bucket_free`; it outlives the limiter's handle.
 int32_t tollbar_bucket_new(struct tollbar_limiter limiter,
@@ -704,9 +885,9 @@ int32_t tollbar_bucket_peek(struct tollbar_bucket bucket,
 int32_t tollbar_bucket_free(struct tollbar_bucket bucket);
 
 // Charges `cost` to the key's account until the reservation is committed or cancelled, or `lease_ns` are over
-// (`TOLLBAR_NEVER`, or 0: the lease has no end): 1 if it was granted, 0 if not, and `reservation` then stands for nothing. A lease that is over counts as used, or is
-// given back if `gives_back`. Must be ended by `tollbar_commit`, `tollbar_commit_actual` or `tollbar_cancel`, which frees it,
-// also when its lease is over. `decision` may be NULL.
+// (`TOLLBAR_NEVER`, or 0: the lease has no end): 1 if it was granted, 0 if not, and `reservation` then stands for nothing. A lease
+// that is over counts as used, or is given back if `gives_back`. Must be ended by `tollbar_commit`, `tollbar_commit_actual`,
+// `tollbar_commit_costs` or `tollbar_cancel`, which frees it, also when its lease is over. `decision` may be NULL.
 int32_t tollbar_reserve(struct tollbar_limiter limiter,
                         const char *key,
                         size_t key_len,
@@ -717,6 +898,24 @@ int32_t tollbar_reserve(struct tollbar_limiter limiter,
                         struct tollbar_decision *decision,
                         size_t decision_size);
 
+// `tollbar_reserve`, where limits may have a cost of their own, as `tollbar_decide_costs` takes them.
+int32_t tollbar_reserve_costs(struct tollbar_limiter limiter,
+                              const char *key,
+                              size_t key_len,
+                              uint64_t cost,
+                              const struct tollbar_cost *costs,
+                              size_t costs_count,
+                              uint64_t lease_ns,
+                              bool gives_back,
+                              struct tollbar_reservation *reservation,
+                              struct tollbar_decision *decision,
+                              size_t decision_size);
+
+// Lets the lease begin anew: it is over `lease_ns` from now (`TOLLBAR_NEVER`, or 0: it has no end): 1. 0 if the reservation has
+// ended because its lease is over; it must be freed all the same.
+int32_t tollbar_renew(struct tollbar_reservation reservation,
+                      uint64_t lease_ns);
+
 // The act has happened and took what was reserved: 1. 0 if it had ended before, because its lease is over.
 int32_t tollbar_commit(struct tollbar_reservation reservation);
 
@@ -724,12 +923,20 @@ int32_t tollbar_commit(struct tollbar_reservation reservation);
 int32_t tollbar_commit_actual(struct tollbar_reservation reservation,
                               uint64_t actual);
 
+// The same, where limits may have an actual cost of their own: `actual` is that of limits that were reserved without one, and
+// limits that `costs` does not name took what was reserved of them by their names. A name that the limiter does not know gives
+// `TOLLBAR_ERROR_INVALID`, and the reservation stays open.
+int32_t tollbar_commit_costs(struct tollbar_reservation reservation,
+                             uint64_t actual,
+                             const struct tollbar_cost *costs,
+                             size_t costs_count);
+
 // The act will not happen: 1, and what was reserved is given back, a rate's as far as nobody could have charged it since. 0 if it
 // had ended before.
 int32_t tollbar_cancel(struct tollbar_reservation reservation);
 
-// Waits in this thread until `ask.cost` tokens were taken: 1. 0 if the turn would come too late, which is told at once; nothing
-// is charged then. `ask` may be NULL: one token, however long it takes. `turn` may be NULL unless a lease is asked for.
+// Waits in this thread until `ask.cost` tokens were taken: 1. 0 if the turn would come too late, which is told at once if the time
+// is known, or if it never comes (`turn.never`); nothing is charged then. `ask` may be NULL: one token, however long it takes. `turn` may be NULL unless a lease is asked for.
 int32_t tollbar_acquire(struct tollbar_limiter limiter,
                         const char *key,
                         size_t key_len,
@@ -739,7 +946,7 @@ int32_t tollbar_acquire(struct tollbar_limiter limiter,
                         size_t turn_size);
 
 // Takes what is asked for if nobody waits and all limits let it pass (1), else joins the key's line (`TOLLBAR_WAITING`), unless
-// the turn would come too late (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
+// the turn would come too late, or never (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
 // `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`.
 int32_t tollbar_join(struct tollbar_limiter limiter,
                      const char *key,
@@ -780,8 +987,10 @@ int32_t tollbar_wakeups_free(struct tollbar_wakeups wakeups);
 // Makes the key's account as good as new: 1, or 0 if the key is unknown.
 int32_t tollbar_reset(struct tollbar_limiter limiter, const char *key, size_t key_len);
 
-// Puts a known account under another policy; `migration`, one of `TOLLBAR_MIGRATE_...`, says what becomes of what was spent: 1, or
-// 0 if the key is unknown. No decision sees a mixture of the two.
+// Puts a key under limits of its own, at once if it has an account, and at each first sight from then on, also after its account
+// was evicted; `migration`, one of `TOLLBAR_MIGRATE_...`, says what becomes of what was spent: 1, or 0 if the key has no account
+// now. No decision sees a mixture of the two. Takes a copy of the key until `tollbar_follow_default`;
+// `TOLLBAR_ERROR_TOO_MANY_OWN_LIMITS` if as many keys as the table may hold have limits of their own.
 int32_t tollbar_reconfigure(struct tollbar_limiter limiter,
                             const char *key,
                             size_t key_len,
@@ -790,7 +999,70 @@ int32_t tollbar_reconfigure(struct tollbar_limiter limiter,
                             char *message,
                             size_t message_size);
 
-// Ends every timeout of the key: 1, or 0 if none runs.
+// Ends a key's limits of its own: it comes under the limits of all, at once and at each first sight: 1, or 0 if the key has no
+// account now. `migration` as for `tollbar_reconfigure`.
+int32_t tollbar_follow_default(struct tollbar_limiter limiter,
+                               const char *key,
+                               size_t key_len,
+                               int32_t migration);
+
+// Puts all keys without limits of their own under another policy, `migration` as for `tollbar_reconfigure`. Every decision that
+// begins after this returns is by the new policy, and none sees a mixture of the two. It is one step, whatever the number of keys,
+// and serves those that are waited for. Keys that came under a policy by `tollbar_limiter_with_policy` keep it.
+int32_t tollbar_set_limits(struct tollbar_limiter limiter,
+                           struct tollbar_policy policy,
+                           int32_t migration,
+                           char *message,
+                           size_t message_size);
+
+// Lets no request of the key pass for the next `length_ns`, at most 4.5 years (what a server said with a Retry-After, say): 1, or 0
+// if the table has no place for the key. Requests that wait wait on. 0 ends a block, as `tollbar_release` does. Such a denial has
+// the reason `TOLLBAR_REASON_BLOCKED`.
+int32_t tollbar_block(struct tollbar_limiter limiter,
+                      const char *key,
+                      size_t key_len,
+                      uint64_t length_ns);
+
+// Leaves the key no more than `to`: charges the rate or window of this name, or every one if `limit` is NULL and `limit_len` 0,
+// what it has beyond that, all at one moment, as a server's "remaining: 7" asks for: 1 if any had more, else 0. It never gives
+// anything back. A name that no limit of the limiter has gives `TOLLBAR_ERROR_INVALID`.
+int32_t tollbar_drain(struct tollbar_limiter limiter,
+                      const char *key,
+                      size_t key_len,
+                      uint64_t to,
+                      const char *limit,
+                      size_t limit_len);
+
+// What each limit of the key counts, all at one moment, and when each would let a request of these costs pass (as
+// `tollbar_decide_costs` takes them); of a blocked key, the block is one more. Writes up to `capacity` of them to `states`, which
+// may be NULL if that is 0, and returns how many there are, at most `TOLLBAR_MAX_LIMITS` + 1. `state_size` is the `sizeof` of one.
+// Takes nothing and creates nothing.
+int32_t tollbar_inspect(struct tollbar_limiter limiter,
+                        const char *key,
+                        size_t key_len,
+                        uint64_t cost,
+                        const struct tollbar_cost *costs,
+                        size_t costs_count,
+                        struct tollbar_limit_state *states,
+                        size_t capacity,
+                        size_t state_size);
+
+// How many parts `tollbar_keys` lists the keys in: it does not change.
+int32_t tollbar_parts(struct tollbar_limiter limiter);
+
+// The keys in one part of the table, 0 to `tollbar_parts` - 1, as of one moment: returns how many there are, and sets `size` to
+// the number of their bytes. If there is room for them (`size` held that many bytes, and `capacity` that many lengths), they lie
+// in `data` one after the other, in no order, and `lengths` has the length of each; else nothing is written there, and the caller
+// tries again with more room. `data` and `lengths` may be NULL where there is none. A part beyond the last has no keys. A walk over
+// all parts meets each key once that is there all the time.
+int32_t tollbar_keys(struct tollbar_limiter limiter,
+                     size_t part,
+                     char *data,
+                     size_t *size,
+                     uint32_t *lengths,
+                     size_t capacity);
+
+// Ends every timeout and block of the key: 1, or 0 if none runs.
 int32_t tollbar_release(struct tollbar_limiter limiter, const char *key, size_t key_len);
 
 // Counts a denial of the key that was made elsewhere (a wrong password, say): 1 if the key is in a timeout now, else 0.
@@ -811,6 +1083,13 @@ int32_t tollbar_shadow_denied(struct tollbar_limiter limiter,
                               const char *name,
                               size_t name_len,
                               uint64_t *count);
+
+// How many requests the limit of this name has denied, those of which it was the limit that made them wait longest: 1, or 0 if
+// it never did, and `count` is 0 then.
+int32_t tollbar_denied_by_limit(struct tollbar_limiter limiter,
+                                const char *name,
+                                size_t name_len,
+                                uint64_t *count);
 
 // The functions of this copy of the library: a table that lives as long as the library.
 const struct tollbar_api *tollbar_api_table(void);

@@ -4,13 +4,15 @@
 //! number stays valid for as long as the limiter lives; a limiter sees as many as there are different
 //! limits in its accounts' configuration.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock, atomic};
 
 use crate::clock::Moment;
+use crate::counters::NUMBERED;
+use crate::decision::Reason;
 use crate::error::Error;
 use crate::limit::{Migration, TokenBucket, Usual};
-use crate::policy::Policy;
+use crate::policy::{MAX_LIMITS, Policy};
 use crate::sync::{AtomicU64, Mutex, Ordering, fence};
 use crate::ticks::Ticks;
 
@@ -39,8 +41,25 @@ type Chunk = Box<[Entry]>;
 /// A policy, and what has followed it.
 #[derive(Default)]
 struct Entry {
-    policy: OnceLock<Policy>,
+    policy: OnceLock<Registered>,
     change: OnceLock<Change>,
+}
+
+/// A policy, and where the denials of its limits are counted.
+struct Registered {
+    policy: Policy,
+    /// By the number of the limit: the number of the count of its denials.
+    counts: [u8; MAX_LIMITS],
+    /// The counts of limits that came when all numbers were taken, by the number of the limit; none, if there is no such.
+    denied: Box<[atomic::AtomicU64]>,
+}
+
+/// Where a denial by a limit is counted.
+pub(crate) enum DenialCount<'a> {
+    /// With the events, under this number.
+    Numbered(usize),
+    /// Here.
+    Own(&'a atomic::AtomicU64),
 }
 
 /// Another policy for all accounts of one.
@@ -64,12 +83,32 @@ struct Quick {
     tolerance: atomic::AtomicU64,
 }
 
-/// The policies by their contents, how many numbers were given out, and the names of all their limits.
+/// The policies by their contents, how many numbers were given out, the names of all their limits, and whose denials have a
+/// count with a number: those of the first limits that came, by name and reason.
 #[derive(Default)]
 struct Numbers {
     of: HashMap<Policy, ClassId>,
     given: u32,
     names: HashSet<Arc<str>>,
+    counted: Vec<(Arc<str>, Reason)>,
+}
+
+impl Numbers {
+    fn register(&mut self, policy: Policy) -> Registered {
+        let mut counts = [u8::MAX; MAX_LIMITS];
+        let deny = policy.limits().iter().zip(&mut counts).filter(|(limit, _)| !limit.is_shadow());
+        for (limit, count) in deny {
+            let is_it = |(name, reason): &(Arc<str>, Reason)| *name == limit.name && *reason == limit.reason();
+            let at = self.counted.iter().position(is_it).unwrap_or(self.counted.len());
+            if at == self.counted.len() && at < NUMBERED {
+                self.counted.push((limit.name.clone(), limit.reason()));
+            }
+            *count = u8::try_from(at).unwrap_or(u8::MAX);
+        }
+        let has_own = counts[..policy.limits().len()].iter().any(|&count| usize::from(count) >= NUMBERED);
+        let denied = policy.limits().iter().filter(|_| has_own).map(|_| atomic::AtomicU64::new(0)).collect();
+        Registered { policy, counts, denied }
+    }
 }
 
 pub(crate) struct Classes {
@@ -133,7 +172,7 @@ impl Classes {
         numbers.names.extend(policy.limits().iter().map(|limit| limit.name.clone()));
         // ORDERING: Relaxed; see `is_one_rate`.
         self.several.fetch_add(u64::from(next > 0 || policy.is_cold()), atomic::Ordering::Relaxed);
-        let _ = room[offset].policy.set(policy);
+        let _ = room[offset].policy.set(numbers.register(policy));
         numbers.given += 1;
         Ok(ClassId(next))
     }
@@ -209,10 +248,43 @@ impl Classes {
 
     #[inline]
     fn find(&self, class: ClassId) -> Option<&Policy> {
-        match self.first.get(class.0 as usize) {
-            Some(entry) => entry.policy.get(),
-            None => self.get_further(class)?.policy.get(),
+        let entry = match self.first.get(class.0 as usize) {
+            Some(entry) => entry,
+            None => self.get_further(class)?,
+        };
+        entry.policy.get().map(|registered| &registered.policy)
+    }
+
+    /// Where the denials of a policy's limit of this number are counted, if it has such a limit.
+    #[inline]
+    pub(crate) fn denials_of(&self, class: ClassId, limit: usize) -> Option<DenialCount<'_>> {
+        let registered = self.entry(class)?.policy.get()?;
+        match usize::from(*registered.counts.get(limit)?) {
+            number if number < NUMBERED => Some(DenialCount::Numbered(number)),
+            _ => registered.denied.get(limit).map(DenialCount::Own),
         }
+    }
+
+    /// What each limit has denied, by its name and reason: `numbered` tells the count of a number.
+    pub(crate) fn denied(&self, numbered: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
+        let (counted, given) = {
+            let numbers = self.numbers.lock();
+            (numbers.counted.clone(), numbers.given)
+        };
+        let mut counts = BTreeMap::new();
+        for (number, key) in counted.into_iter().enumerate() {
+            counts.insert(key, numbered(number));
+        }
+        let all = (0..given).filter_map(|number| self.entry(ClassId(number))?.policy.get());
+        for Registered { policy, denied, .. } in all {
+            for (limit, count) in policy.limits().iter().zip(denied) {
+                // ORDERING: Relaxed; a count, and no more.
+                let count = count.load(atomic::Ordering::Relaxed);
+                *counts.entry((limit.name.clone(), limit.reason())).or_default() += count;
+            }
+        }
+        counts.retain(|_, count| *count > 0);
+        counts
     }
 
     #[cold]

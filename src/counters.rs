@@ -16,14 +16,22 @@ const LANES: usize = 32;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Allowed,
+    /// By a full table; by whatever it is, where nobody asks.
     Denied,
     Full,
     Shadowed,
     Jailed,
+    /// Denied, for the wait was over before the turn came.
     Late,
+    /// Denied, for more was asked than there can ever be.
+    Never,
+    /// Denied by a block.
+    Blocked,
 }
 
-const EVENTS: usize = 6;
+const EVENTS: usize = 8;
+/// How many further things are counted, which are numbered as they come: a lane is full with them.
+pub(crate) const NUMBERED: usize = 8;
 
 pub(crate) struct Counters {
     /// One lane a thread, and one that the others share.
@@ -32,7 +40,7 @@ pub(crate) struct Counters {
     alone: Lane,
 }
 
-type Lane = CachePadded<[AtomicU64; EVENTS]>;
+type Lane = CachePadded<[AtomicU64; EVENTS + NUMBERED]>;
 
 impl Counters {
     pub(crate) fn new() -> Self {
@@ -52,27 +60,46 @@ impl Counters {
         bump(&self.alone[event as usize], 1);
     }
 
+    /// Counts what has this number below [`NUMBERED`].
+    #[inline]
+    pub(crate) fn count_numbered(&self, number: usize) {
+        self.add_at(EVENTS + number, 1);
+    }
+
     #[inline]
     pub(crate) fn add(&self, event: Event, more: u64) {
+        self.add_at(event as usize, more);
+    }
+
+    #[inline]
+    fn add_at(&self, at: usize, more: u64) {
         let lane = MINE.try_with(Cell::get).unwrap_or(LANES);
         if lane < LANES {
-            bump(&self.lanes[lane][event as usize], more);
+            bump(&self.lanes[lane][at], more);
         } else {
-            self.add_elsewhere(event, more);
+            self.add_elsewhere(at, more);
         }
     }
 
     /// A thread's first count, or one of a thread without a lane.
     #[cold]
-    fn add_elsewhere(&self, event: Event, more: u64) {
+    fn add_elsewhere(&self, at: usize, more: u64) {
         let lane = Owned::mine();
         // ORDERING: Relaxed; the shared lane has many writers and adds atomically, and so it does for a first count.
-        self.lanes[lane][event as usize].fetch_add(more, Ordering::Relaxed);
+        self.lanes[lane][at].fetch_add(more, Ordering::Relaxed);
     }
 
     pub(crate) fn total(&self, event: Event) -> u64 {
-        // ORDERING: Relaxed; see `add`.
-        self.lanes.iter().chain([&self.alone]).map(|lane| lane[event as usize].load(Ordering::Relaxed)).sum()
+        self.total_at(event as usize)
+    }
+
+    pub(crate) fn total_numbered(&self, number: usize) -> u64 {
+        self.total_at(EVENTS + number)
+    }
+
+    fn total_at(&self, at: usize) -> u64 {
+        // ORDERING: Relaxed; see `bump`.
+        self.lanes.iter().chain([&self.alone]).map(|lane| lane[at].load(Ordering::Relaxed)).sum()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// Why a decision was "no". The numbers are stable and never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Reason {

@@ -116,6 +116,62 @@ fn a_shadow_limit_says_what_it_would_have_done() {
     assert_eq!(counts, [("x".into(), 2), ("y".into(), 2)]);
 }
 
+type Counts<Of> = Vec<(Of, u64)>;
+
+/// Counts by limit and by reason, as text.
+fn denials(limiter: &Limiter) -> (Counts<String>, Counts<&'static str>) {
+    let by_limit = limiter.denied_by_limit().into_iter().map(|(name, n)| (name.to_string(), n)).collect();
+    let word = |reason: Option<Reason>| reason.map_or("timeout", Reason::as_str);
+    let by_reason: Counts<_> = limiter.denied_by_reason().into_iter().map(|(why, n)| (word(why), n)).collect();
+    assert_eq!(limiter.stats().denied, by_reason.iter().map(|(_, n)| n).sum::<u64>());
+    (by_limit, by_reason)
+}
+
+#[test]
+fn denials_are_counted_by_limit_and_by_reason() {
+    let (limiter, clock) = limiter(of(vec![window(2).named("w"), rate(3).named("r")]), WhenFull::Deny);
+    assert_eq!(denials(&limiter), (vec![], vec![]));
+    assert!(limiter.try_acquire(KEY, 2).unwrap());
+    assert!(!limiter.try_acquire(KEY, 1).unwrap() && !limiter.decide(KEY, 1).unwrap().allowed);
+    assert!(!limiter.try_acquire(KEY, 9).unwrap(), "more than there can ever be");
+    clock.advance_ns(u64::cast_signed(10 * SECOND));
+    limiter.drain(KEY, 0, Some("r")).unwrap();
+    assert!(!limiter.try_acquire_all(&[KEY], 1).unwrap().decision.allowed);
+    let late = || Ask::new(1).timeout_ns(Some(1));
+    assert!(matches!(limiter.acquire_blocking(KEY, late()).unwrap(), Turn::TooLate(_)));
+    limiter.block(KEY, 5 * SECOND).unwrap();
+    assert!(!limiter.peek(KEY, 1).unwrap().allowed && !limiter.try_acquire(KEY, 1).unwrap());
+    assert!(limiter.try_acquire(b"b", 1).unwrap() && !limiter.try_acquire(b"c", 1).unwrap(), "the table is full");
+    let by_limit = vec![("r".into(), 1), ("w".into(), 2)];
+    let by_reason = vec![("timeout", 1), ("rate", 1), ("window", 2), ("never", 1), ("full", 1), ("blocked", 1)];
+    assert_eq!(denials(&limiter), (by_limit, by_reason));
+}
+
+#[test]
+fn a_single_limit_counts_its_denials_and_a_closed_one_too() {
+    let limiter = usual();
+    assert!(limiter.try_acquire(KEY, 3).unwrap() && !limiter.try_acquire(KEY, 1).unwrap());
+    assert!(!limiter.try_acquire_many(&[KEY, KEY], 1).unwrap().contains(&true));
+    let closed = limiter.class(Policy::closed()).unwrap();
+    assert!(!limiter.try_acquire_as(b"b", 1, closed).unwrap());
+    let by_limit = vec![("1 per 1 s".into(), 3), ("closed".into(), 1)];
+    assert_eq!(denials(&limiter), (by_limit, vec![("rate", 3), ("closed", 1)]));
+}
+
+#[test]
+fn each_of_many_limits_has_a_count() {
+    let limiter = limiter(of(vec![rate(1)]), WhenFull::EvictLeast).0;
+    for name in 10_u8..50 {
+        let class = limiter.class(of(vec![window(9), rate(1).named(&name.to_string())])).unwrap();
+        assert!(limiter.charge_as(&[name], 1, class).unwrap().passes());
+        for _ in 0..name {
+            assert!(!limiter.try_acquire(&[name], 1).unwrap());
+        }
+    }
+    let by_limit = (10_u8..50).map(|name| (name.to_string(), u64::from(name))).collect();
+    assert_eq!(denials(&limiter), (by_limit, vec![("rate", (10..50).sum())]));
+}
+
 #[test]
 fn several_limits_are_one_answer() {
     let (limiter, clock) = limiter(of(vec![window(2), rate(3)]), WhenFull::Deny);

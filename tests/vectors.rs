@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tollbar::{Clock, Edge, Jail, Limit, Limiter, ManualClock, NEVER, Policy, Rate, Reservation};
+use tollbar::{Clock, Cost, Edge, Jail, Limit, Limiter, ManualClock, NEVER, Policy, Rate, Reservation};
 
 fn whole(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no whole number"))
@@ -55,6 +55,7 @@ fn limit(told: &Value) -> Limit {
     let limit = match text("kind") {
         "rate" => Limit::rate(rate(told)),
         "in_flight" => Limit::in_flight(whole(&told["limit"])),
+        "closed" => Ok(Limit::closed()),
         "jail" => {
             let jail =
                 Jail::new(whole(&told["denials"]), whole(&told["within_ns"]), whole(&told["duration_ns"])).unwrap();
@@ -66,6 +67,23 @@ fn limit(told: &Value) -> Limit {
         },
     };
     limit.unwrap().named(text("name")).shadow(told.get("shadow").is_some_and(|shadow| shadow == true))
+}
+
+/// The cost of a step: `each`, and those of limits that the field `named` names.
+fn cost(step: &Value, each: &str, named: &str) -> Cost {
+    let named = step[named].as_object().into_iter().flatten();
+    Cost::new(whole(&step[each])).with(named.map(|(name, n)| (name.as_str(), whole(n))))
+}
+
+/// Ends a reservation; whether it had not ended before.
+fn end(step: &Value, place: &Reservation) -> bool {
+    if step["call"] == "cancel" {
+        return place.cancel();
+    }
+    match step["actuals"].as_object() {
+        Some(named) if !named.is_empty() => place.commit_costs(&cost(step, "actual", "actuals")).unwrap(),
+        _ => place.commit(step["actual"].as_u64()),
+    }
 }
 
 #[test]
@@ -83,17 +101,30 @@ fn several_limits_answer_as_is_written_down() {
             let call = step["call"].as_str().unwrap();
             if let "commit" | "cancel" = call {
                 let place: &Reservation = &places[&whole(&step["reservation"])];
-                let ended = if call == "cancel" { place.cancel() } else { place.commit(step["actual"].as_u64()) };
-                assert_eq!(ended, step["ended"] == true, "{step}");
+                assert_eq!(end(step, place), step["ended"] == true, "{step}");
                 continue;
             }
-            let (key, cost) = (step["key"].as_str().unwrap().as_bytes(), whole(&step["cost"]));
+            let (key, class) = (step["key"].as_str().unwrap().as_bytes(), limiter.default_class());
+            if let "block" | "drain" = call {
+                let done = match call {
+                    "block" => limiter.block(key, whole(&step["length_ns"])),
+                    _ => limiter.drain(key, whole(&step["to"]), step["name"].as_str()),
+                };
+                assert_eq!(done.unwrap(), step["ended"] == true, "{step}");
+                continue;
+            }
+            let cost = cost(step, "cost", "costs");
             let answer = match call {
-                "peek" => limiter.peek(key, cost).unwrap(),
-                "decide" => limiter.decide(key, cost).unwrap(),
+                "peek" => limiter.peek_as(key, cost, class).unwrap(),
+                "decide" => limiter.decide_as(key, cost, class).unwrap(),
+                "all" => {
+                    let joint = limiter.try_acquire_all_as(&["a", "b"], cost, |_| class).unwrap();
+                    assert_eq!(joint.denied_by.map(|by| by as u64), step["denied_by"].as_u64(), "{step}");
+                    joint.decision
+                }
                 _ => {
-                    let place =
-                        limiter.reserve(key, cost, Some(whole(&step["lease_ns"])), step["lost"] == "returned").unwrap();
+                    let (lease, gives_back) = (Some(whole(&step["lease_ns"])), step["lost"] == "returned");
+                    let place = limiter.reserve_as(key, cost, lease, gives_back, class).unwrap();
                     let decision = place.decision().clone();
                     places.insert(whole(&step["reservation"]), place);
                     decision
@@ -107,5 +138,5 @@ fn several_limits_answer_as_is_written_down() {
             assert_eq!(answer.remaining, whole(&step["remaining"]), "{step}");
         }
     }
-    assert!(steps >= 800, "{steps}");
+    assert!(steps >= 1400, "{steps}");
 }

@@ -700,12 +700,16 @@ class Limiter:
         """Make the key's account as good as new, its reservations forgotten; False if it is unknown."""
     def shadow_denied(self) -> dict[str, int]:
         """Return how often each shadow limit would have denied, by its name, where it was not never."""
-    def stats(self) -> dict[str, int]:
+    def stats(self) -> _Stats:
         """Return totals since the limiter was made.
 
         allowed, denied, shadow_denied (would have been), full (met a full table), evicted (accounts dropped
         for others), forgiven (those that still owed something), keys (accounts now), own_limits (keys
         with limits of their own), most_looks (accounts that any one insertion looked at).
+
+        denied_by_limit counts denials by the name of the limit that made the request wait longest.
+        denied_by_reason counts all of them, by `Decision.reason`, and "timeout" for those who waited and
+        whose turn did not come in time. Only what has denied anything is there.
         """
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
@@ -1080,6 +1084,19 @@ class RateLimiterTimeout(Exception):
 
     retry_after: float | None = None
     """Seconds until the turn would have come, as far as is known; None where tollbar did not raise it."""
+
+class _Stats(TypedDict):
+    allowed: int
+    denied: int
+    shadow_denied: int
+    evicted: int
+    forgiven: int
+    full: int
+    keys: int
+    own_limits: int
+    most_looks: int
+    denied_by_limit: dict[str, int]
+    denied_by_reason: dict[str, int]
 
 class _PacingState(TypedDict):
     granted: int

@@ -71,8 +71,9 @@ pub(crate) struct Ruling {
 
 impl Ruling {
     /// The answer to one who would overtake others: not before them, and not before its own time.
-    pub(crate) fn behind_others(self) -> Self {
-        let (wait, by) = if self.passes() { (Wait::For(1), Some(0)) } else { (self.wait, self.by) };
+    pub(crate) fn behind_others(self, limits: &[Limit]) -> Self {
+        let first = || limits.iter().zip(0..).find(|(limit, _)| !limit.shadow).map(|(_, number)| number);
+        let (wait, by) = if self.passes() { (Wait::For(1), first()) } else { (self.wait, self.by) };
         Self { wait, by, remaining: 0, ..self }
     }
 

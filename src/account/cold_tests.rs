@@ -94,9 +94,11 @@ fn nobody_overtakes_and_nobody_is_told_to_come_sooner_than_alone() {
         remaining: 5,
         reset_after: 9,
     };
-    assert_eq!(ruling.behind_others(), Ruling { wait: Wait::For(1), by: Some(0), remaining: 0, ..ruling });
+    let limits = [rate(1, 1).shadow(true), rate(2, 1), window(1, 1)];
+    let behind = Ruling { wait: Wait::For(1), by: Some(1), remaining: 0, ..ruling };
+    assert_eq!(ruling.behind_others(&limits), behind, "what only counts keeps nobody waiting");
     let denied = Ruling { wait: Wait::For(7), by: Some(2), ..ruling };
-    assert_eq!(denied.behind_others(), Ruling { remaining: 0, ..denied });
+    assert_eq!(denied.behind_others(&limits), Ruling { remaining: 0, ..denied });
 }
 
 #[test]

@@ -8,9 +8,12 @@ use std::ptr;
 use std::slice;
 
 use super::guard::Fault;
-use super::types::{self, Ask, Decision, Key, TOLLBAR_LIMIT_NAME_SIZE, Totals, Turn};
+use super::types::{self, Ask, Decision, Grows, Key, LimitCost, LimitState, TOLLBAR_LIMIT_NAME_SIZE, Totals, Turn};
 use crate::decision;
 use crate::error::Error;
+use crate::limit::Migration;
+use crate::limiter;
+use crate::policy::Cost;
 use crate::table::MAX_KEY_LEN;
 
 /// The bytes of a key. NULL is the empty key if its length is 0.
@@ -103,26 +106,52 @@ pub(super) fn wanted<T>(argument: &'static str, place: *mut T) -> Result<*mut T,
     if place.is_null() { Err(Fault::Null(argument)) } else { Ok(place) }
 }
 
-/// A structure that may grow: it is written, and what a newer caller knows beyond it is made 0.
-unsafe fn put_sized<T>(which: &'static str, place: *mut T, size: usize, value: &T) -> Result<(), Fault> {
-    can_put(which, place, size)?;
+/// What a request costs each limit: `each`, but for limits that have a cost of their own.
+pub(super) unsafe fn costs(each: u64, data: *const LimitCost, count: usize) -> Result<Cost, Fault> {
+    if count > types::TOLLBAR_MAX_COSTS {
+        return Err(Error::invalid("costs", count, "must be at most 256").into());
+    }
+    // SAFETY: the caller's word is the same.
+    let given = unsafe { many("costs", data, count) }?;
+    // SAFETY: the same for each of them.
+    let named = given.iter().map(|one| Ok((unsafe { text("costs", one.limit, one.limit_len) }?, one.cost)));
+    Ok(Cost::new(each).with(named.collect::<Result<Vec<_>, Fault>>()?))
+}
+
+/// What becomes of what was spent.
+pub(super) fn migration(number: i32) -> Result<Migration, Fault> {
+    match number {
+        types::TOLLBAR_MIGRATE_AS_IS => Ok(Migration::AsIs),
+        types::TOLLBAR_MIGRATE_PROPORTIONAL => Ok(Migration::Proportional),
+        types::TOLLBAR_MIGRATE_RESET => Ok(Migration::Reset),
+        _ => Err(Error::invalid("migration", number, "must be one of TOLLBAR_MIGRATE_...").into()),
+    }
+}
+
+/// The length of a reservation's lease: 0 and `TOLLBAR_NEVER` are none.
+pub(super) fn lease(lease_ns: u64) -> Option<u64> {
+    (lease_ns != 0 && lease_ns != types::TOLLBAR_NEVER).then_some(lease_ns)
+}
+
+/// A structure that may grow: as much of it is written as the caller knows, and what a newer caller knows beyond it is made 0.
+unsafe fn put_sized<T: Grows>(place: *mut u8, size: usize, value: &T) -> Result<(), Fault> {
+    let known = can_put(place.cast::<T>(), size)?;
     if !place.is_null() {
-        let known = size_of::<T>();
         // SAFETY: not NULL, and room for `size` bytes by the conventions, which are at least as many as are known.
         unsafe {
-            ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place.cast(), known);
-            place.cast::<u8>().add(known).write_bytes(0, size - known);
+            ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place, known);
+            place.add(known).write_bytes(0, size - known);
         }
     }
     Ok(())
 }
 
-/// Whether a structure of this size can be written, before anything is charged.
-pub(super) fn can_put<T>(which: &'static str, place: *mut T, size: usize) -> Result<(), Fault> {
-    if !place.is_null() && (size < size_of::<T>() || size > types::LARGEST) {
-        return Err(Fault::Size(which));
+/// Whether a structure of this size can be written, before anything is charged: how much of it.
+pub(super) fn can_put<T: Grows>(place: *mut T, size: usize) -> Result<usize, Fault> {
+    if place.is_null() {
+        return Ok(0);
     }
-    Ok(())
+    T::known(size).ok_or(Fault::Size(T::NAME))
 }
 
 /// Writes a decision where the caller wants it.
@@ -142,10 +171,10 @@ pub(super) unsafe fn put_decision(place: *mut Decision, size: usize, told: &deci
         copy_text(name, &mut decision.limit);
     }
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized("tollbar_decision", place, size, &decision) }
+    unsafe { put_sized(place.cast(), size, &decision) }
 }
 
-const fn reason(reason: decision::Reason) -> i32 {
+pub(super) const fn reason(reason: decision::Reason) -> i32 {
     match reason {
         decision::Reason::Rate => types::TOLLBAR_REASON_RATE,
         decision::Reason::Window => types::TOLLBAR_REASON_WINDOW,
@@ -176,30 +205,70 @@ pub(super) fn reason_word(number: i32) -> &'static CStr {
 /// Writes what a waiter found.
 pub(super) unsafe fn put_turn(place: *mut Turn, size: usize, turn: &Turn) -> Result<(), Fault> {
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized("tollbar_turn", place, size, turn) }
+    unsafe { put_sized(place.cast(), size, turn) }
 }
 
 /// Writes totals.
 pub(super) unsafe fn put_totals(place: *mut Totals, size: usize, totals: &Totals) -> Result<(), Fault> {
     // SAFETY: the caller's word is the same.
-    unsafe { put_sized("tollbar_totals", place, size, totals) }
+    unsafe { put_sized(place.cast(), size, totals) }
+}
+
+/// Writes what the limits of a key count, as many as there is room for; each has `size` bytes.
+pub(super) unsafe fn put_states(
+    place: *mut LimitState,
+    capacity: usize,
+    size: usize,
+    states: &[limiter::LimitState],
+) -> Result<(), Fault> {
+    for (at, told) in states.iter().enumerate().take(capacity) {
+        let mut state = LimitState {
+            limit: told.limit,
+            used: told.used,
+            remaining: told.remaining,
+            reset_after_ns: told.reset_after_ns,
+            retry_after_ns: told.retry_after_ns,
+            kind: reason(told.kind),
+            estimated: told.estimated,
+            can_pass: told.can_pass,
+            shadow: told.shadow,
+            reserved: [0; 1],
+            name: [0; TOLLBAR_LIMIT_NAME_SIZE],
+        };
+        copy_text(&told.name, &mut state.name);
+        // SAFETY: the caller's word is the same; `at` is below the capacity, so there is room for one of `size` bytes.
+        unsafe { put_sized(place.cast::<u8>().add(at * size), size, &state) }?;
+    }
+    Ok(())
 }
 
 /// What is asked for by a waiter; NULL is the usual.
 pub(super) unsafe fn ask(place: *const Ask, size: usize) -> Result<Ask, Fault> {
-    let mut ask = Ask { cost: 1, timeout_ns: types::TOLLBAR_NEVER, lease_ns: 0, priority: 0, gives_back: 0 };
+    let (cost, timeout_ns) = (1, types::TOLLBAR_NEVER);
+    let mut ask = Ask { cost, timeout_ns, lease_ns: 0, priority: 0, gives_back: 0, costs: ptr::null(), costs_count: 0 };
     if place.is_null() {
         return Ok(ask);
     }
-    if size < size_of::<Ask>() || size > types::LARGEST {
-        return Err(Fault::Size("tollbar_ask"));
-    }
+    let known = Ask::known(size).ok_or(Fault::Size(Ask::NAME))?;
     // SAFETY: not NULL, at least as large as what is read by the conventions, and any bytes are an `Ask`.
-    unsafe { ptr::copy_nonoverlapping(place.cast::<u8>(), ptr::from_mut(&mut ask).cast(), size_of::<Ask>()) };
+    unsafe { ptr::copy_nonoverlapping(place.cast::<u8>(), ptr::from_mut(&mut ask).cast(), known) };
     // SAFETY: the rest lies behind it.
-    let rest = unsafe { slice::from_raw_parts(place.cast::<u8>().add(size_of::<Ask>()), size - size_of::<Ask>()) };
+    let rest = unsafe { slice::from_raw_parts(place.cast::<u8>().add(known), size - known) };
     // A newer program that asks for what this library does not know must hear of it.
-    if rest.iter().any(|&byte| byte != 0) { Err(Fault::Size("tollbar_ask")) } else { Ok(ask) }
+    if rest.iter().any(|&byte| byte != 0) { Err(Fault::Size(Ask::NAME)) } else { Ok(ask) }
+}
+
+/// Writes keys one after the other, and the length of each.
+pub(super) unsafe fn put_packed(data: *mut c_char, lengths: *mut u32, keys: &[Vec<u8>]) {
+    let mut end = 0;
+    for (at, key) in keys.iter().enumerate() {
+        // SAFETY: the caller has seen that there is room for all bytes and all lengths; NULL is only where there are none.
+        unsafe {
+            ptr::copy_nonoverlapping(key.as_ptr(), data.cast::<u8>().add(end), key.len());
+            put(lengths.add(at), u32::try_from(key.len()).unwrap_or(u32::MAX));
+        }
+        end += key.len();
+    }
 }
 
 /// Writes one answer for each key.

@@ -26,6 +26,7 @@ pub(super) enum Kind {
     Window { limit: u64, per_ns: u64, steps: Option<u64>, closed: bool },
     Calendar { limit: u64, periods: Arc<Periods>, each: &'static str },
     InFlight { limit: u64 },
+    Closed,
     Jail { denials: u64, within_ns: u64, duration_ns: u64, escalating: Option<(f64, Option<u64>)> },
 }
 
@@ -46,6 +47,7 @@ impl Kind {
             }
             Self::Calendar { limit, ref periods, each } => Limit::calendar(limit, periods.clone(), each),
             Self::InFlight { limit } => Limit::in_flight(limit),
+            Self::Closed => Ok(Limit::closed()),
             Self::Jail { denials, within_ns, duration_ns, escalating } => {
                 let jail = Jail::new(denials, within_ns, duration_ns)?;
                 Limit::jail(match escalating {

@@ -61,6 +61,8 @@ pub const TOLLBAR_REASON_FULL: i32 = 6;
 pub const TOLLBAR_REASON_CLOSED: i32 = 7;
 /// The program has blocked the key until some time.
 pub const TOLLBAR_REASON_BLOCKED: i32 = 8;
+/// How many reasons `tollbar_totals` has room for, those to come included.
+pub const TOLLBAR_REASONS: usize = 16;
 
 /// For `tollbar_policy_set`, a rate's burst in tokens: the most that passes at once; the limit unless set.
 pub const TOLLBAR_SET_BURST: i32 = 1;
@@ -92,7 +94,10 @@ pub const TOLLBAR_MIGRATE_PROPORTIONAL: i32 = 1;
 /// The account is as good as new.
 pub const TOLLBAR_MIGRATE_RESET: i32 = 2;
 
-/// Room for a limit's name in a `tollbar_decision`, the NUL included; longer names are cut.
+/// The most costs of their own that one request can give its limits.
+pub const TOLLBAR_MAX_COSTS: usize = 256;
+
+/// Room for a limit's name in a `tollbar_decision` or a `tollbar_limit_state`, the NUL included; longer names are cut.
 pub const TOLLBAR_LIMIT_NAME_SIZE: usize = 64;
 
 /// No structure will ever be larger: a larger size is a mistake.
@@ -172,6 +177,18 @@ pub struct Key {
     pub len: usize,
 }
 
+/// What a request costs the limit of this name. Limits that no cost names cost what the request says beside them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LimitCost {
+    /// The limit's name, UTF-8 of `limit_len` bytes. Of two equal names the last one counts.
+    pub limit: *const c_char,
+    /// How many bytes the name has.
+    pub limit_len: usize,
+    /// Tokens, requests or places.
+    pub cost: u64,
+}
+
 /// One answer, with what the asker needs to act on it. Durations are nanoseconds, rounded up.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -196,7 +213,8 @@ pub struct Decision {
     pub limit: [c_char; TOLLBAR_LIMIT_NAME_SIZE],
 }
 
-/// What somebody waits for. All zero but the cost is a patient waiter's, with a timeout of nothing.
+/// What a caller waits for. All zero but the cost: a timeout of nothing, and nothing is held. A program that was compiled with
+/// a header whose structure ended before `costs` gives that size, and names no limits.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
@@ -204,12 +222,17 @@ pub struct Ask {
     pub cost: u64,
     /// Not if it takes longer than this; `TOLLBAR_NEVER` waits for as long as it takes.
     pub timeout_ns: u64,
-    /// What is acquired is held by a reservation for so long; 0: it is charged, and nothing is held.
+    /// What is acquired is held by a reservation for so long (`TOLLBAR_NEVER`: until it is ended); 0: it is charged, and nothing
+    /// is held.
     pub lease_ns: u64,
     /// Lower ones are served first, equal ones in the order of arrival: 0, which is usual, to 127.
     pub priority: u32,
     /// A reservation whose lease is over is given back (1), or counts as used (0).
     pub gives_back: u32,
+    /// Limits with a cost of their own; NULL if `costs_count` is 0. Borrowed for the call.
+    pub costs: *const LimitCost,
+    /// How many of them there are, at most `TOLLBAR_MAX_COSTS`.
+    pub costs_count: usize,
 }
 
 /// What somebody finds who waits.
@@ -222,8 +245,41 @@ pub struct Turn {
     pub reservation: ReservationHandle,
     /// Look again after so long, if nothing tells earlier; `TOLLBAR_NEVER`: when told.
     pub look_after_ns: u64,
-    /// Of a turn that would come too late: after how long, as far as is known; `TOLLBAR_NEVER`: never.
+    /// Of a turn that would come too late: after how long, as far as is known. `TOLLBAR_NEVER`: the turn never comes if `never`
+    /// is set, and else the time is not known (a reservation without an end must end first, or the table is full).
     pub retry_after_ns: u64,
+    /// The turn never comes: more is asked for than a limit of the key ever lets pass.
+    pub never: bool,
+    /// 0.
+    pub reserved: [u8; 7],
+}
+
+/// What one limit of a key counts. Durations are nanoseconds, rounded up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LimitState {
+    /// What passes at most: a rate's burst, a window's limit, places, denials of a jail.
+    pub limit: u64,
+    /// Tokens owed, requests in the window, places taken; of a jail, 1 while it holds.
+    pub used: u64,
+    /// What could pass at once, by this limit alone.
+    pub remaining: u64,
+    /// How long until the limit counts nothing; `TOLLBAR_NEVER` while a reservation without an end is counted.
+    pub reset_after_ns: u64,
+    /// How long until the limit lets the request pass that was asked about; `TOLLBAR_NEVER`: see `can_pass`.
+    pub retry_after_ns: u64,
+    /// The kind of the limit: the `TOLLBAR_REASON_...` that it denies for.
+    pub kind: i32,
+    /// `retry_after_ns` is an upper bound: it is shorter if a reservation ends before its lease is over.
+    pub estimated: bool,
+    /// Whether the request can ever pass.
+    pub can_pass: bool,
+    /// The limit only counts what it would have denied.
+    pub shadow: bool,
+    /// 0.
+    pub reserved: [u8; 1],
+    /// The limit's name and a NUL.
+    pub name: [c_char; TOLLBAR_LIMIT_NAME_SIZE],
 }
 
 /// Totals since a limiter was made.
@@ -246,4 +302,44 @@ pub struct Totals {
     pub keys: u64,
     /// The most accounts that any one insertion looked at.
     pub most_looks: u64,
+    /// Keys that have limits of their own.
+    pub own_limits: u64,
+    /// Requests that were refused, by their `TOLLBAR_REASON_...`; at 0 those who waited and whose turn did not come in time.
+    pub denied_by_reason: [u64; TOLLBAR_REASONS],
+}
+
+/// A structure that may grow at its end.
+pub(super) trait Grows: Sized {
+    const NAME: &'static str;
+    /// The size that it had in the first header: programs that were compiled with that one give it.
+    const FIRST: usize = size_of::<Self>();
+
+    /// How much of the structure a caller knows that gives this size; `None` if there is no structure of this size.
+    fn known(size: usize) -> Option<usize> {
+        let known = size.min(size_of::<Self>());
+        (known == size_of::<Self>() || known == Self::FIRST).then_some(known).filter(|_| size <= LARGEST)
+    }
+}
+
+impl Grows for Decision {
+    const NAME: &'static str = "tollbar_decision";
+}
+
+impl Grows for LimitState {
+    const NAME: &'static str = "tollbar_limit_state";
+}
+
+impl Grows for Ask {
+    const NAME: &'static str = "tollbar_ask";
+    const FIRST: usize = std::mem::offset_of!(Self, costs);
+}
+
+impl Grows for Turn {
+    const NAME: &'static str = "tollbar_turn";
+    const FIRST: usize = std::mem::offset_of!(Self, never);
+}
+
+impl Grows for Totals {
+    const NAME: &'static str = "tollbar_totals";
+    const FIRST: usize = std::mem::offset_of!(Self, own_limits);
 }

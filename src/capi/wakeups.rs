@@ -11,6 +11,7 @@ use super::objects::{Held, Watch};
 use super::types;
 use crate::limiter::{Ask, Place, Reservation, Turn};
 use crate::parker::Parker;
+use crate::policy::Cost;
 
 /// Tokens of those who shall look again, oldest first.
 ///
@@ -107,12 +108,25 @@ impl Wake for Bell {
     }
 }
 
+/// What a waiter asks for.
+pub(super) struct Wanted {
+    pub(super) ask: Ask<'static>,
+    /// Where limits have a cost of their own.
+    pub(super) costs: Option<Cost>,
+}
+
+impl Wanted {
+    fn ask(&self) -> Ask<'_> {
+        self.costs.as_ref().map_or(self.ask, |costs| self.ask.costs(costs))
+    }
+}
+
 /// Somebody who waits. Its lock is not held while the core is asked: whoever is woken then may need what a caller holds that waits
 /// for this lock (an interpreter's lock, say).
 pub(super) struct Waiter {
     by: Held,
     key: Box<[u8]>,
-    ask: Ask<'static>,
+    wanted: Wanted,
     waker: Waker,
     /// `None` when it is over.
     standing: Mutex<Option<Standing>>,
@@ -137,8 +151,8 @@ pub(super) enum Found {
 const LOOKED_AT_NS: u64 = 1_000_000;
 
 impl Waiter {
-    pub(super) fn new(by: Held, key: &[u8], ask: Ask<'static>, waker: Waker) -> Self {
-        Self { by, key: key.into(), ask, waker, standing: Mutex::new(None) }
+    pub(super) fn new(by: Held, key: &[u8], wanted: Wanted, waker: Waker) -> Self {
+        Self { by, key: key.into(), wanted, waker, standing: Mutex::new(None) }
     }
 
     fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
@@ -163,7 +177,7 @@ impl Waiter {
     }
 
     fn joined(&self) -> Result<Turn, Fault> {
-        Ok(self.by.core.join(&self.key, self.ask, self.by.class, self.waker.clone())?)
+        Ok(self.by.core.join(&self.key, self.wanted.ask(), self.by.class, self.waker.clone())?)
     }
 
     fn stand(&self, place: Place) -> Result<Standing, Fault> {
@@ -200,7 +214,7 @@ impl Waiter {
             self.give_up(at);
             return Err(closed);
         }
-        let mut turn = self.by.core.look(&self.key, self.ask, at)?;
+        let mut turn = self.by.core.look(&self.key, self.wanted.ask(), at)?;
         loop {
             turn = match turn {
                 Turn::Come(held) => return Ok(Found::Come(held)),
@@ -251,9 +265,9 @@ impl Drop for Waiter {
 }
 
 /// Waits in this thread, outside of its lane while it is parked. Never `Found::Wait`.
-pub(super) fn block(by: Held, key: &[u8], ask: Ask<'static>) -> Result<Found, Fault> {
+pub(super) fn block(by: Held, key: &[u8], wanted: Wanted) -> Result<Found, Fault> {
     let parker = Arc::new(Parker::new());
-    let waiter = Waiter::new(by, key, ask, parker.clone().into());
+    let waiter = Waiter::new(by, key, wanted, parker.clone().into());
     let inside = |work: &dyn Fn() -> Result<Found, Fault>| {
         let _inside = Inside::enter();
         work()

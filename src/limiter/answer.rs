@@ -155,8 +155,10 @@ pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks
     let (balance, shadow) = (policy.rule().balance(tat, now), policy.is_shadow());
     let (reason, wait) = match verdict {
         Verdict::Allow(_) => (None, 0),
-        Verdict::Deny(wait) => (Some(Reason::Rate), to_nanos_up(wait)),
-        Verdict::Never => (Some(never(policy)), NEVER),
+        verdict => {
+            let (reason, wait) = charged_reason(policy, verdict);
+            (Some(reason), wait)
+        }
     };
     Decision {
         allowed: reason.is_none() || shadow,
@@ -170,30 +172,36 @@ pub(crate) fn decision(policy: &Policy, verdict: Verdict, tat: Ticks, now: Ticks
     }
 }
 
-/// Why a request can never pass: the door is closed, or it asks for more than the limit ever lets pass.
-pub(super) fn never(policy: &Policy) -> Reason {
-    if policy.limits().iter().any(|limit| limit.reason() == Reason::Closed) { Reason::Closed } else { Reason::Never }
+/// Why a single limit denies, and for how long.
+pub(super) fn charged_reason(policy: &Policy, verdict: Verdict) -> (Reason, u64) {
+    match verdict {
+        Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),
+        // The door is closed, or more is asked for than the limit ever lets pass.
+        _ if policy.limits().iter().any(Limit::is_closed) => (Reason::Closed, NEVER),
+        _ => (Reason::Never, NEVER),
+    }
 }
 
 /// The full answer of several limits.
 pub(super) fn ruled_decision(policy: &Policy, ruling: &Ruling) -> Decision {
-    let limit = denying(policy, ruling);
-    let reason = match (ruling.wait, limit) {
-        (Wait::Now, _) => None,
-        _ if ruling.blocked => Some(Reason::Blocked),
-        (Wait::Never, Some(limit)) if limit.reason() == Reason::Closed => Some(Reason::Closed),
-        (Wait::Never, _) | (Wait::For(_) | Wait::Open, None) => Some(Reason::Never),
-        (Wait::For(_) | Wait::Open, Some(limit)) => Some(limit.reason()),
-    };
     Decision {
         allowed: ruling.passes(),
-        reason,
+        reason: (!ruling.passes()).then(|| ruled_reason(policy, ruling)),
         retry_after_ns: wait_ns(ruling.wait),
         estimated: ruling.estimated,
         remaining: ruling.remaining,
         reset_after_ns: reset_ns(ruling.reset_after),
         shadowed: ruling.passes() && ruling.shadowed != 0,
-        limit: limit.map(|limit| limit.name.clone()),
+        limit: denying(policy, ruling).map(|limit| limit.name.clone()),
+    }
+}
+
+/// Why several limits deny, or a shadow among them would.
+pub(super) fn ruled_reason(policy: &Policy, ruling: &Ruling) -> Reason {
+    match denying(policy, ruling) {
+        _ if ruling.blocked => Reason::Blocked,
+        Some(limit) if ruling.wait != Wait::Never || limit.is_closed() => limit.reason(),
+        _ => Reason::Never,
     }
 }
 

@@ -100,7 +100,7 @@ impl Limiter {
         let (evicted, forgiven, most_looks) = self.table.evictions();
         Stats {
             allowed: self.counters.total(Event::Allowed) + self.counters.total(Event::Shadowed),
-            denied: self.counters.total(Event::Denied),
+            denied: self.denied_by_reason().values().sum(),
             shadow_denied: self.counters.total(Event::Shadowed),
             full: self.counters.total(Event::Full),
             evicted,
@@ -109,6 +109,38 @@ impl Limiter {
             own_limits: self.table.own_limits() as u64,
             most_looks,
         }
+    }
+
+    /// How many requests were denied, by the name of the limit that made them wait longest: those that denied any. What no
+    /// limit denied is not among them: full tables, blocks, waits that were over too soon, and more than there can ever be.
+    #[must_use]
+    pub fn denied_by_limit(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut counts = BTreeMap::new();
+        for ((name, _), count) in self.denied() {
+            *counts.entry(name).or_default() += count;
+        }
+        counts
+    }
+
+    /// How many requests were denied, by the reason; `None`: their turn did not come before their wait was over.
+    #[must_use]
+    pub fn denied_by_reason(&self) -> BTreeMap<Option<Reason>, u64> {
+        let total = |event| self.counters.total(event);
+        let mut counts = BTreeMap::from([
+            (None, total(Event::Late)),
+            (Some(Reason::Never), total(Event::Never)),
+            (Some(Reason::Full), total(Event::Denied)),
+            (Some(Reason::Blocked), total(Event::Blocked)),
+        ]);
+        for ((_, reason), count) in self.denied() {
+            *counts.entry(Some(reason)).or_default() += count;
+        }
+        counts.retain(|_, count| *count > 0);
+        counts
+    }
+
+    fn denied(&self) -> BTreeMap<(Arc<str>, Reason), u64> {
+        self.table.denied(|number| self.counters.total_numbered(number))
     }
 
     /// What each shadow limit would have denied, by its name: those that would have denied anything.

@@ -76,7 +76,7 @@ impl Limiter {
     fn joint(&self, answers: &[Answer], numbers: &[usize]) -> Joint {
         let mut joint = Joint { decision: nothing_held(true), denied_by: None };
         joint.decision.remaining = u64::MAX;
-        let mut longest = 0;
+        let (mut longest, mut denying) = (0, None);
         for (answer, &number) in answers.iter().zip(numbers) {
             let one = self.said(answer).unwrap_or_default();
             joint.decision.remaining = joint.decision.remaining.min(one.remaining);
@@ -87,6 +87,7 @@ impl Limiter {
             if denies {
                 (longest, joint.decision.estimated) = (one.retry_after_ns, one.estimated);
                 (joint.denied_by, joint.decision.reason) = (Some(number), one.reason);
+                denying = Some(answer);
             }
             if denies || (joint.denied_by.is_none() && joint.decision.limit.is_none()) {
                 joint.decision.limit = one.limit;
@@ -95,11 +96,10 @@ impl Limiter {
         (joint.decision.allowed, joint.decision.retry_after_ns) = (joint.denied_by.is_none(), longest);
         // Nothing passed that a shadow would have denied.
         joint.decision.shadowed &= joint.decision.allowed;
-        self.counters.count(match (joint.decision.allowed, joint.decision.shadowed) {
-            (true, false) => Event::Allowed,
-            (true, true) => Event::Shadowed,
-            (false, _) => Event::Denied,
-        });
+        match denying {
+            Some(answer) => self.count_answer(answer),
+            None => self.counters.count(if joint.decision.shadowed { Event::Shadowed } else { Event::Allowed }),
+        }
         joint
     }
 }

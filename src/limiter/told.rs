@@ -1,12 +1,12 @@
 //! An answer of the table counted and put into words.
 
 use super::Limiter;
-use super::answer::{Denial, Outcome, decision, denying, never, ruled_decision, wait_ns};
-use crate::account::Wait;
+use super::answer::{Denial, Outcome, charged_reason, decision, ruled_decision, ruled_reason, wait_ns};
+use crate::classes::{ClassId, DenialCount};
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
-use crate::limit::Verdict;
-use crate::policy::{Limit, Policy};
+use crate::policy::Policy;
+use crate::sync::Ordering;
 use crate::table::{Answer, Charge, Ruled, WhenFull};
 use crate::ticks::{Ticks, to_nanos_up};
 
@@ -40,15 +40,13 @@ impl Limiter {
     #[inline]
     pub(super) fn refused(&self, charge: &Charge) -> Outcome<'_> {
         let policy = self.table.policy(charge.class);
-        let (reason, retry_after_ns) = match charge.verdict {
-            Verdict::Deny(wait) => (Reason::Rate, to_nanos_up(wait)),
-            Verdict::Never | Verdict::Allow(_) => (never(policy), NEVER),
-        };
+        let (reason, retry_after_ns) = charged_reason(policy, charge.verdict);
         let shadow = policy.is_shadow();
         if shadow {
             self.count_shadowed(policy, 1);
+        } else {
+            self.count_denied(charge.class, 0, reason);
         }
-        self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
         let (policy, class, tell) = (Some(policy), Some(charge.class), charge.notice);
         Outcome::Denied(Denial { reason, retry_after_ns, policy, class, by: 0, tell, shadow })
     }
@@ -57,23 +55,20 @@ impl Limiter {
     fn ruled(&self, ruled: &Ruled) -> Outcome<'_> {
         let Ruled { ruling, class, notice: tell, .. } = *ruled;
         let policy = self.table.policy(class);
-        let limit = denying(policy, &ruling);
-        let reason = match (ruling.wait, limit) {
-            _ if ruling.blocked => Reason::Blocked,
-            (Wait::Never, _) => never(policy),
-            (_, limit) => limit.map_or(Reason::Never, Limit::reason),
-        };
+        let reason = ruled_reason(policy, &ruling);
         let shadow = ruling.passes();
+        let by = ruling.by.unwrap_or(0);
         if shadow {
             self.count_shadowed(policy, ruling.shadowed);
+        } else {
+            self.count_denied(class, by, reason);
         }
-        self.counters.count(if shadow { Event::Shadowed } else { Event::Denied });
         Outcome::Denied(Denial {
             reason,
             retry_after_ns: wait_ns(ruling.wait),
             policy: Some(policy),
             class: Some(class),
-            by: ruling.by.unwrap_or(0),
+            by,
             tell,
             shadow,
         })
@@ -94,9 +89,39 @@ impl Limiter {
         Outcome::Denied(Denial { reason: Reason::Full, retry_after_ns, policy: None, class: None, by: 0, tell, shadow })
     }
 
-    /// Each shadow limit of these bits would have denied: counted by its name.
+    /// Counts a denial by the limit of this number.
+    #[inline]
+    fn count_denied(&self, class: ClassId, by: u8, reason: Reason) {
+        match reason {
+            Reason::Never => self.counters.count(Event::Never),
+            Reason::Blocked => self.counters.count(Event::Blocked),
+            _ => match self.table.denials_of(class, usize::from(by)) {
+                Some(DenialCount::Numbered(number)) => self.counters.count_numbered(number),
+                // ORDERING: Relaxed; a count, and no more.
+                Some(DenialCount::Own(count)) => drop(count.fetch_add(1, Ordering::Relaxed)),
+                None => self.counters.count(Event::Denied),
+            },
+        }
+    }
+
+    /// Counts what denied several keys.
+    pub(super) fn count_answer(&self, answer: &Answer) {
+        match answer {
+            Answer::Charged(Charge { class, verdict, .. }) => {
+                self.count_denied(*class, 0, charged_reason(self.table.policy(*class), *verdict).0);
+            }
+            Answer::Ruled(Ruled { class, ruling, .. }) => {
+                let reason = ruled_reason(self.table.policy(*class), ruling);
+                self.count_denied(*class, ruling.by.unwrap_or(0), reason);
+            }
+            Answer::Full(_) | Answer::Unknown => self.counters.count(Event::Denied),
+        }
+    }
+
+    /// Each shadow limit of these bits would have denied: counted by its name, and the request once.
     #[cold]
     fn count_shadowed(&self, policy: &Policy, bits: u16) {
+        self.counters.count(Event::Shadowed);
         let mut counts = self.shadowed.lock();
         for (at, limit) in policy.limits().iter().enumerate() {
             if bits >> at & 1 != 0 {

@@ -149,7 +149,8 @@ impl Limiter {
             }
             Joined::Full(nearest) => {
                 self.counters.count(Event::Full);
-                self.too_late(nearest.map_or(NEVER, to_nanos_up))
+                self.counters.count(Event::Denied);
+                Turn::TooLate(nearest.map_or(NEVER, to_nanos_up))
             }
         })
     }
@@ -227,12 +228,12 @@ impl Limiter {
     }
 
     fn too_late(&self, wait: u64) -> Turn {
-        self.counters.count(Event::Denied);
+        self.counters.count(Event::Late);
         Turn::TooLate(wait)
     }
 
     fn never(&self) -> Turn {
-        self.counters.count(Event::Denied);
+        self.counters.count(Event::Never);
         Turn::Never
     }
 }

@@ -4,11 +4,35 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyDict};
 
 use super::convert::{self, seconds_up};
 use super::limiter::Limiter;
-use crate::decision::NEVER;
+use crate::decision::{NEVER, Reason};
 use crate::limiter;
+
+/// Totals of a limiter.
+pub(super) fn stats<'py>(limiter: &limiter::Limiter, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    let stats = limiter.stats();
+    let totals = [
+        ("allowed", stats.allowed),
+        ("denied", stats.denied),
+        ("shadow_denied", stats.shadow_denied),
+        ("evicted", stats.evicted),
+        ("forgiven", stats.forgiven),
+        ("full", stats.full),
+        ("keys", stats.keys),
+        ("own_limits", stats.own_limits),
+        ("most_looks", stats.most_looks.into()),
+    ]
+    .into_py_dict(py)?;
+    let by_limit = limiter.denied_by_limit();
+    totals.set_item("denied_by_limit", by_limit.iter().map(|(name, n)| (&**name, n)).into_py_dict(py)?)?;
+    let word = |reason: Option<Reason>| reason.map_or("timeout", Reason::as_str);
+    let by_reason = limiter.denied_by_reason();
+    totals.set_item("denied_by_reason", by_reason.iter().map(|(why, n)| (word(*why), n)).into_py_dict(py)?)?;
+    Ok(totals)
+}
 
 #[doc = stub!("LimitState")]
 #[pyclass(frozen, module = "tollbar")]

@@ -11,7 +11,7 @@ use super::asked::{asked, terms};
 use super::convert::{self, Cost, Costs, Key, Priority};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
-use super::inspect::{Keys, LimitState};
+use super::inspect::{self, Keys, LimitState};
 use super::policies::Policies;
 use super::reservation::Reservation;
 use super::waiting::Waiting;
@@ -348,19 +348,7 @@ impl Limiter {
 
     #[doc = stub!("Limiter.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.core.stats();
-        [
-            ("allowed", stats.allowed),
-            ("denied", stats.denied),
-            ("shadow_denied", stats.shadow_denied),
-            ("evicted", stats.evicted),
-            ("forgiven", stats.forgiven),
-            ("full", stats.full),
-            ("keys", stats.keys),
-            ("own_limits", stats.own_limits),
-            ("most_looks", stats.most_looks.into()),
-        ]
-        .into_py_dict(py)
+        inspect::stats(&self.core, py)
     }
 
     #[doc = stub!("Limiter.shadow_denied")]

@@ -82,7 +82,7 @@ impl Table {
     pub(super) fn rule(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost, purpose: Purpose) -> Ruled {
         let (ruling, class) = self.with_kept(stripe, slot, now, |kept, limits| {
             if !cost.is_zero() && kept.is_waited_for() {
-                return kept.cold.decide(limits, now, cost, Purpose::Look).behind_others();
+                return kept.cold.decide(limits, now, cost, Purpose::Look).behind_others(limits);
             }
             kept.cold.decide(limits, now, cost, purpose)
         });

@@ -39,15 +39,18 @@ mod take;
 mod together;
 
 use crate::account::Notice;
-use crate::classes::{ClassId, Classes};
+use crate::classes::{ClassId, Classes, DenialCount};
 use crate::clock::Timeline;
+use crate::decision::Reason;
 use crate::error::Error;
 use crate::limit::Verdict;
 use crate::policy::{Cost, Policy};
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, SLOT_BITS, SLOTS_IN_CHUNK, keyed_hash};
 use crate::ticks::Ticks;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 pub(crate) use answer::{Absent, Answer, Charge, Look};
 pub(crate) use cold::Ruled;
@@ -300,6 +303,17 @@ impl Table {
 
     pub(crate) fn policy(&self, class: ClassId) -> &Policy {
         self.classes.get(class)
+    }
+
+    /// Where the denials of a limit are counted.
+    #[inline]
+    pub(crate) fn denials_of(&self, class: ClassId, limit: usize) -> Option<DenialCount<'_>> {
+        self.classes.denials_of(class, limit)
+    }
+
+    /// What each limit has denied; see [`Classes::denied`].
+    pub(crate) fn denied(&self, numbered: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
+        self.classes.denied(numbered)
     }
 
     pub(crate) fn time(&self) -> &Timeline {

@@ -40,9 +40,10 @@ static void reset_and_reconfigure(tollbar_clock clock) {
     tollbar_limiter limiter = limiter_of(a_rate(10, SECOND, 0), clock);
     tollbar_policy wider = a_rate(20, SECOND, 0);
     SAME(tollbar_reset(limiter, KEY("a")), 0);
-    SAME(tollbar_reconfigure(limiter, KEY("own"), wider, TOLLBAR_MIGRATE_RESET, text, sizeof text), 0);
-    SAME(left_of(limiter, KEY("own")), 20);
-    SAME(tollbar_contains(limiter, KEY("a")), 0);
+    /* An unknown key stays one, and gets its limits when it is seen. */
+    SAME(tollbar_reconfigure(limiter, KEY("z"), wider, TOLLBAR_MIGRATE_RESET, text, sizeof text), 0);
+    SAME(tollbar_contains(limiter, KEY("z")), 0);
+    SAME(left_of(limiter, KEY("z")), 20);
     SAME(tollbar_try_acquire(limiter, KEY("a"), 10), 1);
     SAME(tollbar_contains(limiter, KEY("a")), 1);
     SAME(tollbar_reset(limiter, KEY("a")), 1);
@@ -105,6 +106,18 @@ static void totals(tollbar_clock clock) {
     SAME(totals.shadow_denied, 4);
     SAME(totals.keys, 1);
     SAME(totals.evicted, 0);
+    SAME(totals.denied_by_reason[TOLLBAR_REASON_RATE], 1);
+    SAME(totals.denied_by_reason[TOLLBAR_REASON_WINDOW], 0);
+    SAME(tollbar_denied_by_limit(limiter, KEY("100 per 1 s"), &count), 1);
+    SAME(count, 1);
+    SAME(tollbar_denied_by_limit(limiter, KEY("tried out"), &count), 0);
+    SAME(count, 0);
+    tollbar_ask ask = {1, 0, 1, 0, 0, NULL, 0};
+    tollbar_turn turn;
+    SAME(tollbar_try_acquire(limiter, KEY("b"), 100), 1);
+    SAME(tollbar_acquire(limiter, KEY("b"), &ask, sizeof ask, &turn, sizeof turn), 0);
+    SAME(totals_of(limiter).denied_by_reason[0], 1);
+    SAME(totals_of(limiter).denied, 2);
     SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
 }
 

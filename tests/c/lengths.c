@@ -37,6 +37,16 @@ static void keys_that_are_too_long(const char *key, size_t len, int32_t wanted) 
     REFUSED(tollbar_penalize(limiter, key, len), wanted);
     REFUSED(tollbar_contains(limiter, key, len), wanted);
     REFUSED(tollbar_shadow_denied(limiter, key, len, &count), wanted);
+    REFUSED(tollbar_denied_by_limit(limiter, key, len, &count), wanted);
+    REFUSED(tollbar_decide_costs(limiter, key, len, 1, NULL, 0, NULL, 0), wanted);
+    REFUSED(tollbar_peek_costs(limiter, key, len, 1, NULL, 0, NULL, 0), wanted);
+    REFUSED(tollbar_try_acquire_all_costs(limiter, keys, 2, 1, NULL, 0, NULL, 0, NULL), wanted);
+    REFUSED(tollbar_reserve_costs(limiter, key, len, 1, NULL, 0, 0, false, &reservation, NULL, 0), wanted);
+    REFUSED(tollbar_follow_default(limiter, key, len, TOLLBAR_MIGRATE_RESET), wanted);
+    REFUSED(tollbar_block(limiter, key, len, 1), wanted);
+    REFUSED(tollbar_drain(limiter, key, len, 0, NULL, 0), wanted);
+    REFUSED(tollbar_drain(limiter, "a", 1, 0, key, len), wanted);
+    REFUSED(tollbar_inspect(limiter, key, len, 1, NULL, 0, NULL, 0, 0), wanted);
     REFUSED(tollbar_policy_set_name(policy, key, len, NULL, 0), wanted);
     CHECK(answers[0] == 7 && answers[1] == 7);
     SAME(tollbar_policy_free(policy), TOLLBAR_OK);
@@ -94,7 +104,7 @@ static void structures_of_a_wrong_size(void) {
     SAME(tollbar_bucket_new(limiter, KEY("a"), &bucket), 1);
     SAME(tollbar_wakeups_new(&wakeups), TOLLBAR_OK);
     const tollbar_key key = {"a", 1};
-    const tollbar_ask ask = {1, 0, 0, 0, 0};
+    const tollbar_ask ask = {1, 0, 0, 0, 0, NULL, 0};
     const size_t wrong[] = {0, 1, 16, 4097, SIZE_MAX};
     for (size_t at = 0; at < sizeof wrong / sizeof *wrong; at++) {
         const size_t size = wrong[at];
@@ -125,7 +135,7 @@ static void structures_of_a_wrong_size(void) {
     struct {
         tollbar_ask ask;
         uint64_t wish;
-    } newer = {{1, 0, 0, 0, 0}, 0};
+    } newer = {{1, 0, 0, 0, 0, NULL, 0}, 0};
     SAME(tollbar_acquire(limiter, KEY("b"), &newer.ask, sizeof newer, &turn, sizeof turn), 1);
     newer.wish = 1;
     SAME(tollbar_acquire(limiter, KEY("b"), &newer.ask, sizeof newer, &turn, sizeof turn), TOLLBAR_ERROR_SIZE);
@@ -163,6 +173,6 @@ int main(void) {
     another_interface();
     SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
     SAME(tollbar_clock_free(clock), TOLLBAR_OK);
-    puts("keys too long for 16 functions, lengths that do not add up, counts beyond memory, 5 wrong sizes, 3 ABI versions");
+    puts("keys too long for 24 functions, lengths that do not add up, counts beyond memory, 5 wrong sizes, 3 ABI versions");
     return 0;
 }

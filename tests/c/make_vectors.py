@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
-REASONS = ["rate", "window", "in_flight", "jail", "never", "full"]
-CALLS = ["peek", "decide", "reserve", "commit", "cancel"]
-KINDS = ["rate", "window", "in_flight", "jail"]
+REASONS = ["rate", "window", "in_flight", "jail", "never", "full", "closed", "blocked"]
+CALLS = ["peek", "decide", "reserve", "commit", "cancel", "all", "block", "drain"]
+KINDS = ["rate", "window", "in_flight", "jail", "closed"]
+# The most limits that a step gives a cost of their own.
+MOST_COSTS = 2
 ABSENT = -1
 
 
@@ -47,10 +49,20 @@ def limit(told: dict[str, Any]) -> str:
     return "{" + ", ".join(fields) + "}"
 
 
+def costs(named: dict[str, int]) -> str:
+    """How many limits have a cost of their own, and these."""
+    if len(named) > MOST_COSTS:
+        raise ValueError(f"more costs than the C test has room for: {named}")
+    each = [f"{{{text(name)}, {len(name.encode())}, {number(cost)}}}" for name, cost in named.items()]
+    each += ["{NULL, 0, 0}"] * (MOST_COSTS - len(each))
+    return f"{len(named)}, {{{', '.join(each)}}}"
+
+
 def step(told: dict[str, Any]) -> str:
     """One call and what must come of it."""
     known = {"advance_ns", "call", "key", "cost", "allowed", "reason", "retry_after_ns", "remaining"}
     known |= {"reset_after_ns", "limit", "shadowed", "reservation", "lease_ns", "lost", "actual", "ended"}
+    known |= {"costs", "actuals", "length_ns", "to", "name", "denied_by"}
     if set(told) - known:
         raise ValueError(f"fields that the C test does not read: {sorted(set(told) - known)}")
     reason = told.get("reason")
@@ -73,6 +85,10 @@ def step(told: dict[str, Any]) -> str:
         str(told.get("reset_after_ns", ABSENT)),
         text(told.get("limit")),
         str(int(told.get("shadowed", False))),
+        costs(told.get("costs") or told.get("actuals") or {}),
+        number(told.get("length_ns", told.get("to", 0))),
+        "NULL" if told.get("name") is None else text(told["name"]),
+        str(ABSENT if told.get("denied_by") is None else told["denied_by"]),
     ]
     return "{" + ", ".join(fields) + "}"
 

@@ -22,14 +22,22 @@ struct step {
     int64_t reset_after_ns;
     const char *limit;
     int shadowed;
+    /* Costs of their own, or actual ones. */
+    size_t costs_count;
+    tollbar_cost costs[2];
+    /* How long a block lasts, or what a drain leaves. */
+    uint64_t amount;
+    /* The limit to drain; NULL: each. */
+    const char *name;
+    int denied_by;
 };
 
 struct history {
     int limits, steps;
 };
 
-enum { PEEK, DECIDE, RESERVE, COMMIT, CANCEL };
-enum { RATE, WINDOW, IN_FLIGHT, JAIL };
+enum { PEEK, DECIDE, RESERVE, COMMIT, CANCEL, ALL, BLOCK, DRAIN };
+enum { RATE, WINDOW, IN_FLIGHT, JAIL, CLOSED };
 
 #include "vectors_tables.h"
 
@@ -52,6 +60,9 @@ static void add(tollbar_policy policy, const struct limit *one) {
         break;
     case IN_FLIGHT:
         SAME(tollbar_policy_add_in_flight(policy, one->limit, NULL, 0), TOLLBAR_OK);
+        break;
+    case CLOSED:
+        SAME(tollbar_policy_add_closed(policy, NULL, 0), TOLLBAR_OK);
         break;
     default:
         SAME(tollbar_policy_add_jail(policy, one->denials, one->within_ns, one->duration_ns, NULL, 0), TOLLBAR_OK);
@@ -97,12 +108,37 @@ static void replay(const struct limit *limits, const struct step *steps, const s
         if (step->call == COMMIT || step->call == CANCEL) {
             /* What was never granted, or has been ended by a call before, has no handle here: it ended before. */
             answer = step->call == CANCEL  ? tollbar_cancel(*place)
+                     : step->costs_count > 0
+                         ? tollbar_commit_costs(*place, (uint64_t)step->actual, step->costs, step->costs_count)
                      : step->actual < 0    ? tollbar_commit(*place)
                                            : tollbar_commit_actual(*place, (uint64_t)step->actual);
             SAME(answer == TOLLBAR_ERROR_HANDLE ? 0 : answer, step->ended);
             continue;
         }
-        if (step->call == PEEK) {
+        if (step->call == BLOCK) {
+            SAME(tollbar_block(limiter, step->key, step->key_len, step->amount), step->ended);
+            continue;
+        }
+        if (step->call == DRAIN) {
+            const size_t len = step->name == NULL ? 0 : strlen(step->name);
+            SAME(tollbar_drain(limiter, step->key, step->key_len, step->amount, step->name, len), step->ended);
+            continue;
+        }
+        const tollbar_cost *costs = step->costs;
+        const size_t count = step->costs_count;
+        if (step->call == ALL) {
+            const tollbar_key keys[] = {{"a", 1}, {"b", 1}};
+            size_t by = SIZE_MAX;
+            answer = tollbar_try_acquire_all_costs(limiter, keys, 2, step->cost, costs, count, &told, sizeof told, &by);
+            CHECK(by == (step->denied_by < 0 ? SIZE_MAX : (size_t)step->denied_by));
+        } else if (step->call == PEEK && count > 0) {
+            answer = tollbar_peek_costs(limiter, step->key, step->key_len, step->cost, costs, count, &told, sizeof told);
+        } else if (step->call == DECIDE && count > 0) {
+            answer = tollbar_decide_costs(limiter, step->key, step->key_len, step->cost, costs, count, &told, sizeof told);
+        } else if (count > 0) {
+            answer = tollbar_reserve_costs(limiter, step->key, step->key_len, step->cost, costs, count, step->lease_ns,
+                                           step->gives_back != 0, place, &told, sizeof told);
+        } else if (step->call == PEEK) {
             answer = tollbar_peek(limiter, step->key, step->key_len, step->cost, &told, sizeof told);
         } else if (step->call == DECIDE) {
             answer = tollbar_decide(limiter, step->key, step->key_len, step->cost, &told, sizeof told);
@@ -138,7 +174,7 @@ int main(void) {
         steps += all_histories[at].steps;
     }
     SAME(steps, STEPS);
-    CHECK(STEPS >= 1200);
+    CHECK(STEPS >= 1800);
     printf("%d answers of %d histories, every field of them\n", STEPS, HISTORIES);
     return 0;
 }

@@ -11,7 +11,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int order[WAITERS], came;
 
 static tollbar_ask asking(uint64_t cost, uint64_t timeout_ns) {
-    const tollbar_ask ask = {cost, timeout_ns, 0, 0, 0};
+    const tollbar_ask ask = {cost, timeout_ns, 0, 0, 0, NULL, 0};
     return ask;
 }
 

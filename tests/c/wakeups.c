@@ -8,7 +8,7 @@ static tollbar_limiter limiter;
 static tollbar_wakeups wakeups;
 
 static int32_t join_as(uint64_t token, uint64_t cost, uint32_t priority, tollbar_turn *turn) {
-    const tollbar_ask ask = {cost, TOLLBAR_NEVER, 0, priority, 0};
+    const tollbar_ask ask = {cost, TOLLBAR_NEVER, 0, priority, 0, NULL, 0};
     return tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, token, turn, sizeof *turn);
 }
 
@@ -93,7 +93,7 @@ static void a_limiter_that_is_freed(void) {
 static void a_turn_with_a_lease(void) {
     tollbar_policy policy;
     tollbar_turn turn;
-    const tollbar_ask ask = {1, TOLLBAR_NEVER, 60 * SECOND, 0, 1};
+    const tollbar_ask ask = {1, TOLLBAR_NEVER, 60 * SECOND, 0, 1, NULL, 0};
     SAME(tollbar_policy_new(&policy), TOLLBAR_OK);
     SAME(tollbar_policy_add_in_flight(policy, 1, NULL, 0), TOLLBAR_OK);
     limiter = limiter_of(policy, clock_of_all);

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from tollbar import InFlight, Jail, Limiter, Rate, Window
+from tollbar import AcquireTimeout, InFlight, Jail, Limiter, Rate, Window
 
 
 def test_a_window_alone(clock):
@@ -116,6 +116,23 @@ def test_shadow_limits_count_and_deny_nothing(clock):
     first.cancel()
     second.cancel()
     assert limiter.stats()["shadow_denied"] == 5
+
+
+def test_denials_are_counted_by_limit_and_by_reason(clock):
+    limiter = Limiter(Rate(2, per=10, name="rate"), Window(3, per=100, name="window"), clock=clock)
+    assert limiter.try_acquire("a", 2)
+    assert not limiter.try_acquire("a")
+    assert not limiter.try_acquire("a", 9)
+    with pytest.raises(AcquireTimeout):
+        limiter.acquire_blocking("a", timeout=0)
+    clock.advance(10)
+    assert not limiter.try_acquire_all(["a"], 2)
+    limiter.block("a", 1000)
+    assert not limiter.try_acquire("a")
+    stats = limiter.stats()
+    assert stats["denied_by_limit"] == {"rate": 1, "window": 1}
+    assert stats["denied_by_reason"] == {"rate": 1, "window": 1, "never": 1, "blocked": 1, "timeout": 1}
+    assert stats["denied"] == sum(stats["denied_by_reason"].values())
 
 
 def test_a_shadow_rate_alone_is_counted_by_name(clock):

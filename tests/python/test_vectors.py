@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tollbar import InFlight, Jail, Limiter, ManualClock, Rate, Window
+from tollbar import Closed, InFlight, Jail, Limiter, ManualClock, Rate, Window
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 sys.path.insert(0, str(VECTORS))
@@ -44,7 +44,7 @@ def test_every_answer_is_the_one_that_is_written_down(history):
         assert answer.reset_after == pytest.approx(step["reset_after_ns"] / SECOND, rel=1e-12), step
 
 
-KINDS = {"rate": Rate, "window": Window, "in_flight": InFlight, "jail": Jail}
+KINDS = {"rate": Rate, "window": Window, "in_flight": InFlight, "jail": Jail, "closed": Closed}
 
 
 def limit(told):
@@ -68,15 +68,28 @@ def test_several_limits_answer_as_is_written_down(history):
         call = step["call"]
         if call in ("commit", "cancel"):
             place = places[step["reservation"]]
-            ended = place.cancel() if call == "cancel" else place.commit(step["actual"])
+            actuals = step.get("actuals") or None
+            ended = place.cancel() if call == "cancel" else place.commit(step["actual"], actuals=actuals)
             assert ended == step["ended"], step
             continue
+        if call in ("block", "drain"):
+            length = step.get("length_ns", 0) / SECOND
+            done = (
+                limiter.block(step["key"], length)
+                if call == "block"
+                else limiter.drain(step["key"], step["to"], limit=step["name"])
+            )
+            assert done == step["ended"], step
+            continue
+        costs = step.get("costs") or None
         if call == "reserve":
             lease = step["lease_ns"] / SECOND
-            place = limiter.reserve(step["key"], step["cost"], lease, lost=step["lost"])
+            place = limiter.reserve(step["key"], step["cost"], lease, lost=step["lost"], costs=costs)
             places[step["reservation"]], answer = place, place.decision
+        elif call == "all":
+            answer = limiter.try_acquire_all(["a", "b"], step["cost"], costs=costs)
         else:
-            answer = getattr(limiter, call)(step["key"], step["cost"])
+            answer = getattr(limiter, call)(step["key"], step["cost"], costs=costs)
         for name in ("allowed", "reason", "limit", "shadowed", "remaining"):
             assert getattr(answer, name) == step[name], step
         never = step["retry_after_ns"] is None

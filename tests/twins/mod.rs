@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 
 use tollbar::{
     Bucket, Clock, Cost, Decision, Error, Joint, LimitState, Limiter, ManualClock, Migration, Place, Plan, Policy,
-    Reservation, State, Stats, Turn, WhenFull,
+    Reason, Reservation, State, Stats, Turn, WhenFull,
 };
 
 use crate::chance::{NAMES, Written};
@@ -54,6 +54,7 @@ pub(crate) struct Observed {
     wakes: Vec<usize>,
     stats: Stats,
     shadow_denied: BTreeMap<Arc<str>, u64>,
+    denied: (BTreeMap<Arc<str>, u64>, BTreeMap<Option<Reason>, u64>),
 }
 
 impl Observed {
@@ -68,7 +69,11 @@ impl Observed {
         }
         assert_eq!((&self.plans, &self.pinned), (&other.plans, &other.pinned), "after {after:?}");
         assert_eq!((&self.open, &self.wakes), (&other.open, &other.wakes), "after {after:?}");
-        assert_eq!((&self.stats, &self.shadow_denied), (&other.stats, &other.shadow_denied), "after {after:?}");
+        assert_eq!(
+            (&self.stats, &self.shadow_denied, &self.denied),
+            (&other.stats, &other.shadow_denied, &other.denied),
+            "after {after:?}"
+        );
     }
 }
 
@@ -248,6 +253,7 @@ impl Twin {
             wakes: self.waiting.iter().map(|waiting| waiting.wakes.0.load(Ordering::SeqCst)).collect(),
             stats: totals,
             shadow_denied: limiter.shadow_denied(),
+            denied: (limiter.denied_by_limit(), limiter.denied_by_reason()),
         }
     }
 }

@@ -45,7 +45,7 @@ pub unsafe extern "C" fn tollbar_bucket_peek(
     decision_size: usize,
 ) -> i32 {
     guard(|inside| {
-        given::can_put("tollbar_decision", decision, decision_size)?;
+        given::can_put(decision, decision_size)?;
         let answer = BUCKETS.get(bucket.id, inside)?.peek(cost);
         // SAFETY: the conventions.
         unsafe { given::put_decision(decision, decision_size, &answer) }?;

@@ -5,9 +5,9 @@ use std::ffi::c_char;
 use crate::capi::given;
 use crate::capi::guard::{Fault, guard};
 use crate::capi::objects::{Held, LIMITERS};
-use crate::capi::types::{Decision, Key, LimiterHandle};
+use crate::capi::types::{Decision, Key, LimitCost, LimiterHandle};
 use crate::decision;
-use crate::error::Error;
+use crate::policy::Cost;
 
 /// Takes `cost` tokens from the key's account if it has them: 1 if they were taken, 0 if not. A cost of 0 takes nothing and
 /// passes. For a known key: no lock, no allocation, no system call.
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn tollbar_decide(
     decision: *mut Decision,
     decision_size: usize,
 ) -> i32 {
-    let ask = |held: &Held, key: &[u8]| held.core.decide_as(key, cost, held.class);
+    let ask = |held: &Held, key: &[u8]| Ok(held.core.decide_as(key, cost, held.class)?);
     // SAFETY: the conventions.
     unsafe { told(limiter, (key, key_len), (decision, decision_size), ask) }
 }
@@ -45,12 +45,12 @@ unsafe fn told(
     limiter: LimiterHandle,
     (key, key_len): (*const c_char, usize),
     (place, size): (*mut Decision, usize),
-    ask: impl FnOnce(&Held, &[u8]) -> Result<decision::Decision, Error>,
+    ask: impl FnOnce(&Held, &[u8]) -> Result<decision::Decision, Fault>,
 ) -> i32 {
     guard(|inside| {
         // SAFETY: the conventions.
         let key = unsafe { given::key(key, key_len) }?;
-        given::can_put("tollbar_decision", place, size)?;
+        given::can_put(place, size)?;
         let answer = ask(LIMITERS.get(limiter.id, inside)?, key)?;
         // SAFETY: the conventions.
         unsafe { given::put_decision(place, size, &answer) }?;
@@ -69,7 +69,46 @@ pub unsafe extern "C" fn tollbar_peek(
     decision: *mut Decision,
     decision_size: usize,
 ) -> i32 {
-    let ask = |held: &Held, key: &[u8]| held.core.peek_as(key, cost, held.class);
+    let ask = |held: &Held, key: &[u8]| Ok(held.core.peek_as(key, cost, held.class)?);
+    // SAFETY: the conventions.
+    unsafe { told(limiter, (key, key_len), (decision, decision_size), ask) }
+}
+
+/// `tollbar_decide`, where limits may have a cost of their own: each limit that `costs` names is charged that cost, and each other
+/// limit `cost`, all together or none. `costs_count` is at most `TOLLBAR_MAX_COSTS`. Locks the key's stripe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_decide_costs(
+    limiter: LimiterHandle,
+    key: *const c_char,
+    key_len: usize,
+    cost: u64,
+    costs: *const LimitCost,
+    costs_count: usize,
+    decision: *mut Decision,
+    decision_size: usize,
+) -> i32 {
+    // SAFETY: the conventions.
+    let all = || unsafe { given::costs(cost, costs, costs_count) };
+    let ask = |held: &Held, key: &[u8]| Ok(held.core.decide_as(key, all()?, held.class)?);
+    // SAFETY: the conventions.
+    unsafe { told(limiter, (key, key_len), (decision, decision_size), ask) }
+}
+
+/// What `tollbar_decide_costs` would answer: takes nothing and creates nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_peek_costs(
+    limiter: LimiterHandle,
+    key: *const c_char,
+    key_len: usize,
+    cost: u64,
+    costs: *const LimitCost,
+    costs_count: usize,
+    decision: *mut Decision,
+    decision_size: usize,
+) -> i32 {
+    // SAFETY: the conventions.
+    let all = || unsafe { given::costs(cost, costs, costs_count) };
+    let ask = |held: &Held, key: &[u8]| Ok(held.core.peek_as(key, all()?, held.class)?);
     // SAFETY: the conventions.
     unsafe { told(limiter, (key, key_len), (decision, decision_size), ask) }
 }
@@ -138,15 +177,45 @@ pub unsafe extern "C" fn tollbar_try_acquire_all(
     decision_size: usize,
     denied_by: *mut usize,
 ) -> i32 {
+    // SAFETY: the conventions.
+    unsafe { all(limiter, (keys, count), || Ok(cost.into()), (decision, decision_size), denied_by) }
+}
+
+/// `tollbar_try_acquire_all`, where limits may have a cost of their own, as `tollbar_decide_costs` takes them: the same for each key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_try_acquire_all_costs(
+    limiter: LimiterHandle,
+    keys: *const Key,
+    count: usize,
+    cost: u64,
+    costs: *const LimitCost,
+    costs_count: usize,
+    decision: *mut Decision,
+    decision_size: usize,
+    denied_by: *mut usize,
+) -> i32 {
+    // SAFETY: the conventions.
+    let each = || unsafe { given::costs(cost, costs, costs_count) };
+    // SAFETY: the conventions.
+    unsafe { all(limiter, (keys, count), each, (decision, decision_size), denied_by) }
+}
+
+unsafe fn all(
+    limiter: LimiterHandle,
+    (keys, count): (*const Key, usize),
+    cost: impl FnOnce() -> Result<Cost, Fault>,
+    (place, size): (*mut Decision, usize),
+    denied_by: *mut usize,
+) -> i32 {
     guard(|inside| {
         // SAFETY: the conventions.
         let keys = unsafe { given::keys(keys, count) }?;
-        given::can_put("tollbar_decision", decision, decision_size)?;
+        given::can_put(place, size)?;
         let held = LIMITERS.get(limiter.id, inside)?;
-        let joint = held.core.try_acquire_all_as(&keys, cost, |_| held.class)?;
+        let joint = held.core.try_acquire_all_as(&keys, cost()?, |_| held.class)?;
         // SAFETY: the conventions.
         unsafe {
-            given::put_decision(decision, decision_size, &joint.decision)?;
+            given::put_decision(place, size, &joint.decision)?;
             if let Some(number) = joint.denied_by {
                 given::put(denied_by, number);
             }

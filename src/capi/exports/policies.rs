@@ -99,6 +99,18 @@ pub unsafe extern "C" fn tollbar_policy_add_jail(
     unsafe { with(policy, message, message_size, |draft| draft.add(kind)) }
 }
 
+/// Adds a limit that lets nothing pass, ever: a key that may not send. Its name is "closed". Such a denial has the reason
+/// `TOLLBAR_REASON_CLOSED`; a cost of 0 passes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_policy_add_closed(
+    policy: PolicyHandle,
+    message: *mut c_char,
+    message_size: usize,
+) -> i32 {
+    // SAFETY: the conventions.
+    unsafe { with(policy, message, message_size, |draft| draft.add(Kind::Closed)) }
+}
+
 /// Changes the limit that was added last: `what` is one of `TOLLBAR_SET_...`. If it is refused, the limit stays as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_policy_set(

@@ -10,12 +10,12 @@ use crate::capi::objects::{Held, LIMITERS, PLACES, WAKEUPS};
 use crate::capi::types::{
     Ask, LimiterHandle, PlaceHandle, ReservationHandle, TOLLBAR_NEVER, TOLLBAR_OK, TOLLBAR_WAITING, Turn, WakeupsHandle,
 };
-use crate::capi::wakeups::{Bell, Found, Waiter, Wakeups, block};
+use crate::capi::wakeups::{Bell, Found, Waiter, Wakeups, Wanted, block};
 use crate::error::Error;
 use crate::limiter;
 
-/// Waits in this thread until `ask.cost` tokens were taken: 1. 0 if the turn would come too late, which is told at once; nothing
-/// is charged then. `ask` may be NULL: one token, however long it takes. `turn` may be NULL unless a lease is asked for.
+/// Waits in this thread until `ask.cost` tokens were taken: 1. 0 if the turn would come too late, which is told at once if the time
+/// is known, or if it never comes (`turn.never`); nothing is charged then. `ask` may be NULL: one token, however long it takes. `turn` may be NULL unless a lease is asked for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_acquire(
     limiter: LimiterHandle,
@@ -29,18 +29,18 @@ pub unsafe extern "C" fn tollbar_acquire(
     waiting(|| {
         // SAFETY: the conventions.
         let (key, ask) = unsafe { (given::key(key, key_len)?, given::ask(ask, ask_size)?) };
-        given::can_put("tollbar_turn", turn, turn_size)?;
+        given::can_put(turn, turn_size)?;
         if ask.lease_ns > 0 {
             given::wanted("turn", turn)?;
         }
-        let (by, ask) = (by(limiter)?, asked(ask)?);
+        let by = by(limiter)?;
         // SAFETY: the conventions.
-        unsafe { tell(block(by, key, ask)?, None, turn, turn_size) }
+        unsafe { tell(block(by, key, asked(ask)?)?, None, turn, turn_size) }
     })
 }
 
 /// Takes what is asked for if nobody waits and all limits let it pass (1), else joins the key's line (`TOLLBAR_WAITING`), unless
-/// the turn would come too late (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
+/// the turn would come too late, or never (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
 /// `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_join(
@@ -57,9 +57,11 @@ pub unsafe extern "C" fn tollbar_join(
     guard(|_| {
         // SAFETY: the conventions.
         let (key, ask) = unsafe { (given::key(key, key_len)?, given::ask(ask, ask_size)?) };
-        given::can_put("tollbar_turn", given::wanted("turn", turn)?, turn_size)?;
+        given::can_put(given::wanted("turn", turn)?, turn_size)?;
+        // SAFETY: the conventions.
+        let wanted = unsafe { asked(ask) }?;
         let bell = Bell { wakeups: WAKEUPS.get(wakeups.id)?, token };
-        let waiter = Arc::new(Waiter::new(by(limiter)?, key, asked(ask)?, Arc::new(bell).into()));
+        let waiter = Arc::new(Waiter::new(by(limiter)?, key, wanted, Arc::new(bell).into()));
         let found = waiter.join()?;
         let place = if matches!(found, Found::Wait(_)) { Some(PLACES.put_shared(waiter)?) } else { None };
         // SAFETY: the conventions.
@@ -72,7 +74,7 @@ pub unsafe extern "C" fn tollbar_join(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_look(place: PlaceHandle, turn: *mut Turn, turn_size: usize) -> i32 {
     guard(|_| {
-        given::can_put("tollbar_turn", given::wanted("turn", turn)?, turn_size)?;
+        given::can_put(given::wanted("turn", turn)?, turn_size)?;
         let found = PLACES.get(place.id)?.look();
         if !matches!(found, Ok(Found::Wait(_))) {
             // Another thread that looks at the same place may have been faster.
@@ -156,7 +158,7 @@ fn heard(wakeups: WakeupsHandle) -> Result<Arc<Wakeups>, Fault> {
     WAKEUPS.get(wakeups.id)
 }
 
-fn asked(ask: Ask) -> Result<limiter::Ask<'static>, Fault> {
+unsafe fn asked(ask: Ask) -> Result<Wanted, Fault> {
     let priority = u8::try_from(ask.priority);
     let priority = priority.map_err(|_| Error::invalid("priority", ask.priority, "must be at most 127"))?;
     let gives_back = match ask.gives_back {
@@ -165,12 +167,10 @@ fn asked(ask: Ask) -> Result<limiter::Ask<'static>, Fault> {
     };
     let timeout = (ask.timeout_ns != TOLLBAR_NEVER).then_some(ask.timeout_ns);
     let asked = limiter::Ask::new(ask.cost).timeout_ns(timeout).priority(priority)?;
-    Ok(if ask.lease_ns == 0 { asked } else { asked.holding(lease(ask.lease_ns), gives_back)? })
-}
-
-/// The length of a lease; `TOLLBAR_NEVER`: until the reservation is ended.
-fn lease(lease_ns: u64) -> Option<u64> {
-    (lease_ns != TOLLBAR_NEVER).then_some(lease_ns)
+    let asked = if ask.lease_ns == 0 { asked } else { asked.holding(given::lease(ask.lease_ns), gives_back)? };
+    // SAFETY: the conventions.
+    let costs = unsafe { given::costs(ask.cost, ask.costs, ask.costs_count) }?;
+    Ok(Wanted { ask: asked, costs: (ask.costs_count > 0).then_some(costs) })
 }
 
 unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -> Result<i32, Fault> {
@@ -179,6 +179,8 @@ unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -
         reservation: ReservationHandle { id: 0 },
         look_after_ns: 0,
         retry_after_ns: 0,
+        never: false,
+        reserved: [0; 7],
     };
     let answer = match found {
         Found::Come(held) => {
@@ -190,7 +192,7 @@ unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -
             0
         }
         Found::Never => {
-            told.retry_after_ns = TOLLBAR_NEVER;
+            (told.retry_after_ns, told.never) = (TOLLBAR_NEVER, true);
             0
         }
         Found::Wait(nanos) => {
