@@ -101,6 +101,38 @@ fn a_key_is_evicted_when_its_period_is_over() {
 }
 
 #[test]
+fn the_account_that_has_used_least_of_its_period_goes_first() {
+    let clock = Arc::new(ManualClock::new(5 * SECOND, 1_000 * SECOND));
+    let builder = Limiter::builder(Policy::all([calendar(10)]).unwrap()).max_keys(3).when_full(WhenFull::EvictLeast);
+    let limiter = builder.clock(Clock::Manual(clock)).build().unwrap();
+    for (key, n) in [(b"a", 10), (b"b", 2), (b"c", 5)] {
+        assert!(limiter.try_acquire(key, n).unwrap());
+    }
+    assert!(limiter.try_acquire(b"d", 3).unwrap());
+    let known = [b"a", b"b", b"c", b"d"].map(|key| limiter.contains(key).unwrap());
+    assert_eq!(known, [true, false, true, true]);
+}
+
+#[test]
+fn limits_that_no_key_has_met_follow_their_periods() {
+    let (limiter, clock) = limiter([calendar(10)]);
+    assert!(limiter.try_acquire(KEY, 4).unwrap());
+    let set = |limits: Vec<Limit>| limiter.set_limits(Policy::all(limits).unwrap(), Migration::AsIs).unwrap();
+    let rate = || vec![Limit::rate(Rate::new(1, SECOND)).unwrap()];
+    pass(&clock, 10);
+    set(rate());
+    pass(&clock, 10);
+    set(vec![calendar(8)]);
+    pass(&clock, 5);
+    assert_eq!((remaining(&limiter), wait(&limiter)), (4, 0), "as of the changes");
+    set(rate());
+    pass(&clock, 10);
+    set(vec![calendar(8)]);
+    pass(&clock, 5);
+    assert_eq!(remaining(&limiter), 8, "its period was over at the second change");
+}
+
+#[test]
 fn several_keys_are_charged_together_or_not_at_all() {
     let (limiter, clock) = limiter([calendar(2)]);
     assert!(limiter.try_acquire(b"b", 2).unwrap());

@@ -247,6 +247,92 @@ fn a_reservation_that_ended_before_the_change_counts_in_its_period() {
 }
 
 #[test]
+fn a_change_goes_by_the_wall_clock_of_its_moment() {
+    let days = || vec![calendar(10, &[0, 100, 200])];
+    let mut key = bench(vec![window(5, 60)], 0);
+    assert!(key.charge(40, 3));
+    let mut key = key.migrate(50, days(), Migration::AsIs);
+    key.ahead = 60;
+    assert_eq!((key.left(70), key.left(99), key.left(100)), (7, 7, 10), "set forward before the key is met");
+    let mut key = bench(days(), 0);
+    assert!(key.charge(40, 3));
+    assert_eq!(key.migrate(150, vec![calendar(5, &[0, 100, 200])], Migration::AsIs).left(150), 5, "a period later");
+}
+
+#[test]
+fn a_namesake_that_is_put_back_counts_what_it_did() {
+    let day = || calendar(10, &[0, 100, 200]).named("day");
+    let month = || calendar(1_000, &[0, 10_000]).named("month");
+    let cost = Cost::new(1).with([("month", 300)]);
+    let mut key = bench(vec![month(), day()], 0);
+    key.charge(20, 0);
+    assert!(key.cold.decide(&key.limits, 20 * SECOND, &cost, Purpose::Charge).passes());
+    let mut without = key.migrate(30, vec![month()], Migration::AsIs);
+    assert!(without.charge(40, 2));
+    let mut back = without.migrate(50, vec![month(), day()], Migration::AsIs);
+    assert_eq!(back.left(50), 7, "not what the month counts");
+    // When its day is over it is not known which of the month's were today.
+    let mut without = back.migrate(60, vec![month()], Migration::AsIs);
+    assert!(without.charge(110, 1));
+    assert_eq!(without.migrate(120, vec![month(), day()], Migration::AsIs).left(120), 0);
+}
+
+#[test]
+fn another_name_in_the_same_periods_takes_the_count_over() {
+    let day = |limit, name: &str| vec![calendar(limit, &[0, 100, 200]).named(name)];
+    let mut key = bench(day(10, "a"), 0);
+    assert!(key.charge(20, 4));
+    let mut other = key.migrate(30, day(12, "b"), Migration::AsIs);
+    assert!(other.left(30) == 8 && other.charge(40, 1) && other.cold.has_dormant());
+    assert_eq!(other.migrate(50, day(10, "a"), Migration::AsIs).left(50), 5);
+    // The count of a limit that was raised and lowered meanwhile is one, and nothing sleeps beside it.
+    let mut key = bench(day(10, "a"), 0);
+    assert!(key.charge(20, 4));
+    for limit in [5, 3, 8, 10] {
+        key = key.migrate(30, day(limit, "a"), Migration::AsIs);
+    }
+    assert_eq!((key.left(30), key.cold.has_dormant()), (6, false));
+    // Nor beside itself: a limit that goes dormant twice does so once.
+    for _ in 0..3 {
+        key = key.migrate(40, vec![rate(100, 100)], Migration::AsIs).migrate(40, day(10, "a"), Migration::AsIs);
+    }
+    let asleep = key.cold.dormant.iter().filter(|dormant| dormant.limit.is_calendar());
+    assert_eq!((asleep.count(), key.left(40)), (1, 6));
+}
+
+#[test]
+fn a_reservation_counts_in_a_dormant_limit_where_it_ends() {
+    let (days, away) = (|| vec![calendar(5, &[0, 100, 200])], || vec![rate(100, 1)]);
+    for (settled, returns, left) in [(50, 60, 3), (150, 160, 3), (150, 210, 5), (90, 110, 5)] {
+        let mut key = bench(days(), 0);
+        assert!(key.reserve(8, 3, 1_000, false));
+        let mut key = key.migrate(9, away(), Migration::AsIs);
+        assert!(key.charge(30, 0) && key.cold.has_dormant());
+        assert!(key.settled(30) >= 1_100, "until the period in which it ends is over");
+        key.decide(settled, 0, Purpose::Look);
+        assert!(key.cold.settle(&key.limits, 8, settled * SECOND, Some(&Cost::new(2))));
+        assert_eq!(key.migrate(returns, days(), Migration::AsIs).left(returns), left, "{settled} {returns}");
+    }
+    let mut key = bench(days(), 0);
+    key.charge(8, 0);
+    let endless = Purpose::Reserve(1, Terms::UNTIL_ENDED);
+    assert_eq!(key.decide(8, 5, endless).0, Wait::Now);
+    assert_eq!((key.wait(110, 1), key.left(110)), (Wait::Open, 0), "whatever period it is");
+    let mut key = key.migrate(120, away(), Migration::AsIs).migrate(300, days(), Migration::AsIs);
+    assert_eq!((key.wait(300, 1), key.left(300)), (Wait::Open, 0));
+}
+
+#[test]
+fn a_dormant_limit_weighs_what_it_counts() {
+    let mut key = bench(vec![calendar(10, &[0, 100, 200])], 0);
+    assert!(key.charge(20, 4));
+    let share = |key: &Bench, second| (100.0 * key.cold.share(&key.limits, second * SECOND)).round();
+    assert!((share(&key, 20) - 40.0).abs() < 1.0 && share(&key, 100) < 1.0);
+    let away = key.migrate(30, vec![rate(100, 1)], Migration::AsIs);
+    assert!((share(&away, 30) - 40.0).abs() < 1.0 && share(&away, 100) < 1.0);
+}
+
+#[test]
 fn a_count_makes_no_key_larger() {
     use crate::limit::Log;
     assert_eq!((size_of::<State>(), size_of::<Counted>()), (size_of::<Log>(), 32));
