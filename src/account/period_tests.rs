@@ -94,7 +94,9 @@ fn a_reservation_counts_in_the_period_in_which_it_ends() {
     assert!(key.cold.settle(&key.limits, 8, 12 * SECOND, None));
     assert_eq!((key.left(12), key.wait(12, 2), key.left(20)), (1, Wait::For(8), 3));
     // A lease that ends by itself counts when it ends: seen later, in a period that is over.
-    assert!(key.reserve(21, 3, 4, false) && key.charge(31, 3));
+    assert!(key.reserve(21, 3, 4, false));
+    assert_eq!(key.settled(21), 30, "when that period is over");
+    assert!(key.charge(31, 3));
     assert!(key.reserve(41, 3, 14, false));
     assert_eq!(key.wait(42, 1), Wait::For(18), "it ends at 55, its period at 60");
     assert_eq!((key.left(56), key.wait(56, 1), key.left(60)), (0, Wait::For(4), 3));
@@ -298,6 +300,29 @@ fn another_name_in_the_same_periods_takes_the_count_over() {
     }
     let asleep = key.cold.dormant.iter().filter(|dormant| dormant.limit.is_calendar());
     assert_eq!((asleep.count(), key.left(40)), (1, 6));
+}
+
+#[test]
+fn a_share_that_was_carried_over_forgets_nothing() {
+    let day = |limit, name: &str| vec![calendar(limit, &[0, 100, 200]).named(name)];
+    for back in ["a", "d"] {
+        let mut key = bench(day(100, "a"), 0);
+        assert!(key.charge(20, 70));
+        let shared = key.migrate(30, day(50, "b"), Migration::AsIs);
+        let mut shared = shared.migrate(30, day(10, "a"), Migration::Proportional);
+        assert_eq!(shared.left(30), 0);
+        assert_eq!(shared.migrate(30, day(100, back), Migration::AsIs).left(30), 30, "{back}");
+    }
+}
+
+#[test]
+fn what_is_reserved_at_a_change_counts_once() {
+    for old in [vec![window(5, 60)], vec![rate(5, 600)], vec![calendar(5, &[30, 60, 90])]] {
+        let mut key = bench(old, 0);
+        assert!(key.reserve(40, 2, 500, true) && key.charge(41, 1));
+        let mut key = key.migrate(50, vec![calendar(10, &[0, 100, 200])], Migration::AsIs);
+        assert_eq!((key.left(50), key.left(100)), (7, 8));
+    }
 }
 
 #[test]
