@@ -1,11 +1,11 @@
 //! Runs one kind of decision a given number of times, for a tool that counts instructions.
 //!
-//! `instructions allowed|denied|first-sight|full COUNT`
+//! `instructions allowed|denied|two-limits|first-sight|full COUNT`
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use tollbar::{Clock, Limiter, ManualClock, Policy, Rate, WhenFull};
+use tollbar::{Clock, Limit, Limiter, ManualClock, Policy, Rate, WhenFull};
 
 const HOUR: u64 = 3_600_000_000_000;
 
@@ -37,6 +37,15 @@ fn main() {
         }
         "denied" => {
             let limiter = limiter(1, Clock::Monotonic);
+            for _ in 0..count {
+                black_box(limiter.try_acquire(black_box(key), 1).expect("a key"));
+            }
+        }
+        "two-limits" => {
+            let limits = [Rate::new(1_000_000, HOUR), Rate::new(10_000_000, 24 * HOUR)];
+            let limits = limits.map(|rate| Limit::rate(rate.burst(10_000_000)).expect("a rate"));
+            let policy = Policy::all(limits).expect("two limits");
+            let limiter = Limiter::builder(policy).build().expect("a limiter");
             for _ in 0..count {
                 black_box(limiter.try_acquire(black_box(key), 1).expect("a key"));
             }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock, atomic};
 
 use crate::clock::Moment;
-use crate::counters::NUMBERED;
+use crate::counters::{FREE_FROM, PLACES};
 use crate::decision::Reason;
 use crate::error::Error;
 use crate::limit::{Migration, TokenBucket, Usual};
@@ -46,20 +46,21 @@ struct Entry {
 }
 
 /// A policy, and where the denials of its limits are counted.
-struct Registered {
-    policy: Policy,
-    /// By the number of the limit: the number of the count of its denials.
-    counts: [u8; MAX_LIMITS],
-    /// The counts of limits that came when all numbers were taken, by the number of the limit; none, if there is no such.
+pub(crate) struct Registered {
+    pub(crate) policy: Policy,
+    /// By the number of the limit: the place in [`crate::counters`] where its denials are counted.
+    places: [u8; MAX_LIMITS],
+    /// The counts of limits that came when all places were taken, by the number of the limit; none, if there is no such.
     denied: Box<[atomic::AtomicU64]>,
 }
 
-/// Where a denial by a limit is counted.
-pub(crate) enum DenialCount<'a> {
-    /// With the events, under this number.
-    Numbered(usize),
-    /// Here.
-    Own(&'a atomic::AtomicU64),
+impl Registered {
+    /// Where the denials of the limit of this number are counted: the place, or else the count.
+    #[inline]
+    pub(crate) fn denials_of(&self, limit: u8) -> Result<usize, Option<&atomic::AtomicU64>> {
+        let place = usize::from(self.places[usize::from(limit) % MAX_LIMITS]);
+        if place < PLACES { Ok(place) } else { Err(self.denied.get(usize::from(limit))) }
+    }
 }
 
 /// Another policy for all accounts of one.
@@ -84,7 +85,7 @@ struct Quick {
 }
 
 /// The policies by their contents, how many numbers were given out, the names of all their limits, and whose denials have a
-/// count with a number: those of the first limits that came, by name and reason.
+/// place in the counters: those of the first limits that came, by name and reason.
 #[derive(Default)]
 struct Numbers {
     of: HashMap<Policy, ClassId>,
@@ -95,19 +96,21 @@ struct Numbers {
 
 impl Numbers {
     fn register(&mut self, policy: Policy) -> Registered {
-        let mut counts = [u8::MAX; MAX_LIMITS];
-        let deny = policy.limits().iter().zip(&mut counts).filter(|(limit, _)| !limit.is_shadow());
-        for (limit, count) in deny {
+        let (mut places, mut denied) = ([u8::MAX; MAX_LIMITS], Vec::new());
+        let deny = policy.limits().iter().zip(&mut places).filter(|(limit, _)| !limit.is_shadow());
+        for (limit, place) in deny {
             let is_it = |(name, reason): &(Arc<str>, Reason)| *name == limit.name && *reason == limit.reason();
             let at = self.counted.iter().position(is_it).unwrap_or(self.counted.len());
-            if at == self.counted.len() && at < NUMBERED {
+            if FREE_FROM + at >= PLACES {
+                denied.resize_with(policy.limits().len(), Default::default);
+                continue;
+            }
+            if at == self.counted.len() {
                 self.counted.push((limit.name.clone(), limit.reason()));
             }
-            *count = u8::try_from(at).unwrap_or(u8::MAX);
+            *place = u8::try_from(FREE_FROM + at).unwrap_or(u8::MAX);
         }
-        let has_own = counts[..policy.limits().len()].iter().any(|&count| usize::from(count) >= NUMBERED);
-        let denied = policy.limits().iter().filter(|_| has_own).map(|_| atomic::AtomicU64::new(0)).collect();
-        Registered { policy, counts, denied }
+        Registered { policy, places, denied: denied.into() }
     }
 }
 
@@ -243,37 +246,32 @@ impl Classes {
     /// policy, though: then the fence in `get_late` catches up.
     #[inline]
     pub(crate) fn get(&self, class: ClassId) -> &Policy {
+        &self.registered(class).policy
+    }
+
+    /// The same, with where its denials are counted.
+    #[inline]
+    pub(crate) fn registered(&self, class: ClassId) -> &Registered {
         self.find(class).unwrap_or_else(|| self.get_late(class))
     }
 
     #[inline]
-    fn find(&self, class: ClassId) -> Option<&Policy> {
-        let entry = match self.first.get(class.0 as usize) {
-            Some(entry) => entry,
-            None => self.get_further(class)?,
-        };
-        entry.policy.get().map(|registered| &registered.policy)
-    }
-
-    /// Where the denials of a policy's limit of this number are counted, if it has such a limit.
-    #[inline]
-    pub(crate) fn denials_of(&self, class: ClassId, limit: usize) -> Option<DenialCount<'_>> {
-        let registered = self.entry(class)?.policy.get()?;
-        match usize::from(*registered.counts.get(limit)?) {
-            number if number < NUMBERED => Some(DenialCount::Numbered(number)),
-            _ => registered.denied.get(limit).map(DenialCount::Own),
+    fn find(&self, class: ClassId) -> Option<&Registered> {
+        match self.first.get(class.0 as usize) {
+            Some(entry) => entry.policy.get(),
+            None => self.get_further(class)?.policy.get(),
         }
     }
 
-    /// What each limit has denied, by its name and reason: `numbered` tells the count of a number.
-    pub(crate) fn denied(&self, numbered: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
+    /// What each limit has denied, by its name and reason: `at` tells the count of a place.
+    pub(crate) fn denied(&self, at: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
         let (counted, given) = {
             let numbers = self.numbers.lock();
             (numbers.counted.clone(), numbers.given)
         };
         let mut counts = BTreeMap::new();
-        for (number, key) in counted.into_iter().enumerate() {
-            counts.insert(key, numbered(number));
+        for (place, key) in (FREE_FROM..).zip(counted) {
+            counts.insert(key, at(place));
         }
         let all = (0..given).filter_map(|number| self.entry(ClassId(number))?.policy.get());
         for Registered { policy, denied, .. } in all {
@@ -289,7 +287,7 @@ impl Classes {
 
     #[cold]
     #[inline(never)]
-    fn get_late(&self, class: ClassId) -> &Policy {
+    fn get_late(&self, class: ClassId) -> &Registered {
         // ORDERING: Acquire pairs with the Release fence in `Slot::be_born`, which comes after the policy was put in place
         // and before the store that the caller read the number from.
         fence(Ordering::Acquire);

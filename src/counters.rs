@@ -29,9 +29,18 @@ pub(crate) enum Event {
     Blocked,
 }
 
+impl Event {
+    /// Where it is counted in a lane.
+    pub(crate) const fn place(self) -> usize {
+        self as usize
+    }
+}
+
 const EVENTS: usize = 8;
-/// How many further things are counted, which are numbered as they come: a lane is full with them.
-pub(crate) const NUMBERED: usize = 8;
+/// How many things a lane has places for: the events, and others that take the places behind them as they come.
+pub(crate) const PLACES: usize = 16;
+/// The first of the other places.
+pub(crate) const FREE_FROM: usize = EVENTS;
 
 pub(crate) struct Counters {
     /// One lane a thread, and one that the others share.
@@ -40,7 +49,7 @@ pub(crate) struct Counters {
     alone: Lane,
 }
 
-type Lane = CachePadded<[AtomicU64; EVENTS + NUMBERED]>;
+type Lane = CachePadded<[AtomicU64; PLACES]>;
 
 impl Counters {
     pub(crate) fn new() -> Self {
@@ -60,15 +69,15 @@ impl Counters {
         bump(&self.alone[event as usize], 1);
     }
 
-    /// Counts what has this number below [`NUMBERED`].
+    /// Counts what has this place, below [`PLACES`].
     #[inline]
-    pub(crate) fn count_numbered(&self, number: usize) {
-        self.add_at(EVENTS + number, 1);
+    pub(crate) fn count_at(&self, place: usize) {
+        self.add_at(place, 1);
     }
 
     #[inline]
     pub(crate) fn add(&self, event: Event, more: u64) {
-        self.add_at(event as usize, more);
+        self.add_at(event.place(), more);
     }
 
     #[inline]
@@ -90,14 +99,10 @@ impl Counters {
     }
 
     pub(crate) fn total(&self, event: Event) -> u64 {
-        self.total_at(event as usize)
+        self.total_at(event.place())
     }
 
-    pub(crate) fn total_numbered(&self, number: usize) -> u64 {
-        self.total_at(EVENTS + number)
-    }
-
-    fn total_at(&self, at: usize) -> u64 {
+    pub(crate) fn total_at(&self, at: usize) -> u64 {
         // ORDERING: Relaxed; see `bump`.
         self.lanes.iter().chain([&self.alone]).map(|lane| lane[at].load(Ordering::Relaxed)).sum()
     }

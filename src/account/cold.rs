@@ -63,9 +63,9 @@ pub(crate) struct Ruling {
     pub(crate) estimated: bool,
     /// A bit for each shadow limit that would have denied.
     pub(crate) shadowed: u16,
-    /// What could still pass at once.
+    /// What could still pass at once, where that is asked.
     pub(crate) remaining: u64,
-    /// How long until the key equals one never seen.
+    /// How long until the key equals one never seen, where that is asked.
     pub(crate) reset_after: Ticks,
 }
 
@@ -136,30 +136,49 @@ impl Cold {
             }
             _ => {}
         }
-        (ruling.remaining, ruling.reset_after) = self.balance(limits, now);
         ruling
+    }
+
+    /// The same answer, with what could still pass and how long until all is as new.
+    pub(crate) fn decide_whole(&mut self, limits: &[Limit], now: Ticks, cost: &Cost, purpose: Purpose) -> Ruling {
+        let ruling = self.decide(limits, now, cost, purpose);
+        let (remaining, reset_after) = self.balance(limits, now);
+        Ruling { remaining, reset_after, ..ruling }
     }
 
     /// Brings everything to `now`: reservations that ended by themselves, and what a clock that stepped back left ahead.
     pub(super) fn catch_up(&mut self, limits: &[Limit], now: Ticks) {
-        self.leases.settle(now);
         self.log.settle(now);
-        self.from = self.from.min(now.saturating_add(limits.iter().map(Limit::longest).max().unwrap_or(0)));
+        if self.from > now {
+            self.from = self.from.min(now.saturating_add(limits.iter().map(Limit::longest).max().unwrap_or(0)));
+        }
         if self.blocked <= now {
             self.blocked = 0;
         }
         for (part, limit) in self.parts.iter_mut().zip(limits) {
             part.settle(&limit.rule, now);
         }
-        self.settle_dormant(now);
+        if !self.dormant.is_empty() {
+            self.settle_dormant(now);
+        }
+        if !self.leases.is_empty() {
+            self.end_expired(limits, now);
+        }
+        if !self.dormant.is_empty() {
+            self.forget_dormant(now);
+        }
+    }
+
+    /// Ends the reservations that ended by themselves, each as of its end.
+    fn end_expired(&mut self, limits: &[Limit], now: Ticks) {
+        self.leases.settle(now);
         while let Some((expiry, id)) = self.leases.first_expiry().filter(|&(expiry, _)| expiry <= now) {
-            // As of then: what is charged must not depend on when that is noticed.
+            // What is charged must not depend on when that is noticed.
             self.forget_dormant(expiry);
             let Some(lease) = self.leases.end(id) else { break };
             let sent = if lease.terms.gives_back { Cost::new(0) } else { lease.cost.clone() };
             self.end(limits, (id, &lease), lease.expiry, &sent);
         }
-        self.forget_dormant(now);
     }
 
     fn ask(&self, limits: &[Limit], now: Ticks, cost: &Cost) -> Ruling {
@@ -221,7 +240,10 @@ impl Cold {
             _ if n == 0 => Some(0),
             Rule::Rate { bucket, .. } => {
                 let State::Bucket(tat) = part.state else { return Some(0) };
-                (n <= bucket.burst()).then(|| earliest_of_bucket(bucket, tat, (&self.leases, (number, limit)), n))
+                (n <= bucket.burst()).then(|| match part.held {
+                    0 => bucket.passes_at(tat, n),
+                    _ => earliest_of_bucket(bucket, tat, (&self.leases, (number, limit)), n),
+                })
             }
             Rule::Window(window) => {
                 let spare = window.limit().checked_sub(n)?;

@@ -41,7 +41,7 @@ fn bench(limits: Vec<Limit>) -> Bench {
 
 impl Bench {
     fn decide(&mut self, second: u64, n: u64, purpose: Purpose) -> Ruling {
-        self.cold.decide(&self.limits, second * SECOND, &Cost::new(n), purpose)
+        self.cold.decide_whole(&self.limits, second * SECOND, &Cost::new(n), purpose)
     }
 
     fn wait(&mut self, second: u64, n: u64) -> Wait {

@@ -208,9 +208,6 @@ impl Cold {
 
     /// Drops the dormant limits that count nothing from `now` on, and what the others do not count any more.
     pub(super) fn forget_dormant(&mut self, now: Ticks) {
-        if self.dormant.is_empty() {
-            return;
-        }
         let mut all = self.dormant.take();
         all.retain_mut(|dormant| {
             dormant.part.log(&dormant.limit.rule, now, 0);

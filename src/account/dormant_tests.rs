@@ -16,7 +16,7 @@ fn lowered(old: &[Limit], n: u64, new: &[Limit]) -> Cold {
 /// What is left at a second, of the limit that is put back then.
 fn left(cold: Cold, now: &[Limit], back: &[Limit], second: u64) -> u64 {
     let mut cold = cold.migrate(now, back, at(second), Migration::AsIs);
-    cold.decide(back, second * SECOND, &Cost::new(1), Purpose::Look).remaining
+    cold.decide_whole(back, second * SECOND, &Cost::new(1), Purpose::Look).remaining
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::ticks::{LONGEST, PER_NANO, Ticks};
 pub(crate) type LeaseId = u64;
 
 /// When a reservation ends that lasts until its holder ends it: later than every time, but not never.
-pub(super) const NO_END: Ticks = Ticks::MAX - 1;
+pub(crate) const NO_END: Ticks = Ticks::MAX - 1;
 
 /// How long a reservation lasts, and what becomes of one that nobody ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

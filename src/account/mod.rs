@@ -23,7 +23,7 @@ use crate::ticks::{PER_NANO, Ticks};
 
 pub(crate) use cold::{Cold, Purpose, Ruling, Wait};
 pub(crate) use inspect::Inspected;
-pub(crate) use leases::{LeaseId, Terms};
+pub(crate) use leases::{LeaseId, NO_END, Terms};
 pub(crate) use line::{After, Asked, Line, Refused, Seen};
 pub(crate) use migrate::remembers;
 

@@ -36,7 +36,7 @@ impl Bench {
     fn decide(&mut self, second: u64, n: u64, purpose: Purpose) -> (Wait, u64) {
         let moment = self.at(second);
         self.cold.follow_calendars(&self.limits, moment.now, || moment);
-        let ruling = self.cold.decide(&self.limits, moment.now, &Cost::new(n), purpose);
+        let ruling = self.cold.decide_whole(&self.limits, moment.now, &Cost::new(n), purpose);
         let wait = match ruling.wait {
             Wait::For(ticks) => Wait::For(ticks / SECOND),
             wait => wait,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::account::{Ruling, Wait};
+use crate::account::{NO_END, Ruling, Wait};
 use crate::classes::ClassId;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::limit::Verdict;
 use crate::policy::{Limit, Policy};
-use crate::ticks::{LONGEST, Ticks, to_nanos_up};
+use crate::ticks::{Ticks, to_nanos_up};
 
 /// The short answer: no division, nothing computed that an allowed request does not need.
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +220,7 @@ pub(super) fn wait_ns(wait: Wait) -> u64 {
 
 /// Until all is as good as new; a reservation without an end is counted for as long as it lasts.
 pub(super) fn reset_ns(ticks: Ticks) -> u64 {
-    if ticks >= LONGEST * 2 { NEVER } else { to_nanos_up(ticks) }
+    if ticks >= NO_END { NEVER } else { to_nanos_up(ticks) }
 }
 
 pub(super) fn full_decision(outcome: &Outcome<'_>) -> Decision {

@@ -38,7 +38,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Error::KeyTooLong`].
-    #[cfg_attr(not(feature = "python"), allow(dead_code))]
+    #[cfg(feature = "python")]
     pub(crate) fn configure(&self, key: &[u8], class: ClassId, how: Migration) -> Result<bool, Error> {
         Ok(self.table.configure(check(key)?, self.own(class)?, how))
     }
@@ -140,7 +140,7 @@ impl Limiter {
     }
 
     fn denied(&self) -> BTreeMap<(Arc<str>, Reason), u64> {
-        self.table.denied(|number| self.counters.total_numbered(number))
+        self.table.denied(|place| self.counters.total_at(place))
     }
 
     /// What each shadow limit would have denied, by its name: those that would have denied anything.

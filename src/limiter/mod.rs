@@ -26,7 +26,7 @@ use crate::decision::{Decision, Plan};
 use crate::error::Error;
 use crate::policy::{Cost, Policy};
 use crate::sync::Mutex;
-use crate::table::{Absent, Answer, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFull};
+use crate::table::{Absent, Answer, Detail, Look, MAX_KEY_LEN, Pin, Table, Trace, WhenFull};
 
 pub(crate) use answer::decision;
 pub use answer::{Denial, Joint, LimitState, Outcome, State, Stats};
@@ -74,7 +74,7 @@ impl Limiter {
         let (cost, class) = (cost.into(), self.own(class)?);
         match cost.uniform() {
             Some(n) => Ok(self.ask(key, n, || Absent::Charge(class))?.passes()),
-            None => Ok(self.outcome(&self.charge_by_names(key, &cost, class)?).passes()),
+            None => Ok(self.outcome(&self.charge_by_names(key, &cost, class, Detail::YesOrNo)?).passes()),
         }
     }
 
@@ -96,10 +96,10 @@ impl Limiter {
             let key = check(key)?;
             let taken = self.table.take::<false>(key, n).map(Answer::Charged);
             // `decide` needs an exact `retry_after`, so it skips the coarse-clock denial.
-            let exactly = |trace| self.table.charge_otherwise(key, trace, n, Absent::Charge(class));
+            let exactly = |trace| self.table.charge_otherwise(key, trace, n, Absent::Charge(class), Detail::Whole);
             taken.unwrap_or_else(exactly)
         } else {
-            self.charge_by_names(key, &cost, class)?
+            self.charge_by_names(key, &cost, class, Detail::Whole)?
         };
         let outcome = self.outcome(&answer);
         Ok(self.said(&answer).unwrap_or_else(|| full_decision(&outcome)))
@@ -270,10 +270,10 @@ impl Limiter {
     }
 
     /// Charges a request that costs its limits differently.
-    fn charge_by_names(&self, key: &[u8], cost: &Cost, class: Number) -> Result<Answer, Error> {
+    fn charge_by_names(&self, key: &[u8], cost: &Cost, class: Number, detail: Detail) -> Result<Answer, Error> {
         let key = check(key)?;
         self.check_names(cost)?;
-        Ok(self.table.charge_by_names(key, cost, Absent::Charge(class)))
+        Ok(self.table.charge_by_names(key, cost, Absent::Charge(class), detail))
     }
 
     /// Refuses a cost that names a limit that no policy of this limiter has: a typing error would charge the wrong one.
@@ -300,7 +300,7 @@ impl Limiter {
     fn not_taken(&self, key: &[u8], trace: Trace, cost: u64, absent: Absent) -> Outcome<'_> {
         match self.table.deny(key, trace, cost) {
             Ok(denied) => self.refused(&denied),
-            Err(trace) => self.outcome(&self.table.charge_otherwise(key, trace, cost, absent)),
+            Err(trace) => self.outcome(&self.table.charge_otherwise(key, trace, cost, absent, Detail::YesOrNo)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Limiter;
 use super::answer::{Denial, Outcome, charged_reason, decision, ruled_decision, ruled_reason, wait_ns};
-use crate::classes::{ClassId, DenialCount};
+use crate::classes::Registered;
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::policy::Policy;
@@ -39,13 +39,14 @@ impl Limiter {
 
     #[inline]
     pub(super) fn refused(&self, charge: &Charge) -> Outcome<'_> {
-        let policy = self.table.policy(charge.class);
+        let registered = self.table.registered(charge.class);
+        let policy = &registered.policy;
         let (reason, retry_after_ns) = charged_reason(policy, charge.verdict);
         let shadow = policy.is_shadow();
         if shadow {
             self.count_shadowed(policy, 1);
         } else {
-            self.count_denied(charge.class, 0, reason);
+            self.count_denied(registered, 0, reason);
         }
         let (policy, class, tell) = (Some(policy), Some(charge.class), charge.notice);
         Outcome::Denied(Denial { reason, retry_after_ns, policy, class, by: 0, tell, shadow })
@@ -54,14 +55,15 @@ impl Limiter {
     #[cold]
     fn ruled(&self, ruled: &Ruled) -> Outcome<'_> {
         let Ruled { ruling, class, notice: tell, .. } = *ruled;
-        let policy = self.table.policy(class);
+        let registered = self.table.registered(class);
+        let policy = &registered.policy;
         let reason = ruled_reason(policy, &ruling);
         let shadow = ruling.passes();
         let by = ruling.by.unwrap_or(0);
         if shadow {
             self.count_shadowed(policy, ruling.shadowed);
         } else {
-            self.count_denied(class, by, reason);
+            self.count_denied(registered, by, reason);
         }
         Outcome::Denied(Denial {
             reason,
@@ -91,28 +93,33 @@ impl Limiter {
 
     /// Counts a denial by the limit of this number.
     #[inline]
-    fn count_denied(&self, class: ClassId, by: u8, reason: Reason) {
-        match reason {
-            Reason::Never => self.counters.count(Event::Never),
-            Reason::Blocked => self.counters.count(Event::Blocked),
-            _ => match self.table.denials_of(class, usize::from(by)) {
-                Some(DenialCount::Numbered(number)) => self.counters.count_numbered(number),
-                // ORDERING: Relaxed; a count, and no more.
-                Some(DenialCount::Own(count)) => drop(count.fetch_add(1, Ordering::Relaxed)),
-                None => self.counters.count(Event::Denied),
+    fn count_denied(&self, registered: &Registered, by: u8, reason: Reason) {
+        let place = match reason {
+            Reason::Never => Event::Never.place(),
+            Reason::Blocked => Event::Blocked.place(),
+            _ => match registered.denials_of(by) {
+                Ok(place) => place,
+                Err(Some(count)) => {
+                    // ORDERING: Relaxed; a count, and no more.
+                    count.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                Err(None) => Event::Denied.place(),
             },
-        }
+        };
+        self.counters.count_at(place);
     }
 
     /// Counts what denied several keys.
     pub(super) fn count_answer(&self, answer: &Answer) {
         match answer {
             Answer::Charged(Charge { class, verdict, .. }) => {
-                self.count_denied(*class, 0, charged_reason(self.table.policy(*class), *verdict).0);
+                let registered = self.table.registered(*class);
+                self.count_denied(registered, 0, charged_reason(&registered.policy, *verdict).0);
             }
             Answer::Ruled(Ruled { class, ruling, .. }) => {
-                let reason = ruled_reason(self.table.policy(*class), ruling);
-                self.count_denied(*class, ruling.by.unwrap_or(0), reason);
+                let registered = self.table.registered(*class);
+                self.count_denied(registered, ruling.by.unwrap_or(0), ruled_reason(&registered.policy, ruling));
             }
             Answer::Full(_) | Answer::Unknown => self.counters.count(Event::Denied),
         }

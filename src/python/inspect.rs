@@ -8,7 +8,7 @@ use pyo3::types::{IntoPyDict, PyDict};
 
 use super::convert::{self, seconds_up};
 use super::limiter::Limiter;
-use crate::decision::{NEVER, Reason};
+use crate::decision::Reason;
 use crate::limiter;
 
 /// Totals of a limiter.
@@ -79,13 +79,13 @@ impl LimitState {
     #[doc = stub!("LimitState.reset_after")]
     #[getter]
     fn reset_after(&self) -> f64 {
-        seconds(self.0.reset_after_ns)
+        seconds_up(self.0.reset_after_ns)
     }
 
     #[doc = stub!("LimitState.retry_after")]
     #[getter]
     fn retry_after(&self) -> f64 {
-        seconds(self.0.retry_after_ns)
+        seconds_up(self.0.retry_after_ns)
     }
 
     #[doc = stub!("LimitState.estimated")]
@@ -119,10 +119,6 @@ impl LimitState {
             if self.shadow() { ", shadow=True" } else { "" },
         )
     }
-}
-
-fn seconds(nanos: u64) -> f64 {
-    if nanos == NEVER { f64::INFINITY } else { seconds_up(nanos) }
 }
 
 /// An iterator over the keys of a limiter: a part of the table at a time.

@@ -8,7 +8,7 @@
 //! cold twin) and *warms up* again when nothing is.
 
 use super::stripe::Locked;
-use super::{Absent, Answer, Charge, Sought, Table};
+use super::{Absent, Answer, Charge, Detail, Sought, Table};
 use crate::account::{After, Cold, LeaseId, Line, Purpose, Ruling, Terms};
 use crate::classes::ClassId;
 use crate::limit::Verdict;
@@ -70,21 +70,38 @@ impl Table {
         self.classes.rule(class).is_elsewhere()
     }
 
-    /// What an unknown key would be told: as a fresh account, which must not be one before the stripe's horizon.
-    pub(super) fn rule_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, cost: &Cost) -> Ruled {
+    /// What an unknown key is, with its limits: a fresh account, which must not be one before the stripe's horizon.
+    pub(super) fn unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks) -> (Cold, &[Limit]) {
         let limits = self.limits(class);
         let from = Some(stripe.horizon()).filter(|&horizon| horizon > now);
-        let ruling = Cold::fresh(limits, from.unwrap_or(0)).decide(limits, now, cost, Purpose::Look);
+        (Cold::fresh(limits, from.unwrap_or(0)), limits)
+    }
+
+    /// What an unknown key would be told.
+    pub(super) fn rule_unknown(&self, stripe: &Locked<'_>, class: ClassId, now: Ticks, cost: &Cost) -> Ruled {
+        let (mut cold, limits) = self.unknown(stripe, class, now);
+        let ruling = cold.decide_whole(limits, now, cost, Purpose::Look);
         Ruled { ruling, class, now, notice: None, lease: None }
     }
 
     /// Decides about an account that is cold, by a reading taken under this lock. Nobody overtakes those who wait.
     pub(super) fn rule(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost, purpose: Purpose) -> Ruled {
+        self.rule_by(stripe, slot, now, (cost, purpose), Cold::decide_whole)
+    }
+
+    fn rule_by(
+        &self,
+        stripe: &mut Locked<'_>,
+        slot: u32,
+        now: Ticks,
+        (cost, purpose): (&Cost, Purpose),
+        decide: impl FnOnce(&mut Cold, &[Limit], Ticks, &Cost, Purpose) -> Ruling,
+    ) -> Ruled {
         let (ruling, class) = self.with_kept(stripe, slot, now, |kept, limits| {
             if !cost.is_zero() && kept.is_waited_for() {
-                return kept.cold.decide(limits, now, cost, Purpose::Look).behind_others(limits);
+                return decide(&mut kept.cold, limits, now, cost, Purpose::Look).behind_others(limits);
             }
-            kept.cold.decide(limits, now, cost, purpose)
+            decide(&mut kept.cold, limits, now, cost, purpose)
         });
         let lease = match purpose {
             Purpose::Reserve(id, _) if ruling.passes() => Some(id),
@@ -96,12 +113,23 @@ impl Table {
     /// Charges an account that is cold. A call of its own, so that those who never come here do not make room for it.
     #[cold]
     #[inline(never)]
-    pub(super) fn charge_cold(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost) -> Answer {
-        let ruled = self.rule(stripe, slot, now, cost, Purpose::Charge);
+    pub(super) fn charge_cold(
+        &self,
+        stripe: &mut Locked<'_>,
+        slot: u32,
+        now: Ticks,
+        cost: &Cost,
+        detail: Detail,
+    ) -> Answer {
+        let asked = (cost, Purpose::Charge);
+        let ruled = match detail {
+            Detail::YesOrNo => self.rule_by(stripe, slot, now, asked, Cold::decide),
+            Detail::Whole => self.rule_by(stripe, slot, now, asked, Cold::decide_whole),
+        };
         Answer::Ruled(self.told(slot, ruled))
     }
 
-    /// Changes the state of a cold account. Every such change pays for one look at another one, whose turn it is: idle logs
+    /// Changes the state of a cold account. Every few changes pay for one look at another one, whose turn it is: idle logs
     /// shrink, and what ended by itself is noticed.
     pub(super) fn with_kept<R>(
         &self,
@@ -184,7 +212,7 @@ impl Table {
     }
 
     /// The slot of the key's account, made of this class if it is unknown and `n` would pass.
-    fn find_or_make<'a>(
+    pub(super) fn find_or_make<'a>(
         &'a self,
         sought: &Sought<'_>,
         cost: &Cost,

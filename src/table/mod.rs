@@ -39,7 +39,7 @@ mod take;
 mod together;
 
 use crate::account::Notice;
-use crate::classes::{ClassId, Classes, DenialCount};
+use crate::classes::{ClassId, Classes, Registered};
 use crate::clock::Timeline;
 use crate::decision::Reason;
 use crate::error::Error;
@@ -94,6 +94,15 @@ pub(crate) struct Trace {
 struct Sought<'a> {
     probe: Probe<'a>,
     home: usize,
+}
+
+/// How much of the answer is wanted of an account that is more than a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Whether the request passes, and for how long not.
+    YesOrNo,
+    /// What could still pass, too, and how long until all is as new.
+    Whole,
 }
 
 pub(crate) struct Table {
@@ -169,7 +178,7 @@ impl Table {
     pub(crate) fn charge(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
         match self.deny(key, trace, n) {
             Ok(denied) => Answer::Charged(denied),
-            Err(trace) => self.charge_otherwise(key, trace, n, absent),
+            Err(trace) => self.charge_otherwise(key, trace, n, absent, Detail::YesOrNo),
         }
     }
 
@@ -188,7 +197,7 @@ impl Table {
 
     /// Everything but the usual yes and the usual no, by the precise clock. Not inlined, so that those are short.
     #[inline(never)]
-    pub(crate) fn charge_otherwise(&self, key: &[u8], trace: Trace, n: u64, absent: Absent) -> Answer {
+    pub(crate) fn charge_otherwise(&self, key: &[u8], trace: Trace, n: u64, absent: Absent, detail: Detail) -> Answer {
         let sought = self.sought(key, trace.hash);
         if let Some(number) = trace.likely {
             match self.charge_slot(&sought, number, n) {
@@ -203,7 +212,7 @@ impl Table {
                 }
             }
         }
-        self.charge_slowly(&sought, &Cost::new(n), absent)
+        self.charge_slowly(&sought, &Cost::new(n), absent, detail)
     }
 
     /// `Err`: this is not the slot, or what is in it is decided about under the lock.
@@ -222,39 +231,42 @@ impl Table {
     /// First sight of a key, a long key, one whose entry was being moved, an account that is more than a word, or one whose
     /// word is from before a step of the clock.
     #[cold]
-    fn charge_slowly(&self, sought: &Sought<'_>, cost: &Cost, absent: Absent) -> Answer {
+    fn charge_slowly(&self, sought: &Sought<'_>, cost: &Cost, absent: Absent, detail: Detail) -> Answer {
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
         if let Some(slot) = self.find(&mut stripe, &sought.probe) {
-            return self.charge_locked(&mut stripe, slot, self.time.now(), cost);
+            return self.charge_locked(&mut stripe, slot, self.time.now(), cost, detail);
         }
         match self.make(stripe, sought, cost, absent) {
-            Ok((mut stripe, slot, now)) => self.charge_settled(&mut stripe, slot, now, cost),
+            Ok((mut stripe, slot, now)) => self.charge_settled(&mut stripe, slot, now, cost, detail),
             Err(answer) => answer,
         }
     }
 
     /// Charges a request that costs its limits differently: which cost is which is known when the account is found.
     #[cold]
-    pub(crate) fn charge_by_names(&self, key: &[u8], cost: &Cost, absent: Absent) -> Answer {
-        self.charge_slowly(&self.seek(key), cost, absent)
+    pub(crate) fn charge_by_names(&self, key: &[u8], cost: &Cost, absent: Absent, detail: Detail) -> Answer {
+        self.charge_slowly(&self.seek(key), cost, absent, detail)
     }
 
-    /// Charges under the lock, after bringing the word back to where a charge could have left it. Clamped by a reading
-    /// taken under this lock: a thread that slept since its own must not mistake its sleep for a step of the clock.
-    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost) -> Answer {
+    /// Charges under the lock. A word is first brought back to where a charge could have left it, by a reading taken under this
+    /// lock: a thread that slept since its own must not mistake its sleep for a step of the clock.
+    fn charge_locked(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost, detail: Detail) -> Answer {
+        if self.is_cold(self.slab.slot(slot).look_locked().1) {
+            return self.charge_cold(stripe, slot, now, cost, detail);
+        }
         stripe.clamp(slot, now, &self.classes);
-        self.charge_settled(stripe, slot, now, cost)
+        self.charge_settled(stripe, slot, now, cost, detail)
     }
 
     #[inline]
-    fn charge_settled(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost) -> Answer {
+    fn charge_settled(&self, stripe: &mut Locked<'_>, slot: u32, now: Ticks, cost: &Cost, detail: Detail) -> Answer {
         let own = self.slab.slot(slot);
         let n = cost.uniform().unwrap_or_else(|| cost.on_only(self.classes.get(own.look_locked().1).limits()));
         match own.charge(Whose::Anybody, &self.classes, || now, n) {
             Ok(charged) => Answer::Charged(self.noticed(slot, Charge::of(charged, None))),
             Err(lost) => {
                 debug_assert_eq!(lost, Lost::Elsewhere, "no life ends without the lock");
-                self.charge_cold(stripe, slot, now, cost)
+                self.charge_cold(stripe, slot, now, cost, detail)
             }
         }
     }
@@ -305,15 +317,15 @@ impl Table {
         self.classes.get(class)
     }
 
-    /// Where the denials of a limit are counted.
+    /// A policy, with where its denials are counted.
     #[inline]
-    pub(crate) fn denials_of(&self, class: ClassId, limit: usize) -> Option<DenialCount<'_>> {
-        self.classes.denials_of(class, limit)
+    pub(crate) fn registered(&self, class: ClassId) -> &Registered {
+        self.classes.registered(class)
     }
 
     /// What each limit has denied; see [`Classes::denied`].
-    pub(crate) fn denied(&self, numbered: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
-        self.classes.denied(numbered)
+    pub(crate) fn denied(&self, at: impl Fn(usize) -> u64) -> BTreeMap<(Arc<str>, Reason), u64> {
+        self.classes.denied(at)
     }
 
     pub(crate) fn time(&self) -> &Timeline {

@@ -1,10 +1,11 @@
 //! What a program orders for one key, and what it wants to see of it.
 
+use super::cold::Kept;
 use super::stripe::Locked;
-use super::{Absent, Answer, Table};
-use crate::account::{Cold, Inspected};
+use super::{Answer, Table};
+use crate::account::{After, Cold, Inspected};
 use crate::classes::ClassId;
-use crate::policy::Cost;
+use crate::policy::{Cost, Limit};
 use crate::ticks::{LONGEST, Ticks};
 
 impl Table {
@@ -26,23 +27,16 @@ impl Table {
         &self,
         key: &[u8],
         class: ClassId,
-        change: impl FnOnce(&mut Cold, &[crate::policy::Limit], Ticks) -> R,
+        change: impl FnOnce(&mut Cold, &[Limit], Ticks) -> R,
     ) -> Result<R, Option<Ticks>> {
         let sought = self.seek(key);
-        let mut stripe = self.stripes[sought.home].lock(&self.slab);
-        let (slot, now) = match self.find(&mut stripe, &sought.probe) {
-            Some(slot) => (slot, self.time.now()),
-            None => match self.make(stripe, &sought, &Cost::new(0), Absent::Create(class)) {
-                Ok((locked, slot, now)) => {
-                    stripe = locked;
-                    (slot, now)
-                }
-                Err(Answer::Full(nearest)) => return Err(nearest),
-                Err(_) => return Err(None),
-            },
+        let (mut stripe, slot, now) = match self.find_or_make(&sought, &Cost::new(0), class) {
+            Ok(found) => found,
+            Err(Answer::Full(nearest)) => return Err(nearest),
+            Err(_) => return Err(None),
         };
         self.cool_if_word(&mut stripe, slot, now);
-        let mut after = crate::account::After::default();
+        let mut after = After::default();
         let done =
             self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| change(&mut kept.cold, limits, now));
         drop(stripe);
@@ -56,9 +50,8 @@ impl Table {
         let mut stripe = self.stripes[sought.home].lock(&self.slab);
         let Some(slot) = self.find(&mut stripe, &sought.probe) else {
             let (class, now) = (self.class_for(key, class), self.time.now());
-            let from = Some(stripe.horizon()).filter(|&horizon| horizon > now).unwrap_or(0);
-            let limits = self.classes.get(class).in_force();
-            let (each, blocked) = Cold::fresh(limits, from).inspect(limits, now, cost);
+            let (mut cold, limits) = self.unknown(&stripe, class, now);
+            let (each, blocked) = cold.inspect(limits, now, cost);
             return (each, blocked, class);
         };
         let (now, (tat, class)) = (self.time.now(), self.slab.slot(slot).look_locked());
@@ -67,8 +60,7 @@ impl Table {
             let (each, blocked) = Cold::of_word(limits, tat).inspect(limits, now, cost);
             return (each, blocked, class);
         }
-        let inspect =
-            |kept: &mut super::cold::Kept, limits: &[crate::policy::Limit]| kept.cold.inspect(limits, now, cost);
+        let inspect = |kept: &mut Kept, limits: &[Limit]| kept.cold.inspect(limits, now, cost);
         let ((each, blocked), class) = self.with_kept(&mut stripe, slot, now, inspect);
         (each, blocked, class)
     }

@@ -40,11 +40,10 @@ impl OwnLimits {
         Ok(())
     }
 
-    fn remove(&self, key: &[u8]) -> bool {
+    fn remove(&self, key: &[u8]) {
         let mut of = self.of.lock();
-        let removed = of.remove(key).is_some();
+        of.remove(key);
         self.count.store(of.len(), Ordering::SeqCst);
-        removed
     }
 }
 
@@ -88,6 +87,7 @@ impl Table {
     }
 
     /// Puts a known account under another policy until it is evicted; false if there is none.
+    #[cfg(any(test, feature = "python"))]
     pub(crate) fn configure(&self, key: &[u8], class: ClassId, how: Migration) -> bool {
         self.reconfigure(key, class, how, |_| Ok(())).unwrap_or(false)
     }
@@ -108,13 +108,15 @@ impl Table {
         let is_same = self.classes.get(old) == self.classes.get(class);
         if is_same && how != Migration::Reset {
             // Equal limits under two numbers: which of them the account follows is all that changes.
-            stripe.renumber(slot, class, &self.classes);
+            if old != class {
+                stripe.renumber(slot, class, &self.classes);
+            }
             return Ok(true);
         }
-        let mut after = After::default();
-        stripe.reclass(slot, class, how, self.time.moment(), &self.classes);
+        let (at, mut after) = (self.time.moment(), After::default());
+        stripe.reclass(slot, class, how, at, &self.classes);
         if self.is_cold(self.slab.slot(slot).look_locked().1) {
-            self.with_line(&mut stripe, slot, self.time.now(), &mut after, |_, _, _| ());
+            self.with_line(&mut stripe, slot, at.now, &mut after, |_, _, _| ());
         }
         drop(stripe);
         after.done();
@@ -124,19 +126,15 @@ impl Table {
     /// Puts all keys without limits of their own under another policy: each when it is met next, as of now. The locks of
     /// all stripes are held for a moment that does not depend on how many keys there are. Waiters are served anew.
     pub(crate) fn set_default(&self, policy: Policy, how: Migration) -> Result<(), Error> {
-        let to = {
-            let stripes: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock(&self.slab)).collect();
-            let from = self.default_class();
-            if *self.classes.get(from) == policy && how != Migration::Reset {
-                return Ok(());
-            }
-            let to = self.classes.add(policy)?;
-            self.default.store(to.bits(), Ordering::SeqCst);
-            self.classes.follow(from, Change { to, how, at: self.time.moment() });
-            drop(stripes);
-            to
-        };
-        debug_assert!(self.classes.change_of(to).is_none_or(|change| change.to != to));
+        let stripes: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock(&self.slab)).collect();
+        let from = self.default_class();
+        if *self.classes.get(from) == policy && how != Migration::Reset {
+            return Ok(());
+        }
+        let to = self.classes.add(policy)?;
+        self.default.store(to.bits(), Ordering::SeqCst);
+        self.classes.follow(from, Change { to, how, at: self.time.moment() });
+        drop(stripes);
         self.serve_all();
         Ok(())
     }

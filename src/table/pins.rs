@@ -3,7 +3,7 @@
 //! RUNS PER DECISION: [`Table::take_pinned`], the slot's own charge and nothing else.
 
 use super::slot::Whose;
-use super::{Absent, Answer, Charge, Look, Table};
+use super::{Absent, Answer, Charge, Detail, Look, Table};
 use crate::policy::Cost;
 use crate::ticks::Ticks;
 
@@ -52,7 +52,7 @@ impl Table {
                 // It is more than a word, or being changed just now, or its word is from before a step of the clock.
                 let mut stripe = self.stripes[pin.stripe].lock(&self.slab);
                 stripe.follow(pin.slot, &self.classes);
-                self.charge_locked(&mut stripe, pin.slot, self.time.now(), &Cost::new(n)).untold()
+                self.charge_locked(&mut stripe, pin.slot, self.time.now(), &Cost::new(n), Detail::YesOrNo).untold()
             }
         }
     }

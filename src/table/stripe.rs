@@ -55,8 +55,10 @@ pub(super) enum NotIn {
     NoRoom,
 }
 
-/// Turns that are looked at for one account that still has one.
-const TURNS_AT_MOST: usize = 4;
+/// Every so many changes of accounts that are more than a word, another such account is looked at.
+pub(super) const CHANGES: u32 = 4;
+/// Turns that are looked at for one account that still has one: more than new ones can have come.
+const TURNS_AT_MOST: u32 = 4 * CHANGES;
 
 /// When a state in a slot is looked at again: another state in the same slot has a turn of its own.
 #[derive(Clone, Copy)]
@@ -73,6 +75,8 @@ pub(super) struct Inner {
     /// The slots of accounts that are more than a word, in the order in which they are looked at again.
     turns: VecDeque<Turn>,
     numbers: u64,
+    /// Changes since an account was looked at because of its turn.
+    changes: u32,
     long: HashMap<u32, Box<[u8]>>,
 }
 
@@ -84,6 +88,7 @@ impl Stripe {
             side: HashMap::with_hasher(keyed_hash()),
             turns: VecDeque::new(),
             numbers: 0,
+            changes: 0,
             long: HashMap::new(),
         };
         Self { index: Index::new(slot_bits, slab.segments.clone()), inner: CachePadded::new(Mutex::new(inner)) }
@@ -263,9 +268,14 @@ impl Locked<'_> {
         kept
     }
 
-    /// Another account that is more than a word, each in its turn. Turns of those who are gone are dropped faster than new
-    /// ones come.
+    /// Another account that is more than a word, each in its turn, every few times that this is asked. Turns of those who are
+    /// gone are dropped faster than new ones come.
     pub(super) fn next_kept(&mut self) -> Option<u32> {
+        self.inner.changes += 1;
+        if self.inner.changes < CHANGES {
+            return None;
+        }
+        self.inner.changes = 0;
         for _ in 0..TURNS_AT_MOST {
             let turn = self.inner.turns.pop_front()?;
             let kept = self.side(turn.slot).and_then(|side| side.kept.as_ref());

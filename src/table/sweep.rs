@@ -12,6 +12,7 @@ use crate::ticks::Ticks;
 /// The most accounts that one sweep looks at, and the most runs of entries.
 const MOST_BUDGET: usize = 16;
 pub(super) const MOST_RUNS: usize = 32;
+
 /// Accounts to look at, by numbers. Copied out first: looking may clamp, which needs the stripe whole; and their cache
 /// misses overlap.
 #[derive(Default)]
@@ -44,8 +45,8 @@ pub(super) struct Sweep {
 
 impl Locked<'_> {
     /// Looks for room for a hash: at up to `budget` accounts, half of them in the segment where it belongs, and stops at
-    /// the first refilled one. Whoever goes there makes room in the segment that needs it. The hash chooses where to
-    /// begin, too, so that no position is worked off before the others.
+    /// the first refilled one. An account that goes from there makes room in the segment that needs it. The hash chooses
+    /// where to begin, too, so that no position is worked off before the others.
     pub(super) fn sweep_for(&mut self, hash: u32, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
         let is_all = self.index.is_single();
         let (mut met, from) = (Met::default(), hash as usize >> 8);
@@ -70,7 +71,7 @@ impl Locked<'_> {
     /// Looks at up to `budget` accounts from the hand on, wherever they are, and stops at the first refilled one.
     pub(super) fn sweep(&mut self, now: Ticks, classes: &Classes, budget: usize) -> Sweep {
         let mut met = Met::default();
-        // Whole runs, so that nobody is skipped; few, where there is next to nobody.
+        // Whole runs, so that no account is skipped; no more than a few where there are hardly any.
         let mut runs = 0;
         let walked = self.index.walk(self.inner.hand, |run| {
             for number in run {
@@ -83,6 +84,7 @@ impl Locked<'_> {
         self.judge_all(&met, now, classes)
     }
 
+    /// Judges who was met, by their words where these compare.
     fn judge_all(&mut self, met: &Met, now: Ticks, classes: &Classes) -> Sweep {
         if classes.is_one_rate() {
             let seen = self.judge::<false>(met, now, classes);
@@ -132,11 +134,10 @@ impl Locked<'_> {
         let share = match self.kept(slot) {
             Some(kept) => kept.cold.share(classes.get(kept.home).in_force(), now),
             // A state that was never decided about owes nothing: it waits for its stripe's horizon.
-            None if classes.get(self.slot(slot).look_locked().1).is_cold() => 0.0,
-            None => {
-                let tolerance = classes.usual(self.slot(slot).look_locked().1).tolerance;
-                (tat - now) as f64 / tolerance.max(1) as f64
-            }
+            None => match self.slot(slot).look_locked().1 {
+                class if classes.get(class).is_cold() => 0.0,
+                class => (tat - now) as f64 / classes.usual(class).tolerance.max(1) as f64,
+            },
         };
         // No share is negative, and none needs more than 64 bits: what is larger becomes the largest.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
