@@ -203,6 +203,22 @@ def test_other_limits_go_on_with_the_month():
     assert limiter.peek("k").remaining == 10
 
 
+def test_a_day_of_tokens_beside_a_month_of_requests():
+    tokens, requests = Window(1000, per="day", name="tokens"), Window(3, per="month", name="requests")
+    limiter, clock = limiter_at(moment("UTC", 2026, 2, 27), tokens, requests)
+    assert limiter.try_acquire("k", costs={"tokens": 900})
+    assert limiter.decide("k", costs={"tokens": 101}).limit == "tokens"
+    with limiter.reserve("k", costs={"tokens": 100}, lease=None) as held:
+        clock.advance(DAY)
+        assert limiter.inspect("k", 1)[0].used == 100
+        limiter.set_limits(requests)
+        held.commit(actuals={"tokens": 40})
+    limiter.set_limits(tokens, requests)
+    assert [state.used for state in limiter.inspect("k", 1)] == [40, 2]
+    clock.advance(DAY)
+    assert [state.used for state in limiter.inspect("k", 1)] == [0, 0]
+
+
 def test_drain_block_and_state():
     limiter, _ = limiter_at(moment("UTC", 2026, 2, 28, 12), Window(10, per="day", name="daily"))
     limiter.drain("k", to=2)
