@@ -58,6 +58,7 @@ fn four_gigabytes_a_day(steps: Option<u64>) -> (Arc<Limiter>, Arc<ManualClock>) 
     (Arc::new(builder.build().unwrap()), clock)
 }
 
+// HAZARD cost-weight
 #[test]
 fn a_request_costs_the_same_whatever_its_size() {
     for steps in [None, Some(24)] {

@@ -52,6 +52,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
+    // HAZARD cost-by-limit
     #[test]
     fn every_answer_is_that_of_the_oracle(policy in limits(), acts in prop::collection::vec(act(), 1..40)) {
         size::schedule();

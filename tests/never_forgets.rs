@@ -62,6 +62,7 @@ fn afterwards() -> impl Strategy<Value = Vec<(u64, u64)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
+    // HAZARD change-forgives
     #[test]
     fn limits_put_back_are_never_laxer(
         policies in prop::collection::vec(limits(), 1..5),
@@ -308,6 +309,7 @@ impl Windows {
     }
 }
 
+// HAZARD change-evicted
 #[test]
 fn own_limits_survive_a_flood_of_other_keys() {
     let few = |name: &str| Limit::rate(Rate::new(5, 60_000_000_000)).unwrap().named(name);

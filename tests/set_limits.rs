@@ -39,6 +39,7 @@ enum Instead {
 proptest! {
     #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
+    // HAZARD change-late
     #[test]
     fn it_is_as_if_every_key_were_changed_at_once(
         policies in prop::collection::vec(written(), POLICIES),

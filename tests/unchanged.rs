@@ -99,6 +99,7 @@ fn sizes() -> impl Strategy<Value = (usize, WhenFull)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: size::schedules(), failure_persistence: None, ..ProptestConfig::default() })]
 
+    // HAZARD change-equal
     #[test]
     fn limits_put_in_force_again_change_nothing(
         policies in prop::collection::vec(written(), POLICIES),

@@ -55,6 +55,7 @@ fn a_window_counts_a_reservation_that_ends_after_all_else_has_left() {
     assert_eq!(left(cold, &new, &old, 1_899), 1);
 }
 
+// HAZARD lease-unnoticed
 #[test]
 fn when_something_notices_the_end_of_a_reservation_makes_no_difference() {
     // The rate that is no longer in force counts nothing from 500 s on, so it is not there when the second one ends.

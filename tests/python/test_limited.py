@@ -321,6 +321,7 @@ def test_a_plain_function_waits_in_its_thread(clock):
     assert done == [1, 2]
 
 
+@pytest.mark.hazard("decorator-loop")
 def test_a_plain_function_does_not_wait_in_a_loop(clock):
     limiter = Limiter(Rate(1, per=10), clock=clock)
     plain = limiter.limited(key="a")(lambda: "done")
