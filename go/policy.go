@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// A Limit is one rule ([Rate], [Window], [InFlight], [Jail], [Closed]) or a [Policy] of several.
+// A Limit is one rule ([Rate], [Window], [Calendar], [InFlight], [Jail], [Closed]) or a [Policy] of several.
 type Limit interface {
 	// add puts it behind what a policy has already.
 	add(draft *draft)

@@ -618,6 +618,12 @@ typedef struct tollbar_api {
                              const char *name,
                              size_t name_len,
                              uint64_t *count);
+  int32_t (*policy_add_calendar)(struct tollbar_policy policy,
+                                 uint64_t limit,
+                                 const int64_t *boundaries_ns,
+                                 size_t count,
+                                 char *message,
+                                 size_t message_size);
 } tollbar_api;
 
 #ifdef __cplusplus
@@ -705,7 +711,22 @@ int32_t tollbar_policy_set_escalation(struct tollbar_policy policy,
 // Frees a policy. Of one that stands for nothing: does nothing.
 int32_t tollbar_policy_free(struct tollbar_policy policy);
 
-// A clock that reads `start_ns`. To be freed with `tollbar_clock_free`, at any time: limiters keep what they were made with.
+// Adds a limit by the calendar: at most `limit` in each period. The periods begin at these `count` moments, in nanoseconds of
+// Unix time, each later than the one before; 2 at least, and at most 4.5 years apart. Beyond either end the length there
+// repeats. Its name is "100 a period". With `boundaries_ns` of NULL and a `count` of 0 the periods are days of UTC, and its name
+// is "100 a day in UTC".
+//
+// A key reads the wall clock when a period begins for it: a later step of the wall clock does not change that period's end.
+// What is reserved counts until it ends, and then in the period in which it ends. The moments are copied.
+int32_t tollbar_policy_add_calendar(struct tollbar_policy policy,
+                                    uint64_t limit,
+                                    const int64_t *boundaries_ns,
+                                    size_t count,
+                                    char *message,
+                                    size_t message_size);
+
+// A clock that reads `start_ns`; its wall clock reads the same, as nanoseconds of Unix time. To be freed with
+// `tollbar_clock_free`, at any time: limiters keep what they were made with.
 int32_t tollbar_clock_new(uint64_t start_ns,
                           struct tollbar_clock *clock);
 

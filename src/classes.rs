@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock, atomic};
 
+use crate::clock::Moment;
 use crate::counters::{FREE_FROM, PLACES};
 use crate::decision::Reason;
 use crate::error::Error;
@@ -67,8 +68,8 @@ impl Registered {
 pub(crate) struct Change {
     pub(crate) to: ClassId,
     pub(crate) how: Migration,
-    /// The reading at which it took place.
-    pub(crate) at: Ticks,
+    /// When it took place.
+    pub(crate) at: Moment,
 }
 
 /// The rule of a policy that another has followed: accounts are looked at under their stripe's lock.

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use crate::capi::exports::table;
+use crate::capi::table;
 use crate::python::stub;
 use crate::{capi, python};
 

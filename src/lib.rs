@@ -72,7 +72,7 @@ pub use clock::{Clock, ExternalClock, ManualClock};
 pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
 pub use history::{Limits, Planned, SendHistory};
-pub use limit::{Edge, Jail, Migration, Rate};
+pub use limit::{Edge, Jail, Migration, Periods, Rate};
 pub use limiter::{Ask, ClassId, Denial, Joint, LimitState, Limiter, Outcome, Place, Reservation, State, Stats, Turn};
 pub use pacing::Pacer;
 pub use policy::{Cost, Limit, MAX_LIMITS, Policy};

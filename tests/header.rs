@@ -10,6 +10,7 @@ const CHAPTERS: &[&str] = &[
     "types.rs",
     "exports/library.rs",
     "exports/policies.rs",
+    "exports/calendars.rs",
     "exports/clocks.rs",
     "exports/limiters.rs",
     "exports/decisions.rs",

@@ -9,7 +9,7 @@ mod twins;
 
 use std::sync::Arc;
 
-use chance::{Written, limits, rate, steps, time, window};
+use chance::{Written, calendar, limits, rate, steps, time, window};
 use proptest::prelude::*;
 use said::Said;
 use tollbar::limit::Edge;
@@ -96,10 +96,11 @@ proptest! {
 
     #[test]
     fn one_limit_of_a_kind_put_back_is_as_it_was(
-        kind in 0_usize..3,
+        kind in 0_usize..4,
         rates in prop::collection::vec(rate(), 4),
         windows in prop::collection::vec(window(), 4),
         steps in prop::collection::vec(steps(), 4),
+        calendars in prop::collection::vec(calendar(), 4),
         before in prop::collection::vec(prop_oneof![
             2 => time(12).prop_map(Act::Pass),
             3 => (0_u64..4).prop_map(|n| Act::Try { key: 0, n }),
@@ -108,7 +109,7 @@ proptest! {
         through in prop::collection::vec(0_usize..4, 1..7),
     ) {
         size::schedule();
-        let limits = vec![rates, windows, steps].swap_remove(kind);
+        let limits = vec![rates, windows, steps, calendars].swap_remove(kind);
         let policies: Vec<Written> = limits.into_iter().map(|limit| written(vec![(limit, false)], kind == 2)).collect();
         let (changed, plain) = there_and_back(&policies, &before, &through);
         // Parts of a token are rounded up to the tick, so that nothing is given away, each time.

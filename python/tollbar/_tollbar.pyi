@@ -5,7 +5,7 @@ Every object here may be used from any thread and any event loop at once.
 """
 
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from types import TracebackType
 from typing import (
     Any,
@@ -19,6 +19,7 @@ from typing import (
     final,
     overload,
 )
+from zoneinfo import ZoneInfo
 
 from typing_extensions import CapsuleType, Self, disjoint_base
 
@@ -240,7 +241,7 @@ class Rate:
 
 @final
 class Window:
-    """At most `limit` in any `per` seconds, exactly: a sliding-window log.
+    """At most `limit` in any `per` seconds, exactly: a sliding-window log. Or in each period of a calendar.
 
     Memory follows the admitted requests, not their cost: a quota in bytes takes no more than one in requests.
     A request is an entry, kept while it counts. An entry takes 8 bytes (at most 9 from 1,000 on) while every
@@ -256,30 +257,45 @@ class Window:
         a step, whatever the limit is. What happened within a step counts until all of the step has left, so
         no window ever holds more than `limit`, and room comes back up to per / steps seconds late.
 
-    `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls the
-    limit; "100 in 60 s" unless given.
+    per="day", "week" (from Monday), "month" or "year": at most `limit` in each of them, in 32 bytes a key.
+        The count begins anew at local midnight in `zone`, on days of 23 and of 25 hours, too. `retry_after`
+        is the exact time until then. `edge` and `steps` are for sliding windows alone.
+    zone: the name of a time zone, a `ZoneInfo`, of which the name counts, or `datetime.timezone.utc`; "UTC"
+        unless given. Its days are known until the end of 2100; then the last length repeats. A machine
+        without time zones needs the package `tzdata`.
 
-    A value: may be compared, hashed, copied and pickled. ValueError for limits above 2**53, for
-    windows below 1 ns or beyond 4.5 years, and for steps of 0 or above 65,536; TypeError for what is no
-    number.
+    By the calendar, a key reads the wall clock when a period begins for it. A later step of the wall clock
+    does not change the period's end, and a suspended machine delays it. What is reserved counts until it is
+    committed, and then in the period of that moment.
+
+    `shadow=True` counts what it would have denied and denies nothing. `name` is what a `Decision` calls the
+    limit; "100 in 60 s" or "100 a month in Europe/Rome" unless given.
+
+    A value: may be compared, hashed, copied and pickled. ValueError for limits above 2**53, for windows
+    below 1 ns or beyond 4.5 years, for steps of 0 or above 65,536, and for zones that the machine does not
+    know; TypeError for what is no number.
     """
 
     def __new__(
         cls,
         limit: _Whole,
-        per: float,
+        per: float | Literal["day", "week", "month", "year"],
         *,
         edge: Literal["half_open", "closed", "strict"] = "half_open",
         steps: _Whole | None = None,
         shadow: bool = False,
         name: str | None = None,
+        zone: str | ZoneInfo | timezone | None = None,
     ) -> Self: ...
     @property
     def limit(self) -> int:
         """The most that any window holds."""
     @property
-    def per(self) -> float:
-        """The window's width in seconds."""
+    def per(self) -> float | Literal["day", "week", "month", "year"]:
+        """The window's width in seconds, or the unit of the calendar."""
+    @property
+    def zone(self) -> str | None:
+        """The name of the time zone; None: the window slides."""
     @property
     def edge(self) -> Literal["half_open", "closed"]:
         """Whether what is exactly a width old still counts."""

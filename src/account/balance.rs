@@ -1,7 +1,6 @@
 //! What a key still has, and from when on it equals one never seen.
 
 use super::cold::Cold;
-use super::earliest::leaves;
 use super::leases::NO_END;
 use super::part::State;
 use crate::policy::{Limit, Rule};
@@ -25,7 +24,9 @@ impl Cold {
     pub(crate) fn share(&self, limits: &[Limit], now: Ticks) -> f64 {
         let active = limits.iter().enumerate().filter(|(_, limit)| !limit.is_shadow());
         let active = active.map(|(number, limit)| match &limit.rule {
-            Rule::Rate { .. } | Rule::Window(_) | Rule::InFlight(_) => share(self.used(number, limit, now), limit),
+            Rule::Rate { .. } | Rule::Window(_) | Rule::Calendar(_) | Rule::InFlight(_) => {
+                share(self.used(number, limit, now), limit)
+            }
             Rule::Jail(_) if self.used(number, limit, now) > 0 => 2.0,
             Rule::Jail(_) | Rule::Closed => 0.0,
         });
@@ -42,6 +43,9 @@ impl Cold {
             (State::Jail(_), _) => u64::MAX,
             (_, Rule::Window(window)) => {
                 window.limit().saturating_sub(part.held).saturating_sub(self.stamps(part).still_in(window, now))
+            }
+            (State::Period(counted), Rule::Calendar(calendar)) => {
+                calendar.limit().saturating_sub(part.held).saturating_sub(counted.used_at(now))
             }
             (_, Rule::InFlight(most)) => most.saturating_sub(part.held),
             _ => 0,
@@ -67,13 +71,10 @@ impl Cold {
     pub(super) fn part_full_at(&self, number: usize, limit: &Limit) -> Ticks {
         let part = &self.parts[number];
         let full_at = part.full_at(&limit.rule, self.stamps(part));
-        let window = match &limit.rule {
-            Rule::Window(window) => Some(window),
-            Rule::InFlight(_) => None,
-            Rule::Rate { .. } | Rule::Jail(_) | Rule::Closed => return full_at,
-        };
-        let held = self.leases.of((number, limit)).map(|(lease, _)| leaves(window, lease)).max();
-        full_at.max(held.unwrap_or(0))
+        if matches!(limit.rule, Rule::Rate { .. } | Rule::Jail(_) | Rule::Closed) {
+            return full_at;
+        }
+        self.leases.of((number, limit)).map(|(lease, _)| part.leaves(&limit.rule, lease)).fold(full_at, Ticks::max)
     }
 }
 

@@ -249,6 +249,12 @@ impl Cold {
                 let spare = window.limit().checked_sub(n)?;
                 Some(earliest(Some(window), self.stamps(part), held, now, spare))
             }
+            Rule::Calendar(calendar) => {
+                let (State::Period(counted), spare) = (&part.state, calendar.limit().checked_sub(n)?) else {
+                    return Some(0);
+                };
+                Some(counted.earliest(calendar, (self.leases.of((number, limit)), part.held), spare))
+            }
             Rule::InFlight(most) => Some(earliest(None, Stamps::None, held, now, most.checked_sub(n)?)),
         }
     }
@@ -265,6 +271,9 @@ impl Cold {
             (Rule::Window(window), _) => {
                 let (none, spare) = (Leases::default(), window.limit().checked_sub(n)?);
                 Some(earliest(Some(window), self.stamps(part), (&none, (number, limit), 0), now, spare))
+            }
+            (Rule::Calendar(calendar), State::Period(counted)) => {
+                Some(counted.earliest(calendar, (std::iter::empty(), 0), calendar.limit().checked_sub(n)?))
             }
             (Rule::InFlight(most), _) => (n <= *most).then_some(0),
             _ => self.passes_at(number, limit, now, n),

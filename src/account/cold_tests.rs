@@ -1,11 +1,17 @@
 //! Accounts of many limits, one rule at a time: what each remembers, and what a step of the clock leaves of it.
 
 use super::*;
+use crate::clock::Moment;
 use crate::limit::{Edge, Jail, Rate};
 use crate::ticks::PER_NANO;
 
 pub(in crate::account) const SECOND_NS: u64 = 1_000_000_000;
 pub(in crate::account) const SECOND: Ticks = SECOND_NS * PER_NANO;
+
+/// A moment at a whole second.
+pub(in crate::account) fn at(second: u64) -> Moment {
+    Moment { now: second * SECOND, unix_ns: (second * SECOND_NS).cast_signed() }
+}
 
 pub(in crate::account) fn rate(limit: u64, per_s: u64) -> Limit {
     Limit::rate(Rate::new(limit, per_s * SECOND_NS)).unwrap()
@@ -179,7 +185,7 @@ fn sums_of_what_is_held_do_not_overflow() {
     assert!(one.reserve(100, u64::MAX, 50, false) && one.reserve(101, u64::MAX, 50, false), "nothing denies");
     assert!(one.reserve(102, 2, 60, false), "ends last, and leaves room");
     let limits = vec![window(5, 10)];
-    let cold = one.cold.migrate(&one.limits, &limits, 102 * SECOND, crate::limit::Migration::AsIs);
+    let cold = one.cold.migrate(&one.limits, &limits, at(102), crate::limit::Migration::AsIs);
     let mut two = Bench { cold, limits };
     assert_eq!(two.wait(102, 1), Wait::For(59 * SECOND), "both count as sent when they end, at 150 s and 151 s");
     assert!(two.cold.cancel(&two.limits, 100, 103 * SECOND));

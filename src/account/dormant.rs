@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use super::balance::share;
 use super::cold::Cold;
-use super::earliest::leaves;
 use super::leases::{Lease, LeaseId, Leases};
 use super::part::{Part, State};
-use crate::limit::{Migration, Record, TokenBucket};
+use super::period::Counted;
+use crate::limit::{Calendar, Migration, Record, TokenBucket};
 use crate::policy::{Cost, Limit, Rule};
 use crate::ticks::Ticks;
 
@@ -44,7 +44,7 @@ impl Sleepers {
         self.0.iter().flat_map(|all| all.iter())
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Dormant> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Dormant> {
         self.0.iter_mut().flat_map(|all| all.iter_mut())
     }
 
@@ -67,22 +67,19 @@ impl Dormant {
     /// From when on it counts nothing, if these are the reservations that are open.
     fn full_at(&self, leases: &Leases) -> Ticks {
         let full_at = self.part.full_at(&self.limit.rule, self.part.state.stamps());
-        let Rule::Window(window) = &self.limit.rule else { return full_at };
-        self.held
-            .keys()
-            .filter_map(|&id| leases.get(id))
-            .map(|lease| leaves(Some(window), lease))
-            .fold(full_at, Ticks::max)
+        if !self.limit.counts() {
+            return full_at;
+        }
+        let held = self.held.keys().filter_map(|&id| leases.get(id));
+        held.map(|lease| self.part.leaves(&self.limit.rule, lease)).fold(full_at, Ticks::max)
     }
 
     /// What is used of it, from 0 to 1; nothing of a jail, which denies nothing while it is dormant.
     pub(super) fn share(&self, now: Ticks) -> f64 {
-        match &self.limit.rule {
-            Rule::Rate { .. } | Rule::Window(_) => {
-                share(self.part.used(&self.limit.rule, self.part.state.stamps(), now), &self.limit)
-            }
-            Rule::Jail(_) | Rule::InFlight(_) | Rule::Closed => 0.0,
+        if !self.limit.counts() {
+            return 0.0;
         }
+        share(self.part.used(&self.limit.rule, self.part.state.stamps(), now), &self.limit)
     }
 
     /// Whether a limit in force counts all that this one does, and for as long.
@@ -94,24 +91,35 @@ impl Dormant {
                 !bucket.overflows(heir, tat, now) && !heir.owes_less(*word, (bucket, tat), now)
             }
             (Rule::Window(window), Rule::Window(heir), _) => heir.reach() >= window.reach(),
+            (Rule::Calendar(_), Rule::Calendar(calendar), State::Period(counted)) => {
+                self.count_in(calendar).is_some_and(|slept| counted.covers(slept))
+            }
             (Rule::Jail(_), Rule::Jail(_), _) => true,
             _ => false,
         }
     }
 
-    /// Whether another window that is no longer in force remembers all that this one does; one of another name does not where
-    /// windows have been charged differently.
+    /// Whether another window or calendar that is no longer in force remembers all that this one does. One of another name does
+    /// not if it is a calendar, or where windows have been charged differently.
     fn is_told_by(&self, other: &Self, apart: bool) -> bool {
-        if apart && self.limit.name != other.limit.name {
-            return false;
-        }
+        let is_namesake = self.limit.name == other.limit.name;
         match (&self.limit.rule, &other.limit.rule) {
+            _ if self.heir != other.heir => false,
             (Rule::Window(window), Rule::Window(wider)) => {
-                let alike = window.is_conservative() == wider.is_conservative();
-                self.heir == other.heir && alike && window.reach() <= wider.reach()
+                let alike = window.is_conservative() == wider.is_conservative() && (is_namesake || !apart);
+                alike && window.reach() <= wider.reach()
+            }
+            (Rule::Calendar(calendar), Rule::Calendar(_)) if is_namesake => {
+                let counts = (self.count_in(calendar), other.count_in(calendar));
+                matches!(counts, (Some(less), Some(more)) if more.covers(less))
             }
             _ => false,
         }
+    }
+
+    /// What it counts, if it counts in the same periods.
+    pub(super) fn count_in(&self, calendar: &Calendar) -> Option<&Counted> {
+        self.part.count_in(&self.limit.rule, calendar)
     }
 
     /// Whether it is another state of the same jail.

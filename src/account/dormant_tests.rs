@@ -1,7 +1,7 @@
 //! What a limit that is no longer in force makes of reservations.
 
 use super::*;
-use crate::account::cold::tests::{SECOND, rate, window};
+use crate::account::cold::tests::{SECOND, at, rate, window};
 use crate::account::{Purpose, Terms};
 
 const TO_1100: Terms = Terms { length: 1_000 * SECOND, gives_back: false };
@@ -10,12 +10,12 @@ const TO_1100: Terms = Terms { length: 1_000 * SECOND, gives_back: false };
 fn lowered(old: &[Limit], n: u64, new: &[Limit]) -> Cold {
     let mut cold = Cold::fresh(old, 0);
     assert!(cold.decide(old, 100 * SECOND, &Cost::new(n), Purpose::Reserve(1, TO_1100)).passes());
-    cold.migrate(old, new, 100 * SECOND, Migration::AsIs)
+    cold.migrate(old, new, at(100), Migration::AsIs)
 }
 
 /// What is left at a second, of the limit that is put back then.
 fn left(cold: Cold, now: &[Limit], back: &[Limit], second: u64) -> u64 {
-    let mut cold = cold.migrate(now, back, second * SECOND, Migration::AsIs);
+    let mut cold = cold.migrate(now, back, at(second), Migration::AsIs);
     cold.decide_whole(back, second * SECOND, &Cost::new(1), Purpose::Look).remaining
 }
 
@@ -46,9 +46,9 @@ fn a_window_counts_a_reservation_that_ends_after_all_else_has_left() {
     let wider = [window(3, 850)];
     let mut cold = Cold::fresh(&wider, 0);
     assert!(cold.decide(&wider, 100 * SECOND, &Cost::new(1), Purpose::Charge).passes());
-    cold = cold.migrate(&wider, &old, 100 * SECOND, Migration::AsIs);
+    cold = cold.migrate(&wider, &old, at(100), Migration::AsIs);
     assert!(cold.decide(&old, 100 * SECOND, &Cost::new(2), Purpose::Reserve(1, TO_1100)).passes());
-    cold = cold.migrate(&old, &new, 100 * SECOND, Migration::AsIs);
+    cold = cold.migrate(&old, &new, at(100), Migration::AsIs);
     for second in [1_050, 1_200] {
         cold.tidy(&new, second * SECOND);
     }
@@ -77,7 +77,7 @@ fn a_reservation_changes_nothing_of_rates_that_became_one() {
     let mut before = [rate(1, 10)];
     for (name, count) in names.iter().zip(1..) {
         let next = [rate(100 + count, 100_000 + 100 * count).named(name)];
-        cold = cold.migrate(&before, &next, 100 * SECOND, Migration::AsIs);
+        cold = cold.migrate(&before, &next, at(100), Migration::AsIs);
         before = next;
     }
     assert!(cold.cancel(&before, 1, 100 * SECOND));

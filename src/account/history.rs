@@ -90,7 +90,7 @@ impl Cold {
                     let end = if known.in_steps { stamp.min(window.stamped(now)) } else { window.stamped(stamp) };
                     tally.push(end, n);
                 }),
-                State::Bucket(_) | State::Jail(_) | State::Held => {}
+                State::Bucket(_) | State::Jail(_) | State::Period(_) | State::Held => {}
             }
         }
     }

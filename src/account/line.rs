@@ -308,6 +308,10 @@ impl Cold {
                     let at = self.passes_at_soonest(number, limit, now, rest)?.max(now);
                     at.saturating_add(rounds.saturating_mul(window.reach()).min(LONGEST))
                 }
+                Rule::Calendar(calendar) if n > 0 && n <= calendar.limit() => {
+                    let State::Period(counted) = &self.parts[number].state else { continue };
+                    counted.through(calendar, ahead(limit).saturating_add(n))
+                }
                 _ => self.passes_at_soonest(number, limit, now, n)?,
             };
             latest = latest.max(at);

@@ -10,6 +10,7 @@ use super::dormant::Dormant;
 use super::history::scaled;
 use super::leases::Leases;
 use super::part::State;
+use crate::clock::Moment;
 use crate::limit::{Migration, TokenBucket};
 use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
@@ -80,8 +81,10 @@ impl Owed {
 }
 
 impl Cold {
-    /// The same key under other limits. What is reserved stays reserved, and what is blocked stays blocked.
-    pub(crate) fn migrate(mut self, old: &[Limit], new: &[Limit], now: Ticks, how: Migration) -> Self {
+    /// The same key under other limits, as of a moment. What is reserved stays reserved, and what is blocked stays blocked.
+    pub(crate) fn migrate(mut self, old: &[Limit], new: &[Limit], at: Moment, how: Migration) -> Self {
+        let now = at.now;
+        self.follow_calendars(old, now, || at);
         // What no old limit counts any more is gone, whether or not something has dropped it yet: the answer does not depend on
         // when the account was met.
         self.tidy(old, now);
@@ -93,11 +96,14 @@ impl Cold {
             for (number, limit, source) in handover.heirs() {
                 let slot = &mut next.parts[number].state;
                 match (&mut *slot, &limit.rule, source) {
-                    (State::Bucket(_) | State::Jail(_), _, Source::Same(from)) => {
+                    (State::Bucket(_) | State::Jail(_) | State::Period(_), _, Source::Same(from)) => {
                         *slot = self.parts[from].state.clone();
                     }
                     (State::Bucket(tat), Rule::Rate { bucket, .. }, _) => {
                         *tat = self.word_for((limit, bucket), source.number(), &handover);
+                    }
+                    (State::Period(counted), Rule::Calendar(calendar), _) => {
+                        **counted = self.count_for((limit, calendar), source.number(), &handover);
                     }
                     (State::Jail(record), ..) => {
                         if let Some(State::Jail(kept)) = source.number().map(|from| &self.parts[from].state) {
@@ -109,6 +115,7 @@ impl Cold {
                 }
             }
         }
+        next.follow_calendars(new, now, || at);
         let sleeping = self.sleeping(&handover);
         next.leases = self.hand_over_leases(&handover);
         for (number, (part, limit)) in next.parts.iter_mut().zip(new).enumerate() {

@@ -1,7 +1,7 @@
 //! Other limits for the same account: what is carried over, and how much of it.
 
 use super::*;
-use crate::account::cold::tests::{SECOND, SECOND_NS, rate, window};
+use crate::account::cold::tests::{SECOND, SECOND_NS, at, rate, window};
 use crate::account::{Purpose, Terms};
 use crate::limit::{Edge, Jail};
 use crate::policy::Cost;
@@ -18,7 +18,7 @@ fn moved(old: &[Limit], charged: &[u64], new: &[Limit], how: Migration) -> Cold 
     for second in charged {
         assert!(cold.decide(old, second * SECOND, &Cost::new(1), Purpose::Charge).passes());
     }
-    cold.migrate(old, new, 100 * SECOND, how)
+    cold.migrate(old, new, at(100), how)
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_only_counts_and_what_is_reserved() {
     let mut cold = moved(&counted, &[100], &counted, Migration::AsIs);
     let terms = Terms { length: 1_000 * SECOND, gives_back: true };
     assert!(cold.decide(&counted, 100 * SECOND, &Cost::new(2), Purpose::Reserve(1, terms)).passes());
-    let mut cold = cold.migrate(&counted, &bucket, 100 * SECOND, Migration::AsIs);
+    let mut cold = cold.migrate(&counted, &bucket, at(100), Migration::AsIs);
     assert_eq!(left(&mut cold, &bucket, 100), 7, "what is reserved is owed");
 }
 
@@ -109,7 +109,7 @@ fn a_timeout_goes_on_but_after_a_reset() {
         let (old, new) = ([window(1, 2), jail(100)], [window(1, 2), jail(200)]);
         let mut cold = Cold::fresh(&old, 0);
         assert_eq!((left(&mut cold, &old, 94), left(&mut cold, &old, 97)), (1, 0));
-        let mut cold = cold.migrate(&old, &new, 100 * SECOND, how);
+        let mut cold = cold.migrate(&old, &new, at(100), how);
         assert_eq!(left(&mut cold, &new, 100), passes, "{how:?}");
     }
 }
@@ -120,7 +120,7 @@ fn what_is_reserved_stays_reserved_and_counts_in_every_limit() {
     let mut cold = Cold::fresh(&old, 0);
     let terms = Terms { length: 1_000 * SECOND, gives_back: true };
     assert!(cold.decide(&old, 100 * SECOND, &Cost::new(2), Purpose::Reserve(1, terms)).passes());
-    let mut cold = cold.migrate(&old, &new, 100 * SECOND, Migration::AsIs);
+    let mut cold = cold.migrate(&old, &new, at(100), Migration::AsIs);
     assert_eq!(left(&mut cold, &new, 100), 0, "two are in flight");
     assert!(cold.cancel(&new, 1, 100 * SECOND));
     assert_eq!(left(&mut cold, &new, 100), 5, "and were given back, as much as they count here");
@@ -133,7 +133,7 @@ fn after_a_reset_a_reservation_from_before_it_gives_nothing_back() {
     let mut cold = Cold::fresh(&limits, 0);
     let terms = Terms { length: 1_000 * SECOND, gives_back: true };
     assert!(cold.decide(&limits, 100 * SECOND, &Cost::new(2), Purpose::Reserve(1, terms)).passes());
-    let mut cold = cold.migrate(&limits, &limits, 100 * SECOND, Migration::Reset);
+    let mut cold = cold.migrate(&limits, &limits, at(100), Migration::Reset);
     assert_eq!(left(&mut cold, &limits, 100), 10);
     assert!(cold.cancel(&limits, 1, 95 * SECOND), "the clock has stepped back");
     assert_eq!(cold.shown_word(), 105 * SECOND, "as empty as it can be");

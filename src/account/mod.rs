@@ -14,6 +14,7 @@ mod leases;
 mod line;
 mod migrate;
 mod part;
+mod period;
 
 use crate::clock::Timeline;
 use crate::limit::{TokenBucket, Verdict};

@@ -1,7 +1,9 @@
 //! What one limit remembers of a key: how something is logged in it, what it counts, and until when.
 
-use super::earliest::Stamps;
-use crate::limit::{Log, Record, Tally};
+use super::earliest::{Stamps, leaves};
+use super::leases::Lease;
+use super::period::Counted;
+use crate::limit::{Calendar, Log, Record, Tally};
 use crate::policy::{Limit, Rule};
 use crate::ticks::Ticks;
 
@@ -25,6 +27,8 @@ pub(super) enum State {
     /// A window in steps.
     Steps(Box<Tally>),
     Jail(Box<Record>),
+    /// A limit by the calendar.
+    Period(Box<Counted>),
     /// What is held says it all.
     Held,
 }
@@ -36,23 +40,27 @@ impl Part {
             Rule::Window(window) if window.is_conservative() => State::Steps(Box::default()),
             Rule::Window(_) if limit.shadow => State::Own(Log::new()),
             Rule::Window(_) => State::Shared,
+            Rule::Calendar(_) => State::Period(Box::default()),
             Rule::Jail(_) => State::Jail(Box::default()),
             Rule::InFlight(_) | Rule::Closed => State::Held,
         };
         Self { held: 0, state }
     }
 
-    /// Logs `n` at `now` in a log of the limit's own, if it has one. True if older stamps were forgotten.
+    /// Logs `n` at `now` in what the limit counts by itself, if it does. True if older stamps were forgotten.
     pub(super) fn log(&mut self, rule: &Rule, now: Ticks, n: u64) -> bool {
-        let Rule::Window(window) = rule else { return false };
-        match &mut self.state {
-            State::Own(log) => record(log, now, n, window.horizon(now)),
-            State::Steps(tally) => {
+        match (&mut self.state, rule) {
+            (State::Own(log), Rule::Window(window)) => record(log, now, n, window.horizon(now)),
+            (State::Steps(tally), Rule::Window(window)) => {
                 let before = tally.entry_count();
                 tally.drop_before(window.horizon(now));
                 let forgot = tally.entry_count() < before;
                 tally.push(window.stamped(now), n);
                 forgot
+            }
+            (State::Period(counted), _) => {
+                counted.log(now, n);
+                false
             }
             _ => false,
         }
@@ -76,6 +84,7 @@ impl Part {
         match (&self.state, rule) {
             (State::Bucket(tat), Rule::Rate { bucket, .. }) => bucket.owed(*tat, now),
             (_, Rule::Window(window)) => self.held.saturating_add(stamps.still_in(window, now)),
+            (State::Period(counted), _) => self.held.saturating_add(counted.used_at(now)),
             (_, Rule::InFlight(_)) => self.held,
             (State::Jail(record), _) => u64::from(record.holds(now)),
             _ => 0,
@@ -88,6 +97,26 @@ impl Part {
             (State::Bucket(tat), _) => *tat,
             (State::Jail(record), Rule::Jail(jail)) => jail.settled(record),
             (_, Rule::Window(window)) => stamps.last().map_or(0, |stamp| window.free_at(stamp)),
+            (State::Period(counted), _) => counted.settled(),
+            _ => 0,
+        }
+    }
+
+    /// What it counts, if it counts in these periods.
+    pub(super) fn count_in(&self, rule: &Rule, calendar: &Calendar) -> Option<&Counted> {
+        match (&self.state, rule) {
+            (State::Period(counted), Rule::Calendar(own)) if own.has_periods_of(calendar) => Some(counted),
+            _ => None,
+        }
+    }
+
+    /// When a reservation leaves the limit if nothing ends it before its lease is over; 0 where it leaves nothing behind but
+    /// what a word says.
+    pub(super) fn leaves(&self, rule: &Rule, lease: &Lease) -> Ticks {
+        match (&self.state, rule) {
+            (_, Rule::Window(window)) => leaves(Some(window), lease),
+            (State::Period(counted), Rule::Calendar(calendar)) => counted.leaves(calendar, lease),
+            (_, Rule::InFlight(_)) => lease.expiry,
             _ => 0,
         }
     }
@@ -99,7 +128,7 @@ impl State {
         match self {
             Self::Own(log) => Stamps::Log(log),
             Self::Steps(tally) => Stamps::Tally(tally),
-            Self::Shared | Self::Bucket(_) | Self::Jail(_) | Self::Held => Stamps::None,
+            Self::Shared | Self::Bucket(_) | Self::Jail(_) | Self::Period(_) | Self::Held => Stamps::None,
         }
     }
 }

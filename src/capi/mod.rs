@@ -25,6 +25,7 @@ mod lanes;
 mod objects;
 mod shelf;
 mod specs;
+pub(crate) mod table;
 pub(crate) mod types;
 mod wakeups;
 

@@ -1,9 +1,11 @@
 //! A policy and a limiter's options while they are put together, one call at a time, each checked when it is made.
 
+use std::sync::Arc;
+
 use super::types;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::limit::{Edge, Jail, Rate};
+use crate::limit::{Edge, Jail, Periods, Rate};
 use crate::policy::{Limit, Policy};
 use crate::table::WhenFull;
 
@@ -22,6 +24,7 @@ struct Spec {
 pub(super) enum Kind {
     Rate { limit: u64, period_ns: u64, burst: Option<u64>, strict: bool },
     Window { limit: u64, per_ns: u64, steps: Option<u64>, closed: bool },
+    Calendar { limit: u64, periods: Arc<Periods>, each: &'static str },
     InFlight { limit: u64 },
     Closed,
     Jail { denials: u64, within_ns: u64, duration_ns: u64, escalating: Option<(f64, Option<u64>)> },
@@ -42,6 +45,7 @@ impl Kind {
                     Some(steps) => Limit::window_in_steps(limit, per_ns, edge, steps),
                 }
             }
+            Self::Calendar { limit, ref periods, each } => Limit::calendar(limit, periods.clone(), each),
             Self::InFlight { limit } => Limit::in_flight(limit),
             Self::Closed => Ok(Limit::closed()),
             Self::Jail { denials, within_ns, duration_ns, escalating } => {

@@ -17,8 +17,8 @@ use crate::ticks::{self, Ticks};
 
 /// A source of time.
 ///
-/// Decisions read only [`Clock::now_ns`], but for those of [`crate::history`]; else the wall clock serves for showing when
-/// something happened.
+/// Decisions read only [`Clock::now_ns`], but for those of [`crate::history`], and limits by the calendar, which read the wall
+/// clock when a period begins for a key; else the wall clock serves for showing when something happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Clock {
@@ -121,6 +121,28 @@ impl ManualClock {
     }
 }
 
+/// One moment by both clocks: it says which reading of the one belongs to a time of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) now: Ticks,
+    pub(crate) unix_ns: i64,
+}
+
+impl Moment {
+    /// The time of the wall clock at a reading, as long as neither clock steps.
+    pub(crate) fn unix_at(&self, reading: Ticks) -> i64 {
+        let passed = (i128::from(reading) - i128::from(self.now)).div_euclid(i128::from(ticks::PER_NANO));
+        i64::try_from(i128::from(self.unix_ns) + passed).unwrap_or(if passed < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    /// The reading at a time of the wall clock; 0 for times before the start, no later than every reading.
+    pub(crate) fn reading_at(&self, unix_ns: i64) -> Ticks {
+        let ahead = (i128::from(unix_ns) - i128::from(self.unix_ns)) * i128::from(ticks::PER_NANO);
+        let reading = (i128::from(self.now) + ahead).clamp(0, i128::from(ticks::RANGE - 1));
+        Ticks::try_from(reading).unwrap_or(0)
+    }
+}
+
 /// A clock read as [`Ticks`] since the limiter's own start.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
@@ -164,6 +186,13 @@ impl Timeline {
         ticks::from_nanos(self.clock.coarse_ns().saturating_sub(self.start_ns))
     }
 
+    /// The reading and the wall clock's. The wall clock is read first: a moment that it has not reached by then is not taken
+    /// for reached.
+    pub(crate) fn moment(&self) -> Moment {
+        let unix_ns = i64::try_from(self.clock.unix_ns()).unwrap_or(i64::MAX);
+        Moment { now: self.now(), unix_ns }
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -203,6 +232,18 @@ mod tests {
             let coarse = timeline.coarse();
             assert!(coarse > 0 && coarse <= timeline.now(), "{coarse}");
         }
+    }
+
+    #[test]
+    fn a_moment_translates_between_the_clocks() {
+        let moment = Moment { now: 1_600, unix_ns: 1_000 };
+        assert_eq!([1_600, 1_632, 1_599, 0].map(|reading| moment.unix_at(reading)), [1_000, 1_002, 999, 900]);
+        assert_eq!([1_000, 1_002, 900, 899].map(|unix| moment.reading_at(unix)), [1_600, 1_632, 0, 0]);
+        assert_eq!([i64::MIN, i64::MAX].map(|unix| moment.reading_at(unix)), [0, ticks::RANGE - 1]);
+        let manual = Arc::new(ManualClock::new(1_000, 77));
+        let timeline = Timeline::starting_now(Clock::Manual(manual.clone()));
+        manual.advance_ns(3);
+        assert_eq!(timeline.moment(), Moment { now: 3 * ticks::PER_NANO, unix_ns: 80 });
     }
 
     // HAZARD clock-zero

@@ -3,6 +3,7 @@
 //! No key, no lock, no clock, no I/O; every function here can be checked with pen and paper.
 
 mod blocks;
+mod calendar;
 mod fraction;
 mod headroom;
 mod jail;
@@ -16,6 +17,8 @@ mod token_bucket;
 mod usual;
 mod window;
 
+pub(crate) use calendar::SLACK_NS;
+pub use calendar::{Calendar, Period, Periods};
 pub use fraction::simplest_fraction;
 pub use headroom::{FIRST_HEADROOM, Headroom};
 pub use jail::{Jail, Record};

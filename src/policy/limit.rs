@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decision::Reason;
 use crate::error::Error;
-use crate::limit::{Edge, Jail, Rate, TokenBucket, Window};
+use crate::limit::{Calendar, Edge, Jail, Periods, Rate, TokenBucket, Window};
 use crate::ticks::{LONGEST, PER_NANO, Ticks};
 
 /// One limit of a [`super::Policy`].
@@ -24,6 +24,7 @@ pub(crate) enum Rule {
         refill_per_second: f64,
     },
     Window(Window),
+    Calendar(Calendar),
     InFlight(u64),
     Jail(Jail),
     /// Nothing passes, ever.
@@ -68,6 +69,30 @@ impl Limit {
         };
         let name = format!("{limit} in {} s", per_ns as f64 / 1e9);
         Ok(Self::new(Rule::Window(window(width).map_err(rename)?), &name))
+    }
+
+    /// At most `limit` in each of these periods, in 32 bytes for each key. With `each` of "month in Europe/Berlin" it is named
+    /// "1000 a month in Europe/Berlin".
+    ///
+    /// A key reads the wall clock when a period begins for it, and not for each decision: a step of the wall clock within a
+    /// period does not change its end. What is reserved counts until it ends, and then in the period in which it ends.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tollbar::{Limit, Limiter, Periods, Policy};
+    ///
+    /// let days = Arc::new(Periods::every(0, 86_400_000_000_000)?);
+    /// let daily = Limit::calendar(1_000, days, "day in UTC")?;
+    /// let limiter = Limiter::builder(Policy::all([daily])?).build()?;
+    /// assert!(limiter.try_acquire(b"someone@example.org", 1_000)?);
+    /// assert!(!limiter.try_acquire(b"someone@example.org", 1)?);
+    /// # Ok::<(), tollbar::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Calendar::new`].
+    pub fn calendar(limit: u64, periods: Arc<Periods>, each: &str) -> Result<Self, Error> {
+        Ok(Self::new(Rule::Calendar(Calendar::new(limit, periods)?), &format!("{limit} a {each}")))
     }
 
     /// At most so many reserved and neither committed nor cancelled. Named "5 in flight".
@@ -132,6 +157,7 @@ impl Limit {
         match &self.rule {
             Rule::Rate { bucket, .. } => bucket.burst(),
             Rule::Window(window) => window.limit(),
+            Rule::Calendar(calendar) => calendar.limit(),
             Rule::InFlight(limit) => *limit,
             Rule::Jail(_) => u64::MAX,
             Rule::Closed => 0,
@@ -154,7 +180,7 @@ impl Limit {
 
     /// Whether it counts what passes.
     pub(crate) const fn counts(&self) -> bool {
-        matches!(self.rule, Rule::Rate { .. } | Rule::Window(_))
+        matches!(self.rule, Rule::Rate { .. } | Rule::Window(_) | Rule::Calendar(_))
     }
 
     /// Whether it counts what is reserved.
@@ -162,11 +188,16 @@ impl Limit {
         matches!(self.rule, Rule::InFlight(_))
     }
 
+    /// Whether it counts in periods of the wall clock.
+    pub(crate) const fn is_calendar(&self) -> bool {
+        matches!(self.rule, Rule::Calendar(_))
+    }
+
     /// Why it denies, when it does.
     pub(crate) fn reason(&self) -> Reason {
         match self.rule {
             Rule::Rate { .. } => Reason::Rate,
-            Rule::Window(_) => Reason::Window,
+            Rule::Window(_) | Rule::Calendar(_) => Reason::Window,
             Rule::InFlight(_) => Reason::InFlight,
             Rule::Jail(_) => Reason::Jail,
             Rule::Closed => Reason::Closed,
@@ -178,6 +209,7 @@ impl Limit {
         match &self.rule {
             Rule::Rate { bucket, .. } => bucket.tolerance(),
             Rule::Window(window) => window.free_at(window.stamped(0)),
+            Rule::Calendar(calendar) => calendar.longest(),
             Rule::Jail(jail) => jail.duration().max(jail.within()),
             Rule::InFlight(_) | Rule::Closed => 0,
         }
@@ -191,6 +223,7 @@ impl Hash for Limit {
         match &self.rule {
             Rule::Rate { bucket, .. } => bucket.hash(state),
             Rule::Window(window) => window.hash(state),
+            Rule::Calendar(calendar) => calendar.hash(state),
             Rule::InFlight(limit) => limit.hash(state),
             Rule::Jail(jail) => (jail.denials(), jail.within(), jail.duration()).hash(state),
             Rule::Closed => {}
@@ -212,6 +245,11 @@ mod tests {
         let flights = Limit::in_flight(5).unwrap().named("five").shadow(true);
         assert_eq!((flights.name(), flights.is_shadow(), flights.reason()), ("five", true, Reason::InFlight));
         assert_eq!(Limit::jail(Jail::new(3, SECOND, SECOND).unwrap()).unwrap().name(), "jail");
+        let day = |length| Arc::new(Periods::every(0, length * SECOND).unwrap());
+        let daily = Limit::calendar(9, day(86_400), "day in UTC").unwrap();
+        assert_eq!((daily.name(), daily.capacity(), daily.reason()), ("9 a day in UTC", 9, Reason::Window));
+        assert_eq!(daily, Limit::calendar(9, day(86_400), "day in UTC").unwrap());
+        assert_ne!(daily, Limit::calendar(9, day(86_399), "day in UTC").unwrap());
         assert_ne!(window, window.clone().shadow(true));
         assert_ne!(window, Limit::window_in_steps(100, 60 * SECOND, Edge::HalfOpen, 10).unwrap());
     }

@@ -23,6 +23,7 @@ pub const MAX_LIMITS: usize = 16;
 pub struct Policy {
     rule: TokenBucket,
     shadow: bool,
+    follows_calendar: bool,
     limits: Arc<[Limit]>,
 }
 
@@ -66,7 +67,8 @@ impl Policy {
             _ => TokenBucket::elsewhere(),
         };
         let shadow = !limits.is_empty() && limits.iter().all(Limit::is_shadow);
-        Self { rule, shadow, limits }
+        let follows_calendar = limits.iter().any(Limit::is_calendar);
+        Self { rule, shadow, follows_calendar, limits }
     }
 
     /// The same policy with its limit switched off: every request passes, and the bucket stays as it is.
@@ -132,6 +134,11 @@ impl Policy {
     #[must_use]
     pub(crate) fn is_cold(&self) -> bool {
         self.rule.is_elsewhere()
+    }
+
+    /// Whether any limit needs the wall clock.
+    pub(crate) const fn follows_calendar(&self) -> bool {
+        self.follows_calendar
     }
 
     /// Whether denials are counted.
@@ -214,6 +221,7 @@ mod tests {
         assert_eq!(policy.refill_per_second().to_bits(), (10_000.0_f64 / 3600.0).to_bits());
         assert_ne!(policy, policy.clone().shadow(true));
         assert_eq!(policy.clone().named("hourly").unwrap().name(), "hourly");
+        assert!(!policy.follows_calendar());
         assert!(policy.unlimited().is_unlimited());
         assert_eq!(Policy::closed().capacity(), 0);
     }

@@ -1,4 +1,4 @@
-//! `Window`, `InFlight` and `Jail`: limits as values, said once and checked at once; and what any limit becomes a policy by.
+//! `InFlight`, `Closed` and `Jail`: limits as values, said once and checked at once; and what any limit becomes a policy by.
 
 use std::hash::{Hash, Hasher};
 
@@ -9,7 +9,8 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::convert;
 use super::rate::Rate;
-use crate::limit::{self, Edge};
+use super::window::Window;
+use crate::limit;
 use crate::policy::{Limit, Policy};
 
 /// What a value is made again by, in another process or as a copy: it is no budget.
@@ -80,7 +81,7 @@ fn limit_of(object: &Bound<'_, PyAny>) -> Option<Limit> {
         return Some(rate.get().core().clone());
     }
     if let Ok(window) = object.cast::<Window>() {
-        return Some(window.get().limit.clone());
+        return Some(window.get().core().clone());
     }
     if let Ok(in_flight) = object.cast::<InFlight>() {
         return Some(in_flight.get().limit.clone());
@@ -94,98 +95,6 @@ fn limit_of(object: &Bound<'_, PyAny>) -> Option<Limit> {
 fn not_a_limit(object: &Bound<'_, PyAny>) -> PyErr {
     let shown = object.repr().map_or_else(|_| "this".into(), |repr| repr.to_string());
     PyTypeError::new_err(format!("limits must be Rate, Window, InFlight, Jail or Closed objects, not {shown}"))
-}
-
-#[doc = stub!("Window")]
-#[pyclass(frozen, eq, hash, module = "tollbar")]
-#[derive(PartialEq, Hash)]
-pub(super) struct Window {
-    per_ns: u64,
-    edge: Edge,
-    steps: Option<u64>,
-    limit: Limit,
-}
-
-#[pymethods]
-impl Window {
-    #[new]
-    #[pyo3(signature = (limit, per, *, edge="half_open", steps=None, shadow=None, name=None),
-           text_signature = "(limit, per, *, edge='half_open', steps=None, shadow=False, name=None)")]
-    fn new(
-        limit: &Bound<'_, PyAny>,
-        per: &Bound<'_, PyAny>,
-        edge: &str,
-        steps: Option<&Bound<'_, PyAny>>,
-        shadow: Option<&Bound<'_, PyAny>>,
-        name: Option<&str>,
-    ) -> PyResult<Self> {
-        let edge = match edge {
-            "half_open" => Edge::HalfOpen,
-            // "Free only when now - t > per" is what a closed window says.
-            "closed" | "strict" => Edge::Closed,
-            other => {
-                let message = format!("edge must be 'half_open', 'closed' or 'strict', not {other:?}");
-                return Err(PyValueError::new_err(message));
-            }
-        };
-        let (count, per_ns) = (convert::whole("limit", limit)?, convert::duration("per", per)?);
-        let steps = steps.map(|steps| convert::whole("steps", steps)).transpose()?;
-        let limit = match steps {
-            _ if count == 0 => Limit::window(1, per_ns, edge).map(|one| closed_like(&one)),
-            None => Limit::window(count, per_ns, edge),
-            Some(steps) => Limit::window_in_steps(count, per_ns, edge, steps),
-        };
-        Ok(Self { per_ns, edge, steps, limit: said(limit?, shadow, name)? })
-    }
-
-    #[doc = stub!("Window.limit")]
-    #[getter]
-    fn limit(&self) -> u64 {
-        self.limit.capacity()
-    }
-
-    #[doc = stub!("Window.per")]
-    #[getter]
-    fn per(&self) -> f64 {
-        self.per_ns as f64 / 1e9
-    }
-
-    #[doc = stub!("Window.edge")]
-    #[getter]
-    fn edge(&self) -> &'static str {
-        if self.edge == Edge::Closed { "closed" } else { "half_open" }
-    }
-
-    #[doc = stub!("Window.steps")]
-    #[getter]
-    fn steps(&self) -> Option<u64> {
-        self.steps
-    }
-
-    #[doc = stub!("Window.shadow")]
-    #[getter]
-    fn shadow(&self) -> bool {
-        self.limit.is_shadow()
-    }
-
-    #[doc = stub!("Window.name")]
-    #[getter]
-    fn name(&self) -> &str {
-        self.limit.name()
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
-        let (py, this) = (slf.py(), slf.get());
-        let more =
-            [("edge", this.edge().into_pyobject(py)?.into_any()), ("steps", this.steps.into_pyobject(py)?.into_any())];
-        reduced(slf, (this.limit(), this.per()), &this.limit, &more)
-    }
-
-    fn __repr__(&self) -> String {
-        let edge = if self.edge == Edge::Closed { ", edge='closed'" } else { "" };
-        let steps = self.steps.map_or_else(String::new, |steps| format!(", steps={steps}"));
-        format!("Window({}, per={:?}{edge}{steps}{})", self.limit(), self.per(), shown_shadow(&self.limit))
-    }
 }
 
 #[doc = stub!("InFlight")]

@@ -30,6 +30,7 @@ mod answered;
 mod asked;
 mod awaitable;
 mod batch;
+mod calendars;
 mod clock;
 mod convert;
 mod decision;
@@ -58,6 +59,7 @@ mod sliding_window;
 mod suggest;
 mod token_bucket;
 mod waiting;
+mod window;
 
 use std::sync::Arc;
 
@@ -92,8 +94,8 @@ pub(crate) fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limits::Closed>()?;
     module.add_class::<limits::InFlight>()?;
     module.add_class::<limits::Jail>()?;
-    module.add_class::<limits::Window>()?;
     module.add_class::<loop_clock::LoopClock>()?;
+    module.add_class::<window::Window>()?;
     module.add_class::<pacing::Pacing>()?;
     module.add_class::<pacing::Turn>()?;
     module.add("RateLimiterTimeout", pacing::timeout_class(py)?)?;

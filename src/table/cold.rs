@@ -165,7 +165,11 @@ impl Table {
         };
         let kept = stripe.kept_mut(slot, fresh);
         let home = kept.home;
-        let limits = self.limits(home);
+        let policy = self.classes.get(home);
+        let limits = policy.in_force();
+        if policy.follows_calendar() || kept.cold.has_dormant() {
+            kept.cold.follow_calendars(limits, now, || self.time.moment());
+        }
         let answer = change(kept, limits);
         if !kept.is_waited_for() {
             kept.line = None;
@@ -289,7 +293,10 @@ impl Table {
     /// Makes a cold account as good as new; its reservations are forgotten, who waits is served.
     pub(super) fn reset_cold(&self, mut stripe: Locked<'_>, slot: u32) {
         let (now, mut after) = (self.time.now(), After::default());
-        self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| kept.cold = Cold::fresh(limits, 0));
+        self.with_line(&mut stripe, slot, now, &mut after, |kept, limits, _| {
+            kept.cold = Cold::fresh(limits, 0);
+            kept.cold.follow_calendars(limits, now, || self.time.moment());
+        });
         drop(stripe);
         after.done();
     }

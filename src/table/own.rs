@@ -113,10 +113,10 @@ impl Table {
             }
             return Ok(true);
         }
-        let (now, mut after) = (self.time.now(), After::default());
-        stripe.reclass(slot, class, how, now, &self.classes);
+        let (at, mut after) = (self.time.moment(), After::default());
+        stripe.reclass(slot, class, how, at, &self.classes);
         if self.is_cold(self.slab.slot(slot).look_locked().1) {
-            self.with_line(&mut stripe, slot, now, &mut after, |_, _, _| ());
+            self.with_line(&mut stripe, slot, at.now, &mut after, |_, _, _| ());
         }
         drop(stripe);
         after.done();
@@ -133,7 +133,7 @@ impl Table {
         }
         let to = self.classes.add(policy)?;
         self.default.store(to.bits(), Ordering::SeqCst);
-        self.classes.follow(from, Change { to, how, at: self.time.now() });
+        self.classes.follow(from, Change { to, how, at: self.time.moment() });
         drop(stripes);
         self.serve_all();
         Ok(())

@@ -9,8 +9,8 @@ use super::cold::Kept;
 use super::stripe::Locked;
 use crate::account::{Cold, remembers};
 use crate::classes::{ClassId, Classes};
+use crate::clock::Moment;
 use crate::limit::Migration;
-use crate::ticks::Ticks;
 
 impl Locked<'_> {
     /// Brings an account under the limits that have followed its own.
@@ -46,8 +46,9 @@ impl Locked<'_> {
         }
     }
 
-    /// Puts an account under another policy at the reading `now`. An account that waiters wait for keeps them.
-    pub(super) fn reclass(&mut self, slot: u32, class: ClassId, how: Migration, now: Ticks, classes: &Classes) {
+    /// Puts an account under another policy as of a moment. An account that waiters wait for keeps them.
+    pub(super) fn reclass(&mut self, slot: u32, class: ClassId, how: Migration, at: Moment, classes: &Classes) {
+        let now = at.now;
         let (tat, shown) = self.slot(slot).look_locked();
         let (old, new) = (classes.get(shown), classes.get(class));
         if !old.is_cold() {
@@ -69,7 +70,7 @@ impl Locked<'_> {
             return;
         };
         let Kept { home, cold, line, .. } = *kept;
-        let cold = cold.migrate(classes.get(home).in_force(), new.in_force(), now, how);
+        let cold = cold.migrate(classes.get(home).in_force(), new.in_force(), at, how);
         if new.is_cold() || cold.is_more_than_a_word() || line.is_some() {
             let Some(shown) = composite_of(class, classes) else { return };
             let settled = cold.settled(new.in_force(), now);

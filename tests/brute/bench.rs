@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tollbar::{Clock, Cost, Decision, Limiter, ManualClock, Migration, NEVER, Plan, Policy, Reason, Reservation};
 
+use super::said::UNIX;
 use super::{Key, OPEN, Said, TICKS, Told};
 
 pub(crate) const KEYS: usize = 3;
@@ -92,7 +93,7 @@ fn policy(said: &[(Said, bool)]) -> Policy {
 
 impl Bench {
     pub(crate) fn new(said: &[(Said, bool)]) -> Self {
-        let clock = Arc::new(ManualClock::new(0, 0));
+        let clock = Arc::new(ManualClock::new(0, UNIX));
         let limiter = Limiter::builder(policy(said)).clock(Clock::Manual(clock.clone())).build().unwrap();
         let keys = vec![Key::new(said); KEYS];
         let (limiter, said) = (Arc::new(limiter), said.to_vec());

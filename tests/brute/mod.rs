@@ -13,6 +13,17 @@ const FAR: u64 = TICKS << 17;
 /// When a reservation without an end ends.
 pub(crate) const OPEN: u64 = u64::MAX / 2;
 
+/// The first boundary after a time; the last length repeats.
+fn end_of_period(boundaries: &[i64], time: u64) -> i64 {
+    let time = time.cast_signed();
+    let [.., before, last] = *boundaries else { panic!("two boundaries at least") };
+    let mut end = boundaries.iter().copied().find(|&boundary| boundary > time).unwrap_or(last);
+    while end <= time {
+        end += last - before;
+    }
+    end
+}
+
 /// What one limit of a key has seen.
 #[derive(Clone, Debug, Default)]
 struct Seen {
@@ -107,6 +118,9 @@ impl Key {
             Said::Window { limit, width, .. } => counted(&|stamp| stamp + width > at) + flying + n <= limit,
             Said::Steps { limit, step, steps } => {
                 counted(&|stamp| (stamp / step + 1) * step + step * steps > at) + flying + n <= limit
+            }
+            Said::Calendar { limit, ref boundaries } => {
+                counted(&|stamp| end_of_period(boundaries, stamp) > at.cast_signed()) + flying + n <= limit
             }
             Said::InFlight { limit } => flying + n <= limit,
         }
@@ -307,7 +321,9 @@ impl Key {
     /// Leaves no more than `to` of one limit or of all; false if there was no more.
     pub(crate) fn drain(&mut self, now: u64, to: u64, limit: Option<usize>) -> bool {
         self.expire(now);
-        let counts = |said: &Said| matches!(said, Said::Rate { .. } | Said::Window { .. } | Said::Steps { .. });
+        let counts = |said: &Said| {
+            matches!(said, Said::Rate { .. } | Said::Window { .. } | Said::Steps { .. } | Said::Calendar { .. })
+        };
         let is_meant = |number: usize| limit.is_none_or(|limit| limit == number) && counts(&self.limits[number].0);
         let surplus = |number: usize| self.remains(number, now).saturating_sub(to);
         let cost: Vec<u64> =

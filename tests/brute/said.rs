@@ -2,11 +2,16 @@
 
 #![allow(dead_code)] // each test takes from here what it needs
 
-use tollbar::limit::{Edge, Jail};
+use std::sync::Arc;
+
+use tollbar::limit::{Edge, Jail, Periods};
 use tollbar::{Limit, Rate, Reason};
 
 /// Oracles count in sixteenths of a nanosecond, as waits do before they are rounded up.
 pub(crate) const TICKS: u64 = 16;
+
+/// What the wall clock reads when the oracle's time begins, in nanoseconds.
+pub(crate) const UNIX: u64 = 1_000_000;
 
 /// A limit, in nanoseconds as it is said.
 #[derive(Clone, Debug)]
@@ -27,6 +32,11 @@ pub(crate) enum Said {
         step: u64,
         steps: u64,
     },
+    /// In periods that begin at these moments of the wall clock, counted from the start of the oracle's time.
+    Calendar {
+        limit: u64,
+        boundaries: Vec<i64>,
+    },
     InFlight {
         limit: u64,
     },
@@ -46,6 +56,10 @@ impl Said {
             Self::Rate { emission, burst } => Limit::rate(Rate::new(1, emission).burst(burst)),
             Self::Window { limit, width, edge } => Limit::window(limit, width, edge),
             Self::Steps { limit, step, steps } => Limit::window_in_steps(limit, step * steps, Edge::HalfOpen, steps),
+            Self::Calendar { limit, ref boundaries } => {
+                let moments: Vec<i64> = boundaries.iter().map(|moment| moment + UNIX.cast_signed()).collect();
+                Limit::calendar(limit, Arc::new(Periods::new(&moments).unwrap()), "period")
+            }
             Self::InFlight { limit } => Limit::in_flight(limit),
             Self::Closed => return Limit::closed().named(name).shadow(shadow),
             Self::Jail { denials, within, duration, factor, longest } => {
@@ -56,12 +70,13 @@ impl Said {
         limit.unwrap().named(name).shadow(shadow)
     }
 
-    /// The same with another number, if it is a window or counts what is in flight; true if it is another then.
+    /// The same with another number, if it is a window, a calendar or counts what is in flight; true if it is another then.
     pub(crate) fn renumber(&mut self, number: u64) -> bool {
         match self {
-            Self::Window { limit, .. } | Self::Steps { limit, .. } | Self::InFlight { limit } => {
-                std::mem::replace(limit, number) != number
-            }
+            Self::Window { limit, .. }
+            | Self::Steps { limit, .. }
+            | Self::Calendar { limit, .. }
+            | Self::InFlight { limit } => std::mem::replace(limit, number) != number,
             Self::Rate { .. } | Self::Jail { .. } | Self::Closed => false,
         }
     }
@@ -70,7 +85,7 @@ impl Said {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Rate { .. } => Reason::Rate,
-            Self::Window { .. } | Self::Steps { .. } => Reason::Window,
+            Self::Window { .. } | Self::Steps { .. } | Self::Calendar { .. } => Reason::Window,
             Self::InFlight { .. } => Reason::InFlight,
             Self::Jail { .. } => Reason::Jail,
             Self::Closed => Reason::Closed,
@@ -88,6 +103,11 @@ impl Said {
                     *time *= TICKS;
                 }
             }
+            Self::Calendar { boundaries, .. } => {
+                for moment in boundaries {
+                    *moment *= TICKS.cast_signed();
+                }
+            }
             Self::InFlight { .. } | Self::Closed => {}
         }
         said
@@ -96,7 +116,10 @@ impl Said {
     pub(crate) fn capacity(&self) -> u64 {
         match *self {
             Self::Rate { burst, .. } => burst,
-            Self::Window { limit, .. } | Self::Steps { limit, .. } | Self::InFlight { limit } => limit,
+            Self::Window { limit, .. }
+            | Self::Steps { limit, .. }
+            | Self::Calendar { limit, .. }
+            | Self::InFlight { limit } => limit,
             Self::Jail { .. } => u64::MAX,
             Self::Closed => 0,
         }

@@ -39,6 +39,7 @@ static int by_every_function(uint64_t id) {
     NONE(tollbar_policy_add_rate(policy, 1, 1, text, sizeof text));
     SAME_TEXT(text, tollbar_status_text(TOLLBAR_ERROR_HANDLE));
     NONE(tollbar_policy_add_window(policy, 1, 1, text, sizeof text));
+    NONE(tollbar_policy_add_calendar(policy, 1, NULL, 0, text, sizeof text));
     NONE(tollbar_policy_add_in_flight(policy, 1, text, sizeof text));
     NONE(tollbar_policy_add_jail(policy, 1, 1, 1, text, sizeof text));
     NONE(tollbar_policy_set(policy, TOLLBAR_SET_SHADOW, 1, text, sizeof text));

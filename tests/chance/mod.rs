@@ -48,11 +48,28 @@ pub(crate) fn steps() -> impl Strategy<Value = Said> {
     (1_u64..6, time(8), 1_u64..6).prop_map(|(limit, step, steps)| Said::Steps { limit, step, steps })
 }
 
+/// Often some of the same few periods, so that limits meet others in the same ones.
+pub(crate) fn calendar() -> impl Strategy<Value = Said> {
+    let boundaries = prop_oneof![
+        1 => Just(vec![-500, 1_500, 4_000, 5_000]),
+        1 => Just(vec![0, 700]),
+        2 => (-30_i64..0, prop::collection::vec(time(30), 1..12)).prop_map(|(first, lengths)| {
+            let mut boundaries = vec![100 * first];
+            for length in lengths {
+                boundaries.push(boundaries.last().unwrap() + length.cast_signed());
+            }
+            boundaries
+        }),
+    ];
+    (1_u64..6, boundaries).prop_map(|(limit, boundaries)| Said::Calendar { limit, boundaries })
+}
+
 pub(crate) fn said() -> impl Strategy<Value = Said> {
     prop_oneof![
         2 => rate(),
         3 => window(),
         1 => steps(),
+        2 => calendar(),
         1 => (1_u64..6).prop_map(|limit| Said::InFlight { limit }),
         1 => (1_u64..4, time(30), time(30), 1_u32..4, time(60)).prop_map(|(denials, within, duration, factor, more)| {
             Said::Jail { denials, within, duration, factor, longest: duration + more }

@@ -13,6 +13,7 @@ use tollbar::{
 };
 
 use crate::chance::{NAMES, Written};
+use crate::said::UNIX;
 
 mod acts;
 
@@ -108,7 +109,7 @@ pub(crate) fn name(key: usize) -> [u8; 1] {
 impl Twin {
     /// A limiter whose keys are under the first of these policies.
     pub(crate) fn new(written: &[Written], (max_keys, when_full): (usize, WhenFull)) -> Self {
-        let clock = Arc::new(ManualClock::new(0, 0));
+        let clock = Arc::new(ManualClock::new(0, UNIX));
         let policies: Vec<Policy> = written.iter().map(Written::policy).collect();
         let builder = Limiter::builder(policies[0].clone()).max_keys(max_keys).when_full(when_full);
         let limiter = Arc::new(builder.clock(Clock::Manual(clock.clone())).build().unwrap());

@@ -6,12 +6,13 @@ use crate::capi::objects::CLOCKS;
 use crate::capi::types::{ClockHandle, TOLLBAR_OK};
 use crate::clock::ManualClock;
 
-/// A clock that reads `start_ns`. To be freed with `tollbar_clock_free`, at any time: limiters keep what they were made with.
+/// A clock that reads `start_ns`; its wall clock reads the same, as nanoseconds of Unix time. To be freed with
+/// `tollbar_clock_free`, at any time: limiters keep what they were made with.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_clock_new(start_ns: u64, clock: *mut ClockHandle) -> i32 {
     guard(|_| {
         let place = given::wanted("clock", clock)?;
-        let id = CLOCKS.put(ManualClock::new(start_ns, 0))?;
+        let id = CLOCKS.put(ManualClock::new(start_ns, start_ns))?;
         // SAFETY: the conventions.
         unsafe { given::put(place, ClockHandle { id }) };
         Ok(TOLLBAR_OK)

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub)] // cbindgen reads what is public
 
 pub(crate) mod buckets;
+pub(crate) mod calendars;
 pub(crate) mod clocks;
 pub(crate) mod decisions;
 pub(crate) mod keys;
