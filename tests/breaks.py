@@ -129,9 +129,9 @@ BREAKS = [
     ),
     Break(
         "a change of limits forgives nothing",
-        "src/account/migrate.rs",
-        "if remembers(how, old) { self.word_with_dormant((&limit.name, bucket), tat, from, now) } else { tat }",
-        "tat",
+        "src/account/dormant.rs",
+        "rates.map(carried).fold(tat, Ticks::max)",
+        "rates.map(carried).fold(tat, |tat, _| tat)",
         rust("never_forgets"),
     ),
     Break(

@@ -225,66 +225,63 @@ def no_system_call() -> Result:
     return result
 
 
+def by_rust(guarantee: str, *files: str) -> list[Row]:
+    return [Row(guarantee, f"tests/{file}.rs", partial(rust, "--test", file)) for file in files]
+
+
+def inside(guarantee: str, file: str, tests: str) -> list[Row]:
+    return [Row(guarantee, file, partial(rust, "--lib", tests))]
+
+
+def by_python(guarantee: str, *files: str) -> list[Row]:
+    return [Row(guarantee, f"tests/python/{file}", partial(python, file)) for file in files]
+
+
 def rows() -> list[Row]:
-    rows: list[Row] = []
-
-    def add(guarantee: str, name: str, check: Callable[[], Result]) -> None:
-        rows.append(Row(guarantee, name, check))
-
-    def by_rust(guarantee: str, *files: str) -> None:
-        for file in files:
-            add(guarantee, f"tests/{file}.rs", partial(rust, "--test", file))
-
-    def inside(guarantee: str, file: str, tests: str) -> None:
-        add(guarantee, file, partial(rust, "--lib", tests))
-
-    def by_python(guarantee: str, *files: str) -> None:
-        for file in files:
-            add(guarantee, f"tests/python/{file}", partial(python, file))
-
-    by_rust("never over the limit, no token lost", "oracle", "threads")
-    inside("the same by the real clock, replayed", "src/table/replayed.rs", "table::replayed")
-    add("the same in all interleavings", "src/table/modelled.rs", loom)
-    by_rust("several limits", "composite_oracle", "composite_threads")
-    add("several limits, in random schedules", "src/limiter/shuffled.rs", shuttle)
-    by_rust("equal limits change nothing", "unchanged")
-    by_rust("a change of limits forgives nothing", "never_forgets", "set_limits")
-    inside("a change of limits forgives nothing", "src/account/dormant_tests.rs", "account::dormant")
-    by_rust("a log costs requests, not units", "composite_memory")
-    by_python("a cancel never mints", "test_reservations.py")
-    by_rust("turns come in order", "waiting")
-    by_python("turns come in order", "test_waiting.py")
-    by_rust("together or not at all", "together")
-    by_rust("strict is strict", "hour")
-    inside("exact rates", "src/limit/rate.rs", "limit::rate")
-    inside("the clock may step", "src/table/tests.rs", "table::tests")
-    by_python("the clock may step", "test_token_bucket.py")
-    inside("windows are exact", "src/limit/runs.rs", "limit::runs")
-    by_rust("windows are exact", "windows_oracle", "access_oracle", "jail_oracle")
-    by_python("windows are exact", "test_windows_original.py")
-    by_rust("never told 429", "pacing_oracle", "pacing_network", "pacing")
-    by_python("nothing accepted is lost", "test_dispatch_cancelled.py", "test_dispatch_threads.py")
-    by_rust("eviction does not forgive, memory is bounded", "flood")
-    by_rust("known keys cost nothing but time", "cost")
-    add("known keys cost nothing but time", "benches/decisions.rs under strace", no_system_call)
-    by_python("known keys cost nothing but time", "test_cost.py")
-    add("nobody chooses colliding keys", "benches/hostile.rs collide", partial(ratio, "collide"))
-    add("a hot key is its own affair", "benches/hostile.rs hot", partial(ratio, "hot"))
-    by_python("answers as the original", "test_original.py")
-    by_python("bad input does nothing", "test_keys.py", "test_rate_limiter.py")
     anything = partial(python, "test_arbitrary.py", TOLLBAR_EXAMPLES=of(5_000))
-    add("no panic crosses the boundary", "tests/python/test_arbitrary.py", anything)
-    add("no panic crosses the boundary", "fuzz/fuzz_targets", fuzzed)
-    add("no memory is misused or lost", "tests/sanitized.py", sanitized)
-    add("nothing from C is a crash", "tests/c", from_c)
-    add("the same from Go", "go", from_go)
     forks = partial(python, "test_processes.py", TOLLBAR_FORKS=of(500))
-    add("each process its own budget", "tests/python/test_processes.py", forks)
-    by_python("each process its own budget", "test_forks.py", "test_servers.py")
-    add("exact in a real proxy, nothing left open", "examples/proxy", proxy)
-    by_rust("one answer in every language", "vectors")
-    by_python("each known hazard has its test", "test_hazards.py")
-    return rows
+    return [
+        *by_rust("never over the limit, no token lost", "oracle", "threads"),
+        *inside("the same by the real clock, replayed", "src/table/replayed.rs", "table::replayed"),
+        Row("the same in all interleavings", "src/table/modelled.rs", loom),
+        *by_rust("several limits", "composite_oracle", "composite_threads"),
+        Row("several limits, in random schedules", "src/limiter/shuffled.rs", shuttle),
+        *by_rust("equal limits change nothing", "unchanged"),
+        *by_rust("a change of limits forgives nothing", "never_forgets", "set_limits"),
+        *inside("a change of limits forgives nothing", "src/account/dormant_tests.rs", "account::dormant"),
+        *by_rust("a log costs requests, not units", "composite_memory"),
+        *by_python("a cancel never mints", "test_reservations.py"),
+        *by_rust("turns come in order", "waiting"),
+        *by_python("turns come in order", "test_waiting.py"),
+        *by_rust("together or not at all", "together"),
+        *by_rust("strict is strict", "hour"),
+        *inside("exact rates", "src/limit/rate.rs", "limit::rate"),
+        *inside("the clock may step", "src/table/tests.rs", "table::tests"),
+        *by_python("the clock may step", "test_token_bucket.py"),
+        *inside("windows are exact", "src/limit/runs.rs", "limit::runs"),
+        *by_rust("windows are exact", "windows_oracle", "access_oracle", "jail_oracle"),
+        *by_python("windows are exact", "test_windows_original.py"),
+        *by_rust("never told 429", "pacing_oracle", "pacing_network", "pacing"),
+        *by_python("nothing accepted is lost", "test_dispatch_cancelled.py", "test_dispatch_threads.py"),
+        *by_rust("eviction does not forgive, memory is bounded", "flood"),
+        *by_rust("known keys cost nothing but time", "cost"),
+        Row("known keys cost nothing but time", "benches/decisions.rs under strace", no_system_call),
+        *by_python("known keys cost nothing but time", "test_cost.py"),
+        Row("nobody chooses colliding keys", "benches/hostile.rs collide", partial(ratio, "collide")),
+        Row("a hot key is its own affair", "benches/hostile.rs hot", partial(ratio, "hot")),
+        *by_python("answers as the original", "test_original.py"),
+        *by_python("bad input does nothing", "test_keys.py", "test_rate_limiter.py"),
+        Row("no panic crosses the boundary", "tests/python/test_arbitrary.py", anything),
+        Row("no panic crosses the boundary", "fuzz/fuzz_targets", fuzzed),
+        Row("no memory is misused or lost", "tests/sanitized.py", sanitized),
+        Row("nothing from C is a crash", "tests/c", from_c),
+        Row("the same from Go", "go", from_go),
+        Row("each process its own budget", "tests/python/test_processes.py", forks),
+        *by_python("each process its own budget", "test_forks.py", "test_servers.py"),
+        Row("exact in a real proxy, nothing left open", "examples/proxy", proxy),
+        *by_rust("one answer in every language", "vectors"),
+        *by_python("each known hazard has its test", "test_hazards.py"),
+    ]
 
 
 def build() -> bool:
