@@ -71,6 +71,21 @@ fn when_something_notices_the_end_of_a_reservation_makes_no_difference() {
 }
 
 #[test]
+fn a_limit_that_is_put_back_knows_what_its_namesake_counted_whatever_took_its_place() {
+    for limit in [rate(5, 1_000), window(5, 1_000)] {
+        let (old, back) = ([limit.clone().named("a"), window(9, 5_000)], [limit.clone().named("a")]);
+        let mut cold = Cold::fresh(&old, 0);
+        let cost = Cost::new(1).with([("a", 3)]);
+        assert!(cold.decide(&old, 100 * SECOND, &cost, Purpose::Charge).passes());
+        // Nothing takes over from it; then there is an equal limit of another name, which goes by what cost less.
+        let (between, other) = ([Limit::in_flight(9).unwrap()], [limit.named("b")]);
+        cold = cold.migrate(&old, &between, at(100), Migration::AsIs);
+        cold = cold.migrate(&between, &other, at(100), Migration::AsIs);
+        assert_eq!(left(cold, &other, &back, 100), 2);
+    }
+}
+
+#[test]
 fn a_reservation_changes_nothing_of_rates_that_became_one() {
     let mut cold = lowered(&[rate(100, 100_000)], 1, &[rate(1, 10)]);
     let names: Vec<String> = (0..2 * MOST).map(|number| number.to_string()).collect();

@@ -88,7 +88,7 @@ impl Cold {
         // What no old limit counts any more is gone, whether or not something has dropped it yet: the answer does not depend on
         // when the account was met.
         self.tidy(old, now);
-        let handover = Handover { old, new, sources: sources(old, new), now, how };
+        let handover = Handover { old, new, sources: self.sources(old, new), now, how };
         let mut next = Self::fresh(new, self.from);
         next.blocked = self.blocked;
         if how != Migration::Reset {
@@ -125,6 +125,21 @@ impl Cold {
             next.put_to_sleep_unless_held(dormant, &handover);
         }
         next
+    }
+
+    /// What each new limit takes over from. Where its namesake is dormant, an equal limit of another name does not say all.
+    fn sources(&self, old: &[Limit], new: &[Limit]) -> Vec<Source> {
+        let mut sources = sources(old, new);
+        for (source, limit) in sources.iter_mut().zip(new) {
+            let is_namesake = |dormant: &Dormant| dormant.limit.name == limit.name && same_kind(&dormant.limit, limit);
+            if let Source::Same(from) = *source
+                && old[from].name != limit.name
+                && self.dormant.iter().any(is_namesake)
+            {
+                *source = Source::Kin(from);
+            }
+        }
+        sources
     }
 
     /// Every reservation counts in every limit from now on, but in an equal one as before; what a bucket gives back is carried
