@@ -12,6 +12,7 @@ mod reserve;
 mod together;
 mod told;
 mod wait;
+mod wait_all;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use builder::Builder;
 pub use class::ClassId;
 pub use reserve::Reservation;
 pub use wait::{Ask, Place, Turn};
+pub use wait_all::JointTurn;
 
 use answer::full_decision;
 

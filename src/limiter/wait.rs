@@ -45,7 +45,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    fn cost(&self) -> Cost {
+    pub(super) fn cost(&self) -> Cost {
         self.costs.map_or_else(|| Cost::new(self.cost), Cost::clone)
     }
 
@@ -93,14 +93,20 @@ impl<'a> Ask<'a> {
     }
 
     /// Whether what is granted is charged at once, whatever the limits.
-    const fn only_charges(&self) -> bool {
+    pub(super) const fn only_charges(&self) -> bool {
         matches!(self.holds, Holds::Nothing)
+    }
+
+    /// The same for the table.
+    pub(super) fn request(&self, cost: Cost, is_joint: bool) -> Request {
+        let asked = Asked { cost, class: self.priority, group: self.group, is_joint };
+        Request { asked, timeout: self.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO)), holds: self.holds }
     }
 }
 
-/// A place in a key's line.
+/// A place in a key's line, or in the lines of several keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct Place(pub(super) u64);
 
 /// What somebody finds who waits.
 #[derive(Debug)]
@@ -135,10 +141,7 @@ impl Limiter {
         }
         let cost = ask.cost();
         self.check_names(&cost)?;
-        let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));
-        let asked = Asked { cost, class: ask.priority, group: ask.group };
-        let request = Request { asked, timeout, holds: ask.holds };
-        Ok(match self.table.join(key, class, request, waker) {
+        Ok(match self.table.join(key, class, ask.request(cost, false), waker) {
             Joined::Granted(lease) => self.come(key, ask, lease),
             Joined::Waiting(ticket) => self.look(key, ask, Place(ticket))?,
             Joined::TooLate(wait) => self.too_late(to_nanos_up(wait)),
@@ -226,12 +229,12 @@ impl Limiter {
         Turn::Come(Some(held))
     }
 
-    fn too_late(&self, wait: u64) -> Turn {
+    pub(super) fn too_late(&self, wait: u64) -> Turn {
         self.counters.count(Event::Denied);
         Turn::TooLate(wait)
     }
 
-    fn never(&self) -> Turn {
+    pub(super) fn never(&self) -> Turn {
         self.counters.count(Event::Denied);
         Turn::Never
     }
