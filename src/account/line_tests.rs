@@ -59,6 +59,19 @@ fn those_ahead_count_until_they_have_left_or_were_served() {
 }
 
 #[test]
+fn one_who_was_told_that_it_is_too_late_counts_no_more_when_it_leaves() {
+    let mut bench = bench();
+    let late = bench.join(2, Some(2)).unwrap();
+    bench.join(1, None).unwrap();
+    bench.cold.block(&bench.limits, 100 * SECOND, 110 * SECOND);
+    bench.serve(102);
+    assert_eq!(bench.line.queue.called(), 1);
+    assert!(bench.leave(late));
+    bench.cold.block(&bench.limits, 100 * SECOND, 0);
+    assert_eq!(bench.join(1, Some(0)), Err(Refused::TooLate(2 * SECOND)), "the one that stayed is ahead");
+}
+
+#[test]
 fn who_asks_for_nothing_waits_for_nobody() {
     let mut bench = bench();
     bench.join(5, None).unwrap();

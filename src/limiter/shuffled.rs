@@ -196,3 +196,45 @@ fn everybody_who_waits_is_woken_and_who_leaves_hands_on_his_turn() {
         assert_eq!(limiter.peek(KEY, 0).unwrap().remaining, 1);
     });
 }
+
+#[test]
+fn those_who_wait_for_several_keys_in_any_order_are_all_served() {
+    const SETS: [&[&str]; 4] = [&["x", "y"], &["y", "x"], &["x"], &["y", "x"]];
+    explore(|| {
+        let (limiter, _) = limiter(vec![Limit::in_flight(1).unwrap()]);
+        let class = limiter.default_class();
+        let place = ["x", "y"].map(|key| limiter.reserve(key.as_bytes(), 1, None, false).unwrap());
+        let asked = limiter.clone();
+        let ends = thread::spawn(move || assert!(place.iter().all(crate::limiter::Reservation::cancel)));
+        let served = together(4, move |number| {
+            let (keys, ask) = (SETS[usize::try_from(number).unwrap()], Ask::new(1));
+            let bell = Arc::<Bell>::default();
+            let join = || match keys {
+                [key] => asked.join(key.as_bytes(), ask, class, bell.clone().into()).unwrap(),
+                _ => asked.join_all(keys, ask, |_| class, bell.clone().into()).unwrap().turn,
+            };
+            let mut turn = join();
+            loop {
+                match (turn, keys) {
+                    (Turn::Come(None), _) => return 1,
+                    (Turn::Wait(place, _), _) if number == 3 => {
+                        assert!(asked.leave_all(keys, place).unwrap());
+                        return 0;
+                    }
+                    (Turn::Wait(place, _), _) => {
+                        bell.wait();
+                        turn = match keys {
+                            [key] => asked.look(key.as_bytes(), ask, place).unwrap(),
+                            _ => asked.look_all(keys, |_| class, place).unwrap().turn,
+                        };
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        ends.join().unwrap();
+        assert!(served >= 3, "{served}");
+        let left = ["x", "y"].map(|key| limiter.peek(key.as_bytes(), 0).unwrap().remaining);
+        assert_eq!(left, [1, 1], "nothing is held");
+    });
+}

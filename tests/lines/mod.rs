@@ -113,9 +113,15 @@ impl Model {
     pub(crate) fn tries(&mut self, keys: &[usize], n: u64) -> bool {
         let passes = keys.iter().all(|&key| !self.is_waited_for(key) && self.keys[key].allows(self.now, n));
         if passes {
-            keys.iter().for_each(|&key| self.keys[key].charge(self.now, n));
+            self.charge(keys, n);
         }
         passes
+    }
+
+    fn charge(&mut self, keys: &[usize], n: u64) {
+        for &key in keys {
+            self.keys[key].charge(self.now, n);
+        }
     }
 
     pub(crate) fn join(&mut self, waiter: Waiter) {
@@ -137,7 +143,7 @@ impl Model {
         };
         let waiter = self.waiting.remove(at);
         if end == End::Passed {
-            waiter.keys.iter().for_each(|&key| self.keys[key].charge(self.now, waiter.n));
+            self.charge(&waiter.keys, waiter.n);
         }
         self.ended.push((waiter.number, end, self.now));
         self.settle();
