@@ -73,7 +73,9 @@ impl Bench {
     }
 
     fn spend_each(&self, keys: &[&str]) {
-        keys.iter().for_each(|key| self.spend(key, 1));
+        for key in keys {
+            self.spend(key, 1);
+        }
     }
 
     fn left(&self) -> [u64; 2] {
