@@ -34,6 +34,8 @@ pub use answer::{Denial, Joint, LimitState, Outcome, State, Stats};
 pub use builder::Builder;
 pub use class::ClassId;
 pub use reserve::Reservation;
+#[cfg(feature = "python")]
+pub(crate) use together::check_all;
 pub use wait::{Ask, Place, Turn};
 pub use wait_all::JointTurn;
 

@@ -22,7 +22,7 @@ pub(super) enum Places<R> {
 }
 
 /// One or more keys, each once, none too long.
-pub(super) fn check_all<K: AsRef<[u8]>>(keys: &[K]) -> Result<(), Error> {
+pub(crate) fn check_all<K: AsRef<[u8]>>(keys: &[K]) -> Result<(), Error> {
     let mut seen = HashSet::with_capacity(keys.len());
     for key in keys {
         let key = check(key.as_ref())?;

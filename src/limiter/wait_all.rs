@@ -23,8 +23,9 @@ pub struct JointTurn {
     pub denied_by: Option<usize>,
 }
 
-impl JointTurn {
-    const fn of(turn: Turn) -> Self {
+/// Of a single key, or where no key denies.
+impl From<Turn> for JointTurn {
+    fn from(turn: Turn) -> Self {
         Self { turn, denied_by: None }
     }
 }
@@ -67,7 +68,7 @@ impl Limiter {
             Places::None(at, nearest) => (Joined::Full(nearest), at),
         };
         let turn = match joined {
-            Joined::Granted(_) => return Ok(JointTurn::of(self.come_for_all())),
+            Joined::Granted(_) => return Ok(self.come_for_all().into()),
             Joined::Waiting(ticket) => return self.look_all(keys, class, Place(ticket)),
             Joined::TooLate(wait) => self.too_late(to_nanos_up(wait)),
             Joined::Never => self.never(),
@@ -97,9 +98,9 @@ impl Limiter {
             }
         };
         let turn = match seen.0 {
-            Seen::Granted(_) => return Ok(JointTurn::of(self.come_for_all())),
-            Seen::Wait(ticks) => return Ok(JointTurn::of(Turn::Wait(place, ticks.map(to_nanos_up)))),
-            Seen::Gone => return Ok(JointTurn::of(Turn::Gone)),
+            Seen::Granted(_) => return Ok(self.come_for_all().into()),
+            Seen::Wait(ticks) => return Ok(Turn::Wait(place, ticks.map(to_nanos_up)).into()),
+            Seen::Gone => return Ok(Turn::Gone.into()),
             Seen::TooLate(wait) => self.too_late(wait.map_or(NEVER, to_nanos_up)),
             Seen::Never => self.never(),
         };

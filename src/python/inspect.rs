@@ -1,14 +1,32 @@
-//! What a limiter shows of its keys: the state of each limit, and the keys themselves.
+//! What a limiter shows: its totals, the state of each limit of a key, and the keys themselves.
 
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyDict};
 
 use super::convert::{self, seconds_up};
 use super::limiter::Limiter;
 use crate::decision::NEVER;
 use crate::limiter;
+
+/// Totals of a limiter.
+pub(super) fn stats<'py>(limiter: &limiter::Limiter, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    let stats = limiter.stats();
+    [
+        ("allowed", stats.allowed),
+        ("denied", stats.denied),
+        ("shadow_denied", stats.shadow_denied),
+        ("evicted", stats.evicted),
+        ("forgiven", stats.forgiven),
+        ("full", stats.full),
+        ("keys", stats.keys),
+        ("own_limits", stats.own_limits),
+        ("most_looks", stats.most_looks.into()),
+    ]
+    .into_py_dict(py)
+}
 
 #[doc = stub!("LimitState")]
 #[pyclass(frozen, module = "tollbar")]
