@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use crate::capi::exports::table;
+use crate::capi::linked;
 use crate::python::stub;
 use crate::{capi, python};
 
@@ -25,7 +25,7 @@ fn tollbar_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
 const NAME: &std::ffi::CStr = c"tollbar._tollbar.c_api";
 
 fn c_api(py: Python<'_>) -> PyResult<Bound<'_, PyCapsule>> {
-    let table = NonNull::from(table::api()).cast();
+    let table = NonNull::from(linked::api()).cast();
     // SAFETY: the table is a static, so it outlives every capsule, and nobody writes to it.
     #[allow(unsafe_code)]
     unsafe {

@@ -8,10 +8,9 @@
 
 use std::ffi::c_char;
 
-use super::{buckets, clocks, decisions, keys, library, limiters, policies, reservations, waiting};
 use crate::capi::types::{
-    self, Ask, BucketHandle, ClockHandle, Decision, Key, LimitCost, LimitState, LimiterHandle, OptionsHandle,
-    PlaceHandle, PolicyHandle, ReservationHandle, Totals, Turn, WakeupsHandle,
+    Ask, BucketHandle, ClockHandle, Decision, Key, LimitCost, LimitState, LimiterHandle, OptionsHandle, PlaceHandle,
+    PolicyHandle, ReservationHandle, Totals, Turn, WakeupsHandle,
 };
 
 /// Every function of this header but `tollbar_api_table`, each under its name without `tollbar_`: for code that is handed
@@ -306,88 +305,30 @@ pub struct Api {
         lengths: *mut u32,
         capacity: usize,
     ) -> i32,
-}
-
-static API: Api = Api {
-    size: size_of::<Api>(),
-    abi: types::TOLLBAR_ABI_VERSION,
-    version: library::tollbar_version,
-    abi_version: library::tollbar_abi_version,
-    status_text: library::tollbar_status_text,
-    reason_text: library::tollbar_reason_text,
-    policy_new: policies::tollbar_policy_new,
-    policy_add_rate: policies::tollbar_policy_add_rate,
-    policy_add_window: policies::tollbar_policy_add_window,
-    policy_add_in_flight: policies::tollbar_policy_add_in_flight,
-    policy_add_jail: policies::tollbar_policy_add_jail,
-    policy_set: policies::tollbar_policy_set,
-    policy_set_name: policies::tollbar_policy_set_name,
-    policy_set_escalation: policies::tollbar_policy_set_escalation,
-    policy_free: policies::tollbar_policy_free,
-    clock_new: clocks::tollbar_clock_new,
-    clock_advance: clocks::tollbar_clock_advance,
-    clock_now: clocks::tollbar_clock_now,
-    clock_free: clocks::tollbar_clock_free,
-    options_new: limiters::tollbar_options_new,
-    options_set: limiters::tollbar_options_set,
-    options_set_clock: limiters::tollbar_options_set_clock,
-    options_free: limiters::tollbar_options_free,
-    limiter_new: limiters::tollbar_limiter_new,
-    limiter_clone: limiters::tollbar_limiter_clone,
-    limiter_with_policy: limiters::tollbar_limiter_with_policy,
-    limiter_free: limiters::tollbar_limiter_free,
-    try_acquire: decisions::tollbar_try_acquire,
-    decide: decisions::tollbar_decide,
-    peek: decisions::tollbar_peek,
-    try_acquire_many: decisions::tollbar_try_acquire_many,
-    try_acquire_packed: decisions::tollbar_try_acquire_packed,
-    try_acquire_all: decisions::tollbar_try_acquire_all,
-    bucket_new: buckets::tollbar_bucket_new,
-    bucket_try_acquire: buckets::tollbar_bucket_try_acquire,
-    bucket_peek: buckets::tollbar_bucket_peek,
-    bucket_free: buckets::tollbar_bucket_free,
-    reserve: reservations::tollbar_reserve,
-    commit: reservations::tollbar_commit,
-    commit_actual: reservations::tollbar_commit_actual,
-    cancel: reservations::tollbar_cancel,
-    acquire: waiting::tollbar_acquire,
-    join: waiting::tollbar_join,
-    look: waiting::tollbar_look,
-    leave: waiting::tollbar_leave,
-    wakeups_new: waiting::tollbar_wakeups_new,
-    wakeups_next: waiting::tollbar_wakeups_next,
-    wakeups_tell: waiting::tollbar_wakeups_tell,
-    wakeups_free: waiting::tollbar_wakeups_free,
-    reset: keys::tollbar_reset,
-    reconfigure: keys::tollbar_reconfigure,
-    release: keys::tollbar_release,
-    penalize: keys::tollbar_penalize,
-    contains: keys::tollbar_contains,
-    stats: keys::tollbar_stats,
-    shadow_denied: keys::tollbar_shadow_denied,
-    policy_add_closed: policies::tollbar_policy_add_closed,
-    decide_costs: decisions::tollbar_decide_costs,
-    peek_costs: decisions::tollbar_peek_costs,
-    try_acquire_all_costs: decisions::tollbar_try_acquire_all_costs,
-    reserve_costs: reservations::tollbar_reserve_costs,
-    commit_costs: reservations::tollbar_commit_costs,
-    renew: reservations::tollbar_renew,
-    follow_default: keys::tollbar_follow_default,
-    set_limits: keys::tollbar_set_limits,
-    block: keys::tollbar_block,
-    drain: keys::tollbar_drain,
-    inspect: keys::tollbar_inspect,
-    parts: keys::tollbar_parts,
-    keys: keys::tollbar_keys,
-};
-
-/// The same for Rust.
-pub(crate) fn api() -> &'static Api {
-    &API
+    pub acquire_all: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        keys: *const Key,
+        count: usize,
+        ask: *const Ask,
+        ask_size: usize,
+        turn: *mut Turn,
+        turn_size: usize,
+    ) -> i32,
+    pub join_all: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        keys: *const Key,
+        count: usize,
+        ask: *const Ask,
+        ask_size: usize,
+        wakeups: WakeupsHandle,
+        token: u64,
+        turn: *mut Turn,
+        turn_size: usize,
+    ) -> i32,
 }
 
 /// The functions of this copy of the library: a table that lives as long as the library.
 #[unsafe(no_mangle)]
 pub extern "C" fn tollbar_api_table() -> *const Api {
-    api()
+    crate::capi::linked::api()
 }
