@@ -68,8 +68,9 @@ pub(crate) struct Asked {
     pub(crate) class: u8,
     /// Those of one group are parked by the same loop, which may be gone without a word.
     pub(crate) group: u64,
-    /// It waits in the lines of several keys, so no single line can grant it anything: it is woken, and looks for itself.
-    pub(crate) is_joint: bool,
+    /// Of one that waits in the lines of several keys: the mark of these keys. No single line can grant it anything: it is woken,
+    /// and looks for itself.
+    pub(crate) joint: Option<u64>,
 }
 
 /// Who waits for one key.
@@ -165,6 +166,11 @@ impl Line {
         self.queue.find(ticket).filter(|_| self.process == std::process::id())
     }
 
+    /// Whether this ticket is one of several lines.
+    pub(crate) fn is_joint(&self, ticket: u64) -> bool {
+        self.queue.find(ticket).is_some_and(|(_, waiter)| waiter.ask.joint.is_some())
+    }
+
     /// The head looks by itself at this time.
     pub(crate) fn arm(&mut self, at: Ticks) {
         self.queue.arm(at);
@@ -207,7 +213,7 @@ impl Line {
         while let Some(head) = self.queue.head() {
             let (cost, deadline) = (head.ask.cost.clone(), head.deadline.unwrap_or(Ticks::MAX));
             let at = match cold.decide(limits, now, &cost, Purpose::Look).wait {
-                Wait::Now if head.ask.is_joint => now,
+                Wait::Now if head.ask.joint.is_some() => now,
                 Wait::Now => {
                     let id = next();
                     cold.decide(limits, now, &cost, Purpose::Reserve(id, UNNOTICED));

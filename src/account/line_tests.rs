@@ -28,7 +28,7 @@ fn exhausted(limit: Limit) -> Bench {
 
 impl Bench {
     fn join(&mut self, n: u64, timeout_s: Option<u64>) -> Result<u64, Refused> {
-        let asked = Asked { cost: Cost::new(n), class: 0, group: 7, is_joint: false };
+        let asked = Asked { cost: Cost::new(n), class: 0, group: 7, joint: None };
         let (timeout, waker) = (timeout_s.map(|seconds| seconds * SECOND), Arc::new(Waker::noop().clone()));
         self.number += 1;
         self.line.join((&self.cold, &self.limits), 100 * SECOND, asked, timeout, (self.number, &waker))

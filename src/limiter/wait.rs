@@ -98,8 +98,8 @@ impl<'a> Ask<'a> {
     }
 
     /// The same for the table.
-    pub(super) fn request(&self, cost: Cost, is_joint: bool) -> Request {
-        let asked = Asked { cost, class: self.priority, group: self.group, is_joint };
+    pub(super) fn request(&self, cost: Cost, joint: Option<u64>) -> Request {
+        let asked = Asked { cost, class: self.priority, group: self.group, joint };
         Request { asked, timeout: self.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO)), holds: self.holds }
     }
 }
@@ -141,7 +141,7 @@ impl Limiter {
         }
         let cost = ask.cost();
         self.check_names(&cost)?;
-        Ok(match self.table.join(key, class, ask.request(cost, false), waker) {
+        Ok(match self.table.join(key, class, ask.request(cost, None), waker) {
             Joined::Granted(lease) => self.come(key, ask, lease),
             Joined::Waiting(ticket) => self.look(key, ask, Place(ticket))?,
             Joined::TooLate(wait) => self.too_late(to_nanos_up(wait)),

@@ -60,7 +60,7 @@ impl Limiter {
             return Err(Error::invalid("keys", "several", "must be one where a reservation is asked for"));
         }
         // Shared, and made before any lock: a waker that does not join is dropped after it.
-        let (request, waker) = (ask.request(cost, true), Arc::new(waker));
+        let (request, waker) = (ask.request(cost, Some(self.mark(keys))), Arc::new(waker));
         let joined = self.with_places(keys, &class, |these| self.table.join_all(these, &request, &waker))?;
         let (joined, by) = match joined {
             Places::Had((joined, at), numbers) => (joined, numbers[at]),
@@ -77,7 +77,7 @@ impl Limiter {
         Ok(JointTurn { turn, denied_by: Some(by) })
     }
 
-    /// What has become of a place in the lines of these keys, which are those that it was given for.
+    /// What has become of a place in the lines of these keys. Of other keys than those that it was given for: [`Turn::Gone`].
     ///
     /// # Errors
     /// Those of [`Limiter::join_all`] about the keys.
@@ -88,7 +88,8 @@ impl Limiter {
         place: Place,
     ) -> Result<JointTurn, Error> {
         check_all(keys)?;
-        let seen = match self.with_places(keys, class, |these| self.table.look_all(these, place.0))? {
+        let mark = self.mark(keys);
+        let seen = match self.with_places(keys, class, |these| self.table.look_all(these, place.0, mark))? {
             Places::Had((seen, at), numbers) => (seen, numbers[at]),
             // None of the keys has an account, so none has a line.
             Places::NeedNone => (Seen::Gone, 0),
@@ -107,13 +108,13 @@ impl Limiter {
         Ok(JointTurn { turn, denied_by: Some(seen.1) })
     }
 
-    /// Leaves the lines of all these keys at once. False if there is no such place.
+    /// Leaves the lines of all these keys at once. False if there is no such place for just these keys.
     ///
     /// # Errors
     /// Those of [`Limiter::join_all`] about the keys.
     pub fn leave_all<K: AsRef<[u8]>>(&self, keys: &[K], place: Place) -> Result<bool, Error> {
         check_all(keys)?;
-        Ok(self.table.leave_all(keys.iter().map(AsRef::as_ref), place.0))
+        Ok(self.table.leave_all(keys.iter().map(AsRef::as_ref), place.0, self.mark(keys)))
     }
 
     /// Waits for the turn of all these keys in this thread, at most as long as the timeout: [`Turn::Come`], [`Turn::TooLate`]
@@ -135,6 +136,11 @@ impl Limiter {
                 Turn::Come(_) | Turn::TooLate(_) | Turn::Never => return Ok(joint),
             };
         }
+    }
+
+    /// By which a place is known to be one for these keys, in whatever order.
+    fn mark<K: AsRef<[u8]>>(&self, keys: &[K]) -> u64 {
+        self.table.mark(keys.iter().map(AsRef::as_ref))
     }
 
     fn come_for_all(&self) -> Turn {

@@ -12,7 +12,7 @@ fn terms(seconds: u64) -> Terms {
 
 fn asked(n: u64) -> Request {
     Request {
-        asked: Asked { cost: Cost::new(n), class: 0, group: 0, is_joint: false },
+        asked: Asked { cost: Cost::new(n), class: 0, group: 0, joint: None },
         timeout: None,
         holds: Holds::Nothing,
     }

@@ -117,6 +117,9 @@ impl Table {
     pub(crate) fn look_in_line(&self, key: &[u8], ticket: u64, holds: Holds) -> Seen {
         self.in_line(key, |kept, limits, now, after| {
             let Kept { cold, line: Some(line), .. } = kept else { return Seen::Gone };
+            if line.is_joint(ticket) {
+                return Seen::Gone;
+            }
             line.serve((&mut *cold, limits), now, Some(ticket), || self.new_number(), after);
             let seen = line.look((&mut *cold, limits), ticket, now, after);
             let Seen::Granted(Some(id)) = seen else { return seen };
@@ -134,7 +137,7 @@ impl Table {
     pub(crate) fn leave_line(&self, key: &[u8], ticket: u64) -> bool {
         let left = self.in_line(key, |kept, limits, now, after| {
             let Kept { cold, line: Some(line), .. } = kept else { return false };
-            line.leave((cold, limits), ticket, now, after)
+            !line.is_joint(ticket) && line.leave((cold, limits), ticket, now, after)
         });
         left.unwrap_or(false)
     }

@@ -29,6 +29,8 @@ struct Joint<'a> {
     accounts: Vec<(usize, u32)>,
     now: Ticks,
     after: After,
+    /// Its waiters bear this mark.
+    mark: Option<u64>,
 }
 
 /// Where a joint waiter stands in one line, and when that key lets it pass.
@@ -63,7 +65,7 @@ impl Table {
             return Ok((Joined::Granted(None), 0));
         }
         let accounts = held.pins.iter().map(|pin| (pin.stripe(), pin.slot())).collect();
-        let mut joint = Joint { table: self, stripes, accounts, now, after: After::default() };
+        let mut joint = Joint { table: self, stripes, accounts, now, after: After::default(), mark: asked.joint };
         let joined = joint.join(asked, request.timeout, waker);
         joint.done();
         Ok(joined)
@@ -71,19 +73,24 @@ impl Table {
 
     /// What has become of a joint waiter, which is charged if its turn has come. Beside the answer, the number of the key
     /// that it is about. `Err` leaves it in its lines.
-    pub(crate) fn look_all(&self, keys: &[(&[u8], ClassId)], ticket: u64) -> Result<(Seen, usize), NoPlace> {
+    pub(crate) fn look_all(&self, keys: &[(&[u8], ClassId)], ticket: u64, mark: u64) -> Result<(Seen, usize), NoPlace> {
         let held = self.hold(keys)?;
         let stripes = self.lock_all(held.pins.iter().map(Pin::stripe));
         let accounts = held.pins.iter().map(|pin| (pin.stripe(), pin.slot())).collect();
         let now = self.time.now();
-        let mut joint = Joint { table: self, stripes, accounts, now, after: After::default() };
+        let mut joint = Joint { table: self, stripes, accounts, now, after: After::default(), mark: Some(mark) };
         let seen = joint.look(ticket);
         joint.done();
         Ok(seen)
     }
 
+    /// The same for the same keys in any order, and for no others.
+    pub(crate) fn mark<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> u64 {
+        keys.fold(0, |mark: u64, key| mark.wrapping_add(self.hash(key)))
+    }
+
     /// Leaves all lines at once. False if there is no such ticket.
-    pub(crate) fn leave_all<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone, ticket: u64) -> bool {
+    pub(crate) fn leave_all<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone, ticket: u64, mark: u64) -> bool {
         let mut stripes = self.lock_all(keys.clone().map(|key| self.seek(key).home));
         let find = |key: &[u8]| {
             let sought = self.seek(key);
@@ -93,7 +100,7 @@ impl Table {
         // A key that it waits for has an account.
         let accounts = keys.filter_map(find).collect();
         let now = self.time.now();
-        let mut joint = Joint { table: self, stripes, accounts, now, after: After::default() };
+        let mut joint = Joint { table: self, stripes, accounts, now, after: After::default(), mark: Some(mark) };
         let left = joint.leave(ticket);
         joint.done();
         left
@@ -136,9 +143,9 @@ impl Joint<'_> {
 
     /// The waiter in the line of this account, if it is there.
     fn waiter(&mut self, at: usize, ticket: u64) -> Option<&Waiter<Asked>> {
-        let (home, slot) = self.accounts[at];
+        let ((home, slot), mark) = (self.accounts[at], self.mark);
         let line = self.stripes.of(home).kept(slot).and_then(|kept| kept.line.as_deref())?;
-        line.find(ticket).map(|(_, waiter)| waiter)
+        line.find(ticket).map(|(_, waiter)| waiter).filter(|waiter| waiter.ask.joint == mark)
     }
 
     fn join(&mut self, asked: &Asked, timeout: Option<Ticks>, waker: &Arc<Waker>) -> (Joined, usize) {
