@@ -70,7 +70,7 @@ impl Table {
         let (slot, now) = match self.find(&mut stripe, &sought.probe) {
             Some(slot) => (slot, self.time.now()),
             // What can never pass leaves no trace.
-            None if self.answer_unknown(&stripe, absent, self.time.now(), &request.asked.cost).is_never() => {
+            None if self.never_passes(&self.answer_unknown(&stripe, absent, self.time.now(), &request.asked.cost)) => {
                 return Joined::Never;
             }
             None => match self.make(stripe, &sought, &request.asked.cost, Absent::Create(absent)) {

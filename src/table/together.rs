@@ -79,7 +79,12 @@ impl Table {
         Stripes { homes, locked }
     }
 
-    pub(super) fn denies(&self, answer: &Answer) -> bool {
+    /// Whether no wait helps; what a shadow limit would never let pass does pass.
+    pub(super) fn never_passes(&self, answer: &Answer) -> bool {
+        answer.is_never() && self.denies(answer)
+    }
+
+    fn denies(&self, answer: &Answer) -> bool {
         match answer {
             Answer::Charged(part) => {
                 !matches!(part.verdict, Verdict::Allow(_)) && !self.classes.get(part.class).is_shadow()

@@ -53,8 +53,7 @@ impl Table {
         let asked = &request.asked;
         // What can never pass leaves no trace.
         for (at, &(key, class)) in keys.iter().enumerate() {
-            let answer = self.peek(key, &asked.cost, class);
-            if answer.is_never() && self.denies(&answer) {
+            if self.never_passes(&self.peek(key, &asked.cost, class)) {
                 return Ok((Joined::Never, at));
             }
         }
