@@ -42,8 +42,8 @@ var (
 	ErrMismatch error = &failure{C.TOLLBAR_ERROR_ABI, "the program was built for another version of the library"}
 	// ErrFull: the limiter's table is full, and none of its accounts could go. Of Bucket alone; elsewhere it is a Reason.
 	ErrFull = errors.New("tollbar: the table is full")
-	// ErrNever: more is asked for than a limit of the key ever lets pass, or a limit of the key lets nothing pass. Of Acquire and Slot
-	// alone; elsewhere it is a Reason. It is not about time: neither ErrTooLate nor context.DeadlineExceeded.
+	// ErrNever: more is asked for than a limit of the key ever lets pass, or a limit of the key lets nothing pass. Of Acquire,
+	// AcquireAll and Slot alone; elsewhere it is a Reason. It is not about time: neither ErrTooLate nor context.DeadlineExceeded.
 	ErrNever = errors.New("tollbar: this can never pass")
 	// ErrTooManyOwnLimits: as many keys as the limiter may hold have limits of their own.
 	ErrTooManyOwnLimits error = &failure{C.TOLLBAR_ERROR_TOO_MANY_OWN_LIMITS, "too many keys have limits of their own"}
@@ -54,6 +54,8 @@ var (
 // A TooLateError says that a turn would come after the context's deadline. It is told at once, not when the deadline has passed,
 // if the time is known. errors.Is finds it as ErrTooLate and, if there was a deadline to miss, as context.DeadlineExceeded.
 type TooLateError struct {
+	// Key is, where several were waited for, the one whose turn comes last.
+	Key string
 	// RetryAfter is how long it would take, as far as is known; Never if it is not: a reservation without an end must end first, or
 	// the table is full.
 	RetryAfter time.Duration
@@ -61,10 +63,14 @@ type TooLateError struct {
 }
 
 func (e *TooLateError) Error() string {
-	if e.RetryAfter == Never {
-		return "tollbar: the turn would come too late, after a time that is not known"
+	turn := "the turn"
+	if e.Key != "" {
+		turn = fmt.Sprintf("the turn of key %q", e.Key)
 	}
-	return fmt.Sprintf("tollbar: the turn would come too late, after %v", e.RetryAfter)
+	if e.RetryAfter == Never {
+		return "tollbar: " + turn + " would come too late, after a time that is not known"
+	}
+	return fmt.Sprintf("tollbar: %s would come too late, after %v", turn, e.RetryAfter)
 }
 
 // Is says what this error is.

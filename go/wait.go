@@ -74,7 +74,7 @@ func (l *Limiter) wait(ctx context.Context, key string, ask C.tollbar_ask, costs
 	case answer == 0 && bool(turn.never):
 		return C.tollbar_reservation{}, ErrNever
 	case answer == 0:
-		return C.tollbar_reservation{}, &TooLateError{duration(turn.retry_after_ns), hasDeadline}
+		return C.tollbar_reservation{}, &TooLateError{RetryAfter: duration(turn.retry_after_ns), deadline: hasDeadline}
 	}
 	return turn.reservation, nil
 }

@@ -306,6 +306,8 @@ typedef struct tollbar_turn {
   bool never;
   // 0.
   uint8_t reserved[7];
+  // Of a turn of several keys that would come too late, or never: the number of the key that this is about.
+  size_t denied_by;
 } tollbar_turn;
 
 // Tells which places to look at.
@@ -624,6 +626,22 @@ typedef struct tollbar_api {
                                  size_t count,
                                  char *message,
                                  size_t message_size);
+  int32_t (*acquire_all)(struct tollbar_limiter limiter,
+                         const struct tollbar_key *keys,
+                         size_t count,
+                         const struct tollbar_ask *ask,
+                         size_t ask_size,
+                         struct tollbar_turn *turn,
+                         size_t turn_size);
+  int32_t (*join_all)(struct tollbar_limiter limiter,
+                      const struct tollbar_key *keys,
+                      size_t count,
+                      const struct tollbar_ask *ask,
+                      size_t ask_size,
+                      struct tollbar_wakeups wakeups,
+                      uint64_t token,
+                      struct tollbar_turn *turn,
+                      size_t turn_size);
 } tollbar_api;
 
 #ifdef __cplusplus
@@ -946,6 +964,18 @@ int32_t tollbar_acquire(struct tollbar_limiter limiter,
                         struct tollbar_turn *turn,
                         size_t turn_size);
 
+// `tollbar_acquire` of several keys, which must differ: takes `ask.cost` tokens of each at one moment, when it is first in the
+// lines of all of them and all their limits let it pass. Until then nothing is taken. Who waits for several keys stands in one order in
+// all lines that are shared, so nobody waits in a circle. `turn.denied_by` says which key a turn that comes too late, or never, is
+// about. There is no lease for several keys.
+int32_t tollbar_acquire_all(struct tollbar_limiter limiter,
+                            const struct tollbar_key *keys,
+                            size_t count,
+                            const struct tollbar_ask *ask,
+                            size_t ask_size,
+                            struct tollbar_turn *turn,
+                            size_t turn_size);
+
 // Takes what is asked for if nobody waits and all limits let it pass (1), else joins the key's line (`TOLLBAR_WAITING`), unless
 // the turn would come too late, or never (0). Whoever waits calls `tollbar_look` with the place when `wakeups` tells `token`, or after
 // `turn.look_after_ns`, whichever is first, until the answer is another; or `tollbar_leave`. That time is the limiter's: a clock of
@@ -959,6 +989,18 @@ int32_t tollbar_join(struct tollbar_limiter limiter,
                      uint64_t token,
                      struct tollbar_turn *turn,
                      size_t turn_size);
+
+// `tollbar_join` of several keys, which must differ: in the lines of all of them, as `tollbar_acquire_all` waits. There is one
+// place for all.
+int32_t tollbar_join_all(struct tollbar_limiter limiter,
+                         const struct tollbar_key *keys,
+                         size_t count,
+                         const struct tollbar_ask *ask,
+                         size_t ask_size,
+                         struct tollbar_wakeups wakeups,
+                         uint64_t token,
+                         struct tollbar_turn *turn,
+                         size_t turn_size);
 
 // What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed. While one
 // thread looks at a place, others are told to wait.

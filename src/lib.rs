@@ -73,7 +73,9 @@ pub use decision::{Decision, NEVER, Plan, Reason};
 pub use error::Error;
 pub use history::{Limits, Planned, SendHistory};
 pub use limit::{Edge, Jail, Migration, Periods, Rate};
-pub use limiter::{Ask, ClassId, Denial, Joint, LimitState, Limiter, Outcome, Place, Reservation, State, Stats, Turn};
+pub use limiter::{
+    Ask, ClassId, Denial, Joint, JointTurn, LimitState, Limiter, Outcome, Place, Reservation, State, Stats, Turn,
+};
 pub use pacing::Pacer;
 pub use policy::{Cost, Limit, MAX_LIMITS, Policy};
 pub use table::{LOOKS_PER_INSERTION, MAX_KEY_LEN, WhenFull};

@@ -24,6 +24,7 @@ pub(crate) struct Queue<G, A = ()> {
     tickets: u64,
 }
 
+#[derive(Clone)]
 pub(crate) struct Waiter<A = ()> {
     waker: Arc<Waker>,
     pub(crate) deadline: Option<u64>,
@@ -31,9 +32,26 @@ pub(crate) struct Waiter<A = ()> {
 }
 
 impl<A> Waiter<A> {
+    pub(crate) fn new(waker: Arc<Waker>, deadline: Option<u64>, ask: A) -> Self {
+        Self { waker, deadline, ask }
+    }
+
     pub(crate) fn waker(&self) -> &Arc<Waker> {
         &self.waker
     }
+}
+
+/// Where a waiter stands that has not looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Called,
+    Head,
+    Behind,
+}
+
+/// The ticket of this number in a class: behind all lower numbers of the class and all of lower classes.
+pub(crate) const fn ticket(class: u8, number: u64) -> u64 {
+    (class as u64) << CLASS_AT | number
 }
 
 /// What a waiter finds who looks.
@@ -60,9 +78,23 @@ impl<G, A> Queue<G, A> {
     /// Joins behind all of its class and of lower ones; returns the ticket.
     pub(crate) fn join(&mut self, class: u8, waker: Arc<Waker>, deadline: Option<u64>, ask: A) -> u64 {
         self.tickets += 1;
-        let ticket = u64::from(class) << CLASS_AT | self.tickets;
-        self.waiting.insert(ticket, Waiter { waker, deadline, ask });
+        let ticket = ticket(class, self.tickets);
+        self.enter(ticket, Waiter::new(waker, deadline, ask));
         ticket
+    }
+
+    /// Takes the place of this ticket, which is of nobody else. A queue that is entered numbers no tickets itself.
+    pub(crate) fn enter(&mut self, ticket: u64, waiter: Waiter<A>) {
+        self.waiting.insert(ticket, waiter);
+    }
+
+    /// Where a waiter stands; `None` if there is no such ticket.
+    pub(crate) fn find(&self, ticket: u64) -> Option<(Standing, &Waiter<A>)> {
+        if let Some(waiter) = self.waiting.get(&ticket) {
+            let standing = if self.is_head(ticket) { Standing::Head } else { Standing::Behind };
+            return Some((standing, waiter));
+        }
+        self.called.get(&ticket).map(|(waiter, _)| (Standing::Called, waiter))
     }
 
     /// How many wait.

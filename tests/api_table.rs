@@ -75,6 +75,8 @@ const ORDER: &[&str] = &[
     "keys",
     "denied_by_limit",
     "policy_add_calendar",
+    "acquire_all",
+    "join_all",
 ];
 
 fn read(path: &str) -> String {

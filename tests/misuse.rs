@@ -44,6 +44,7 @@ fn another_limiters_class_is_an_error_at_every_entry() {
             message(limiter.reconfigure(KEY, class, Migration::AsIs)),
             message(limiter.penalize_as(KEY, class)),
             message(limiter.join(KEY, Ask::new(1), class, Waker::noop().clone())),
+            message(limiter.join_all(&[KEY], Ask::new(1), |_| class, Waker::noop().clone())),
         ];
         let wanted = "class must be one of this limiter, not one of another limiter";
         assert!(said.iter().all(|said| said == wanted), "{said:?}");
@@ -52,6 +53,28 @@ fn another_limiters_class_is_an_error_at_every_entry() {
     let own = limiter.class(rate(7)).unwrap();
     assert_eq!(limiter.peek_as(KEY, 0, own).unwrap().remaining, 7);
     assert_eq!(limiter.class(rate(7)).unwrap(), own);
+}
+
+#[test]
+fn a_place_is_of_no_other_keys_than_it_was_given_for() {
+    let limiter = Limiter::builder(rate(1)).build().map(Arc::new).unwrap();
+    let (class, one, waker) = (limiter.default_class(), Ask::new(1), || Waker::noop().clone());
+    let [x, y, z] = ["x", "y", "z"];
+    for key in [x, y, z] {
+        assert!(limiter.try_acquire(key.as_bytes(), 1).unwrap());
+    }
+    let Turn::Wait(place, _) = limiter.join_all(&[x, y], one, |_| class, waker()).unwrap().turn else { panic!() };
+    let Turn::Wait(single, _) = limiter.join(b"x", one, class, waker()).unwrap() else { panic!() };
+    for (keys, place) in [(vec![x, z], place), (vec![x], place), (vec![x, y, z], place), (vec![x], single)] {
+        let joint = limiter.look_all(&keys, |_| class, place).unwrap();
+        assert!(matches!((joint.turn, joint.denied_by), (Turn::Gone, None)), "{keys:?}");
+        assert!(!limiter.leave_all(&keys, place).unwrap(), "{keys:?}");
+    }
+    assert!(matches!(limiter.look(b"x", one, place).unwrap(), Turn::Gone));
+    assert!(!limiter.leave(b"x", place).unwrap());
+    assert!(matches!(limiter.look_all(&[y, x], |_| class, place).unwrap().turn, Turn::Wait(..)), "in any order");
+    assert!(limiter.reset(b"z").unwrap() && limiter.try_acquire(b"z", 1).unwrap(), "nobody waits for z");
+    assert!(limiter.leave_all(&[y, x], place).unwrap() && limiter.leave(b"x", single).unwrap());
 }
 
 #[test]

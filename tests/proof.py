@@ -253,6 +253,7 @@ def rows() -> list[Row]:
         *by_python("a cancel never mints", "test_reservations.py"),
         *by_rust("turns come in order", "waiting"),
         *by_python("turns come in order", "test_waiting.py"),
+        *by_rust("turns of several keys come in order", "wait_all_oracle"),
         *by_rust("together or not at all", "together"),
         *by_rust("strict is strict", "hour"),
         *inside("exact rates", "src/limit/rate.rs", "limit::rate"),

@@ -164,6 +164,32 @@ fn waiters_of_a_key_without_a_limit_are_dropped_unlocked() {
 }
 
 #[test]
+fn wakers_of_those_who_wait_for_several_keys_are_woken_and_dropped_unlocked() {
+    ends(|| {
+        let case = Case::new();
+        let (keys, class) = ([KEY, b"b"], case.limiter.default_class());
+        let join = |ask| case.limiter.join_all(&keys, ask, |_| class, case.back.waker()).unwrap().turn;
+        let look = |place| case.limiter.look_all(&keys, |_| class, place).unwrap().turn;
+        let wait = |ask| if let Turn::Wait(place, _) = join(ask) { place } else { panic!("it has to wait") };
+        assert!(matches!(join(Ask::new(1)), Turn::Come(None)));
+        assert!(case.back.calls() > 0, "the waker that was not needed is dropped");
+        assert!(matches!(join(Ask::new(2)), Turn::Never));
+        assert!(case.back.calls() > 0);
+        let places = [1, 2, 3].map(|group| wait(Ask::new(1).group(group)));
+        assert!(case.back.calls() >= 2, "a head of another group is woken");
+        assert!(matches!(join(Ask::new(1).timeout_ns(Some(1))), Turn::TooLate(_)));
+        assert!(case.back.calls() > 0);
+        case.clock.advance_ns(SECOND.cast_signed());
+        assert!(matches!(look(places[0]), Turn::Come(None)));
+        assert!(case.back.calls() > 0, "the new head is woken, and the old one dropped");
+        assert!(case.limiter.leave_all(&keys, places[1]).unwrap());
+        assert!(case.back.calls() > 0);
+        assert!(case.limiter.reset(KEY).unwrap());
+        assert!(case.back.calls() > 0, "whom a reset lets pass is woken");
+    });
+}
+
+#[test]
 fn a_pacers_wakers_are_cloned_woken_and_dropped_unlocked() {
     ends(|| {
         let clock = Arc::new(ManualClock::new(0, 0));

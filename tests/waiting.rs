@@ -141,6 +141,14 @@ fn a_cost_that_never_fits_names_the_smallest_limit_that_counts() {
 }
 
 #[test]
+fn a_shadow_limit_lets_an_unknown_key_pass_whatever_it_costs() {
+    let (limiter, _) = limiter(vec![rate(2).shadow(true)]);
+    assert!(matches!(join(&limiter, Ask::new(3), &Arc::default()), Turn::Come(None)));
+    let joint = limiter.join_all(&["b", "c"], Ask::new(3), |_| limiter.default_class(), Waker::noop().clone());
+    assert!(matches!(joint.unwrap().turn, Turn::Come(None)));
+}
+
+#[test]
 fn a_deadline_that_passes_is_told_and_the_place_is_gone() {
     let (limiter, clock) = limiter(vec![rate(2)]);
     assert!(limiter.try_acquire(KEY, 2).unwrap());

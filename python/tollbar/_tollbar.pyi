@@ -605,6 +605,36 @@ class Limiter:
 
         Returns True. An interrupt is raised within 100 ms, and takes nothing.
         """
+    def acquire_all(
+        self,
+        keys: Iterable[str],
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        *,
+        priority: int = 0,
+        costs: _Costs = None,
+    ) -> Coroutine[Any, Any, bool]:
+        """Wait for the turn of every key and take `cost` tokens of each, all at one moment.
+
+        `await limiter.acquire_all(["example.org", "a@example.org"])` stands in the lines of all its keys, and
+        passes when it is first in each and all their limits let it. Until then nothing is taken anywhere.
+        Requests for several keys stand in one order, that of priority and arrival, in all lines they share,
+        so no two wait for each other. Those behind it wait for it, also where their own key is free.
+
+        Otherwise as `acquire`: AcquireTimeout and NeverFits name the key that it is about; when cancelled it
+        leaves all lines. ValueError for no keys and for the same key twice. A look takes the locks of the
+        keys' stripes.
+        """
+    def acquire_all_blocking(
+        self,
+        keys: Iterable[str],
+        cost: _Whole = 1,
+        timeout: float | None = None,
+        *,
+        priority: int = 0,
+        costs: _Costs = None,
+    ) -> bool:
+        """`acquire_all` for threads, in the same lines, as `acquire_blocking` is `acquire`."""
     def slot(
         self,
         key: str,
@@ -755,7 +785,7 @@ class Limiter:
 
 @final
 class Waiting:
-    """One wait for a key's turn, behind `Limiter.acquire` and its kin; made by them alone."""
+    """One wait for a turn, behind `Limiter.acquire` and its kin; made by them alone."""
 
     def _start(self, wake: Callable[[], object], group: int) -> float | None: ...
     def _look(self) -> float | None: ...

@@ -116,6 +116,11 @@ impl Cold {
         if let [Part { state: State::Bucket(tat), .. }] = *self.parts { tat } else { 0 }
     }
 
+    /// Whether the program lets nothing pass at `now`.
+    pub(crate) fn is_blocked(&self, now: Ticks) -> bool {
+        self.blocked > now
+    }
+
     /// Whether somebody holds a reservation.
     pub(crate) fn is_held(&self) -> bool {
         !self.leases.is_empty()

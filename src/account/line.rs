@@ -12,7 +12,7 @@ use super::earliest::soonest_of_bucket;
 use super::leases::{LeaseId, Terms};
 use super::part::State;
 use crate::policy::{Cost, Limit, Rule};
-use crate::queue::{Found, Queue, Waiter};
+use crate::queue::{self, Found, Queue, Standing, Waiter};
 use crate::ticks::{LONGEST, Ticks};
 
 /// A grant that nobody notices counts as sent after ten minutes.
@@ -42,6 +42,11 @@ pub(crate) struct After {
 }
 
 impl After {
+    /// Drops what a waiter holds when no lock is held any more.
+    pub(crate) fn drop_later(&mut self, waiter: Waiter<Asked>) {
+        self.gone.push(waiter);
+    }
+
     pub(crate) fn done(self) {
         self.wake.iter().for_each(|waker| waker.wake_by_ref());
     }
@@ -63,6 +68,9 @@ pub(crate) struct Asked {
     pub(crate) class: u8,
     /// Those of one group are parked by the same loop, which may be gone without a word.
     pub(crate) group: u64,
+    /// Of one that waits in the lines of several keys: the mark of these keys. No single line can grant it anything: it is woken,
+    /// and looks for itself.
+    pub(crate) joint: Option<u64>,
 }
 
 /// Who waits for one key.
@@ -118,28 +126,54 @@ impl Line {
         self.queue.is_empty()
     }
 
-    /// Joins behind those of its class; `Err` if its turn would come after more than the timeout even if every reservation
-    /// ended now, or never.
+    /// Joins behind those of its class that have lower numbers; `Err` if its turn would come after more than the timeout even
+    /// if every reservation ended now, or never.
     pub(crate) fn join(
         &mut self,
-        (cold, limits): (&Cold, &[Limit]),
+        of: (&Cold, &[Limit]),
         now: Ticks,
         asked: Asked,
         timeout: Option<Ticks>,
-        waker: &Arc<Waker>,
+        (number, waker): (u64, &Arc<Waker>),
     ) -> Result<u64, Refused> {
-        let ahead = |limit: &Limit| {
-            let sums = self.sums.range(..=asked.class);
-            sums.fold(0, |sum: u64, (_, more)| sum.saturating_add(more.on(limit)))
-        };
-        let Some(at) = cold.turn(limits, now, ahead, &asked.cost) else { return Err(Refused::Never) };
-        let wait = at.saturating_sub(now);
+        let wait = self.turn(of, now, &asked).ok_or(Refused::Never)?;
         if timeout.is_some_and(|timeout| wait > timeout) {
             return Err(Refused::TooLate(wait));
         }
         let deadline = timeout.map(|timeout| now.saturating_add(timeout));
-        self.sums.entry(asked.class).or_default().add(&asked.cost);
-        Ok(self.queue.join(asked.class, waker.clone(), deadline, asked))
+        let ticket = queue::ticket(asked.class, number);
+        self.enter(ticket, Waiter::new(waker.clone(), deadline, asked));
+        Ok(ticket)
+    }
+
+    /// After how long the turn of a request would come that joined now, at the earliest; `None` if never.
+    pub(crate) fn turn(&self, (cold, limits): (&Cold, &[Limit]), now: Ticks, asked: &Asked) -> Option<Ticks> {
+        let ahead = |limit: &Limit| {
+            let sums = self.sums.range(..=asked.class);
+            sums.fold(0, |sum: u64, (_, more)| sum.saturating_add(more.on(limit)))
+        };
+        cold.turn(limits, now, ahead, &asked.cost).map(|at| at.saturating_sub(now))
+    }
+
+    /// Takes the place of this ticket.
+    pub(crate) fn enter(&mut self, ticket: u64, waiter: Waiter<Asked>) {
+        self.sums.entry(waiter.ask.class).or_default().add(&waiter.ask.cost);
+        self.queue.enter(ticket, waiter);
+    }
+
+    /// Where a waiter stands, if it has not looked; `None`, too, in a process that was forked off since it joined.
+    pub(crate) fn find(&self, ticket: u64) -> Option<(Standing, &Waiter<Asked>)> {
+        self.queue.find(ticket).filter(|_| self.process == std::process::id())
+    }
+
+    /// Whether this ticket is one of several lines.
+    pub(crate) fn is_joint(&self, ticket: u64) -> bool {
+        self.queue.find(ticket).is_some_and(|(_, waiter)| waiter.ask.joint.is_some())
+    }
+
+    /// The head looks by itself at this time.
+    pub(crate) fn arm(&mut self, at: Ticks) {
+        self.queue.arm(at);
     }
 
     /// Wakes a head that is parked by another loop: if that loop is closed, its waker finds out and leaves the line.
@@ -179,6 +213,7 @@ impl Line {
         while let Some(head) = self.queue.head() {
             let (cost, deadline) = (head.ask.cost.clone(), head.deadline.unwrap_or(Ticks::MAX));
             let at = match cold.decide(limits, now, &cost, Purpose::Look).wait {
+                Wait::Now if head.ask.joint.is_some() => now,
                 Wait::Now => {
                     let id = next();
                     cold.decide(limits, now, &cost, Purpose::Reserve(id, UNNOTICED));
@@ -255,17 +290,20 @@ impl Line {
         now: Ticks,
         after: &mut After,
     ) -> bool {
+        let was_called = matches!(self.queue.find(ticket), Some((Standing::Called, _)));
         let Some((waiter, grant)) = self.queue.leave(ticket) else { return false };
-        match grant {
-            Some(id) => drop(cold.cancel(limits, id, now)),
-            None => self.count_out(&waiter.ask),
+        if let Some(id) = grant {
+            cold.cancel(limits, id, now);
+        }
+        if !was_called {
+            self.count_out(&waiter.ask);
         }
         after.gone.push(waiter);
         true
     }
 
     /// In a process that was forked off nobody waits; what was granted to those who did is given back.
-    fn forget_the_parents(&mut self, (cold, limits): (&mut Cold, &[Limit]), now: Ticks, after: &mut After) {
+    pub(crate) fn forget_the_parents(&mut self, (cold, limits): (&mut Cold, &[Limit]), now: Ticks, after: &mut After) {
         let process = std::process::id();
         if self.process != process {
             self.process = process;

@@ -11,6 +11,7 @@ struct Bench {
     limits: Vec<Limit>,
     line: Line,
     after: After,
+    number: u64,
 }
 
 /// A key that may send once a second, five times at once, and has done so.
@@ -22,14 +23,15 @@ fn exhausted(limit: Limit) -> Bench {
     let (most, limits) = (limit.capacity(), vec![limit]);
     let mut cold = Cold::fresh(&limits, 0);
     assert!(cold.decide(&limits, 100 * SECOND, &Cost::new(most), Purpose::Charge).passes());
-    Bench { cold, limits, line: Line::new(), after: After::default() }
+    Bench { cold, limits, line: Line::new(), after: After::default(), number: 0 }
 }
 
 impl Bench {
     fn join(&mut self, n: u64, timeout_s: Option<u64>) -> Result<u64, Refused> {
-        let asked = Asked { cost: Cost::new(n), class: 0, group: 7 };
-        let timeout = timeout_s.map(|seconds| seconds * SECOND);
-        self.line.join((&self.cold, &self.limits), 100 * SECOND, asked, timeout, &Arc::new(Waker::noop().clone()))
+        let asked = Asked { cost: Cost::new(n), class: 0, group: 7, joint: None };
+        let (timeout, waker) = (timeout_s.map(|seconds| seconds * SECOND), Arc::new(Waker::noop().clone()));
+        self.number += 1;
+        self.line.join((&self.cold, &self.limits), 100 * SECOND, asked, timeout, (self.number, &waker))
     }
 
     fn serve(&mut self, second: u64) {
@@ -57,6 +59,19 @@ fn those_ahead_count_until_they_have_left_or_were_served() {
 }
 
 #[test]
+fn one_who_was_told_that_it_is_too_late_counts_no_more_when_it_leaves() {
+    let mut bench = bench();
+    let late = bench.join(2, Some(2)).unwrap();
+    bench.join(1, None).unwrap();
+    bench.cold.block(&bench.limits, 100 * SECOND, 110 * SECOND);
+    bench.serve(102);
+    assert_eq!(bench.line.queue.called(), 1);
+    assert!(bench.leave(late));
+    bench.cold.block(&bench.limits, 100 * SECOND, 0);
+    assert_eq!(bench.join(1, Some(0)), Err(Refused::TooLate(2 * SECOND)), "the one that stayed is ahead");
+}
+
+#[test]
 fn who_asks_for_nothing_waits_for_nobody() {
     let mut bench = bench();
     bench.join(5, None).unwrap();
@@ -80,7 +95,7 @@ fn a_window_that_empties_bit_by_bit_serves_bit_by_bit() {
     let limits = vec![Limit::window(3, 10_000_000_000, Edge::HalfOpen).unwrap()];
     let mut cold = Cold::fresh(&limits, 0);
     assert!([98, 99, 100].iter().all(|at| cold.decide(&limits, at * SECOND, &Cost::new(1), Purpose::Charge).passes()));
-    let mut bench = Bench { cold, limits, line: Line::new(), after: After::default() };
+    let mut bench = Bench { cold, limits, line: Line::new(), after: After::default(), number: 0 };
     for wait in [8, 9, 10] {
         assert_eq!(bench.join(1, Some(0)), Err(Refused::TooLate(wait * SECOND)));
         bench.join(1, None).unwrap();

@@ -13,6 +13,7 @@
 //! conventions ask for. `given` holds all that is done with them.
 #![allow(unsafe_code)] // raw pointers are what this face is for
 
+mod awaited;
 mod barrier;
 #[cfg(feature = "forced-panic")]
 mod forced;

@@ -77,6 +77,8 @@ static API: Api = Api {
     keys: keys::tollbar_keys,
     denied_by_limit: keys::tollbar_denied_by_limit,
     policy_add_calendar: calendars::tollbar_policy_add_calendar,
+    acquire_all: waiting::tollbar_acquire_all,
+    join_all: waiting::tollbar_join_all,
 };
 
 /// The functions of this copy of the library.

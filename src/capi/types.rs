@@ -252,6 +252,8 @@ pub struct Turn {
     pub never: bool,
     /// 0.
     pub reserved: [u8; 7],
+    /// Of a turn of several keys that would come too late, or never: the number of the key that this is about.
+    pub denied_by: usize,
 }
 
 /// What one limit of a key counts. Durations are nanoseconds, rounded up.

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use super::awaited::Awaited;
 use super::guard::Fault;
 use super::lanes::Inside;
 use super::objects::{Held, Watch};
 use super::types;
-use crate::limiter::{Ask, Place, Reservation, Turn};
+use crate::limiter::{Ask, JointTurn, Place, Reservation, Turn};
 use crate::parker::Parker;
 use crate::policy::Cost;
 
@@ -125,7 +126,7 @@ impl Wanted {
 /// for this lock (an interpreter's lock, say).
 pub(super) struct Waiter {
     by: Held,
-    key: Box<[u8]>,
+    keys: Awaited,
     wanted: Wanted,
     waker: Waker,
     /// `None` when it is over.
@@ -144,8 +145,10 @@ struct Standing {
 /// What came of looking.
 pub(super) enum Found {
     Come(Option<Reservation>),
-    TooLate(u64),
-    Never,
+    /// After how long it would come; the number of the key that it is about.
+    TooLate(u64, usize),
+    /// The number of the key that it is about.
+    Never(usize),
     Wait(Option<u64>),
 }
 
@@ -154,8 +157,8 @@ pub(super) enum Found {
 const LOOKED_AT_NS: u64 = 1_000_000;
 
 impl Waiter {
-    pub(super) fn new(by: Held, key: &[u8], wanted: Wanted, waker: Waker) -> Self {
-        Self { by, key: key.into(), wanted, waker, standing: Mutex::new(None) }
+    pub(super) fn new(by: Held, keys: Awaited, wanted: Wanted, waker: Waker) -> Self {
+        Self { by, keys, wanted, waker, standing: Mutex::new(None) }
     }
 
     fn standing(&self) -> MutexGuard<'_, Option<Standing>> {
@@ -166,10 +169,12 @@ impl Waiter {
     pub(super) fn join(&self) -> Result<Found, Fault> {
         self.by.waiting.check()?;
         loop {
-            match self.joined()? {
+            let joined = self.joined()?;
+            let by = joined.denied_by.unwrap_or(0);
+            match joined.turn {
                 Turn::Come(held) => return Ok(Found::Come(held)),
-                Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
-                Turn::Never => return Ok(Found::Never),
+                Turn::TooLate(wait) => return Ok(Found::TooLate(wait, by)),
+                Turn::Never => return Ok(Found::Never(by)),
                 Turn::Wait(place, nanos) => {
                     *self.standing() = Some(self.stand(place)?);
                     return Ok(Found::Wait(nanos));
@@ -179,8 +184,8 @@ impl Waiter {
         }
     }
 
-    fn joined(&self) -> Result<Turn, Fault> {
-        Ok(self.by.core.join(&self.key, self.wanted.ask(), self.by.class, self.waker.clone())?)
+    fn joined(&self) -> Result<JointTurn, Fault> {
+        self.keys.join(&self.by, self.wanted.ask(), self.waker.clone())
     }
 
     fn stand(&self, place: Place) -> Result<Standing, Fault> {
@@ -190,8 +195,8 @@ impl Waiter {
     }
 
     fn give_up(&self, place: Place) {
-        // A key that was let in is one.
-        let _ = self.by.core.leave(&self.key, place);
+        // Keys that were let in are no error.
+        let _ = self.keys.leave(&self.by, place);
     }
 
     /// What has become of it. One thread at a time finds out.
@@ -220,12 +225,13 @@ impl Waiter {
             self.give_up(at);
             return Err(closed);
         }
-        let mut turn = self.by.core.look(&self.key, self.wanted.ask(), at)?;
+        let mut found = self.keys.look(&self.by, self.wanted.ask(), at)?;
         loop {
-            turn = match turn {
+            let by = found.denied_by.unwrap_or(0);
+            found = match found.turn {
                 Turn::Come(held) => return Ok(Found::Come(held)),
-                Turn::TooLate(wait) => return Ok(Found::TooLate(wait)),
-                Turn::Never => return Ok(Found::Never),
+                Turn::TooLate(wait) => return Ok(Found::TooLate(wait, by)),
+                Turn::Never => return Ok(Found::Never(by)),
                 Turn::Wait(place, nanos) => {
                     let again = if place == at { None } else { Some(self.stand(place)?) };
                     return self.go_on(place, again).map(|()| Found::Wait(nanos));
@@ -265,7 +271,7 @@ impl Waiter {
     pub(super) fn leave(&self) -> Result<bool, Fault> {
         let left = self.standing().take();
         match left {
-            Some(Standing { place, .. }) => Ok(self.by.core.leave(&self.key, place)?),
+            Some(Standing { place, .. }) => self.keys.leave(&self.by, place),
             None => Ok(false),
         }
     }
@@ -278,9 +284,9 @@ impl Drop for Waiter {
 }
 
 /// Waits in this thread, outside of its lane while it is parked. Never `Found::Wait`.
-pub(super) fn block(by: Held, key: &[u8], wanted: Wanted) -> Result<Found, Fault> {
+pub(super) fn block(by: Held, keys: Awaited, wanted: Wanted) -> Result<Found, Fault> {
     let (parker, clock) = (Arc::new(Parker::new()), by.core.clock().clone());
-    let waiter = Waiter::new(by, key, wanted, parker.clone().into());
+    let waiter = Waiter::new(by, keys, wanted, parker.clone().into());
     let inside = |work: &dyn Fn() -> Result<Found, Fault>| {
         let _inside = Inside::enter();
         work()
@@ -325,7 +331,7 @@ mod tests {
         let wakeups = Arc::<Wakeups>::default();
         let bell = Arc::new(Bell { wakeups: wakeups.clone(), token: 7 });
         let wanted = Wanted { ask: Ask::new(1), costs: None };
-        let waiter = Arc::new(Waiter::new(Held::new(core, class), b"a", wanted, bell.into()));
+        let waiter = Arc::new(Waiter::new(Held::new(core, class), Awaited::one(b"a"), wanted, bell.into()));
         assert!(matches!(waiter.join(), Ok(Found::Wait(None))));
         clock.advance_ns(SECOND.cast_signed());
         *intruder.0.lock().unwrap() = Some(waiter.clone());

@@ -12,6 +12,7 @@ mod reserve;
 mod together;
 mod told;
 mod wait;
+mod wait_all;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +34,10 @@ pub use answer::{Denial, Joint, LimitState, Outcome, State, Stats};
 pub use builder::Builder;
 pub use class::ClassId;
 pub use reserve::Reservation;
+#[cfg(feature = "python")]
+pub(crate) use together::check_all;
 pub use wait::{Ask, Place, Turn};
+pub use wait_all::JointTurn;
 
 use answer::full_decision;
 

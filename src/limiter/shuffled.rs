@@ -221,3 +221,51 @@ fn a_move_of_the_clock_reaches_a_waiter_at_any_moment() {
         assert_eq!(served, 2);
     });
 }
+
+#[test]
+fn those_who_wait_for_several_keys_in_any_order_are_all_served() {
+    const SETS: [&[&str]; 4] = [&["x", "y"], &["y", "x"], &["x"], &["y", "x"]];
+    explore(|| {
+        let (limiter, _) = limiter(vec![Limit::in_flight(1).unwrap()]);
+        let class = limiter.default_class();
+        let place = ["x", "y"].map(|key| limiter.reserve(key.as_bytes(), 1, None, false).unwrap());
+        let asked = limiter.clone();
+        let served = together(5, move |number| {
+            if number == 4 {
+                for place in &place {
+                    // As many steps as a join takes, or else this thread is through before the others wait.
+                    (0..150).for_each(|_| thread::yield_now());
+                    assert!(place.cancel());
+                }
+                return 0;
+            }
+            let (keys, ask) = (SETS[usize::try_from(number).unwrap()], Ask::new(1));
+            let bell = Arc::<Bell>::default();
+            let join = || match keys {
+                [key] => asked.join(key.as_bytes(), ask, class, bell.clone().into()).unwrap(),
+                _ => asked.join_all(keys, ask, |_| class, bell.clone().into()).unwrap().turn,
+            };
+            let mut turn = join();
+            loop {
+                match (turn, keys) {
+                    (Turn::Come(None), _) => return 1,
+                    (Turn::Wait(place, _), _) if number == 3 => {
+                        assert!(asked.leave_all(keys, place).unwrap());
+                        return 0;
+                    }
+                    (Turn::Wait(place, _), _) => {
+                        bell.wait();
+                        turn = match keys {
+                            [key] => asked.look(key.as_bytes(), ask, place).unwrap(),
+                            _ => asked.look_all(keys, |_| class, place).unwrap().turn,
+                        };
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        assert!(served >= 3, "{served}");
+        let left = ["x", "y"].map(|key| limiter.peek(key.as_bytes(), 0).unwrap().remaining);
+        assert_eq!(left, [1, 1], "nothing is held");
+    });
+}

@@ -3,13 +3,38 @@
 use std::collections::HashSet;
 
 use super::answer::Joint;
-use super::{ClassId, Limiter, check};
+use super::{ClassId, Limiter, Number, check};
 use crate::counters::Event;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::Error;
 use crate::policy::Cost;
 use crate::table::{Answer, NoPlace, WhenFull};
-use crate::ticks::to_nanos_up;
+use crate::ticks::{Ticks, to_nanos_up};
+
+/// What came of asking for several keys that need a place in the table each.
+pub(super) enum Places<R> {
+    /// The keys of these numbers had one.
+    Had(R, Vec<usize>),
+    /// None had one, and all pass without.
+    NeedNone,
+    /// The key of this number has none; how far the nearest account is from making one.
+    None(usize, Option<Ticks>),
+}
+
+/// One or more keys, each once, none too long.
+pub(crate) fn check_all<K: AsRef<[u8]>>(keys: &[K]) -> Result<(), Error> {
+    let mut seen = HashSet::with_capacity(keys.len());
+    for key in keys {
+        let key = check(key.as_ref())?;
+        if !seen.insert(key) {
+            return Err(Error::invalid("keys", String::from_utf8_lossy(key), "must be different from each other"));
+        }
+    }
+    if keys.is_empty() {
+        return Err(Error::invalid("keys", "none", "must be at least one"));
+    }
+    Ok(())
+}
 
 impl Limiter {
     /// Takes `cost` tokens of each key's account if all of them have them, else none anywhere.
@@ -37,35 +62,44 @@ impl Limiter {
     ) -> Result<Joint, Error> {
         let cost = cost.into();
         self.check_names(&cost)?;
-        let mut seen = HashSet::with_capacity(keys.len());
-        for key in keys {
-            let key = check(key.as_ref())?;
-            if !seen.insert(key) {
-                return Err(Error::invalid("keys", String::from_utf8_lossy(key), "must be different from each other"));
+        check_all(keys)?;
+        Ok(match self.with_places(keys, class, |these| self.table.charge_all(these, &cost))? {
+            Places::Had(answers, numbers) => self.joint(&answers, &numbers),
+            Places::NeedNone => {
+                self.counters.count(Event::Allowed);
+                Joint { decision: nothing_held(true), denied_by: None }
             }
-        }
-        if keys.is_empty() {
-            return Err(Error::invalid("keys", "none", "must be at least one"));
-        }
-        // Numbers of the keys that take part: all, but for those that pass because there is no place for them.
+            Places::None(at, nearest) => {
+                self.counters.count(Event::Denied);
+                let retry_after_ns = nearest.map_or(NEVER, to_nanos_up);
+                let decision = Decision { reason: Some(Reason::Full), retry_after_ns, ..nothing_held(false) };
+                Joint { decision, denied_by: Some(at) }
+            }
+        })
+    }
+
+    /// Acts on keys that need a place in the table each. In a full table, those that find none are left out if the limiter
+    /// lets them pass.
+    pub(super) fn with_places<K: AsRef<[u8]>, R>(
+        &self,
+        keys: &[K],
+        class: impl Fn(usize) -> ClassId,
+        act: impl Fn(&[(&[u8], Number)]) -> Result<R, NoPlace>,
+    ) -> Result<Places<R>, Error> {
         let mut numbers: Vec<usize> = (0..keys.len()).collect();
         loop {
             let these = numbers.iter().map(|&number| Ok((keys[number].as_ref(), self.own(class(number))?)));
             let these = these.collect::<Result<Vec<_>, Error>>()?;
-            match self.table.charge_all(&these, &cost) {
-                Ok(answers) => return Ok(self.joint(&answers, &numbers)),
+            match act(&these) {
+                Ok(done) => return Ok(Places::Had(done, numbers)),
                 Err(NoPlace(at, nearest)) => {
                     self.counters.count(Event::Full);
                     if self.table.plan().when_full != WhenFull::Allow {
-                        self.counters.count(Event::Denied);
-                        let retry_after_ns = nearest.map_or(NEVER, to_nanos_up);
-                        let decision = Decision { reason: Some(Reason::Full), retry_after_ns, ..nothing_held(false) };
-                        return Ok(Joint { decision, denied_by: Some(numbers[at]) });
+                        return Ok(Places::None(numbers[at], nearest));
                     }
                     numbers.remove(at);
                     if numbers.is_empty() {
-                        self.counters.count(Event::Allowed);
-                        return Ok(Joint { decision: nothing_held(true), denied_by: None });
+                        return Ok(Places::NeedNone);
                     }
                 }
             }

@@ -48,7 +48,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    fn cost(&self) -> Cost {
+    pub(super) fn cost(&self) -> Cost {
         self.costs.map_or_else(|| Cost::new(self.cost), Cost::clone)
     }
 
@@ -96,16 +96,22 @@ impl<'a> Ask<'a> {
     }
 
     /// Whether what is granted is charged at once, whatever the limits.
-    const fn only_charges(&self) -> bool {
+    pub(super) const fn only_charges(&self) -> bool {
         matches!(self.holds, Holds::Nothing)
+    }
+
+    /// The same for the table.
+    pub(super) fn request(&self, cost: Cost, joint: Option<u64>) -> Request {
+        let asked = Asked { cost, class: self.priority, group: self.group, joint };
+        Request { asked, timeout: self.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO)), holds: self.holds }
     }
 }
 
-/// A place in a key's line.
+/// A place in a key's line, or in the lines of several keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    ticket: u64,
-    waiter: WaiterId,
+    pub(super) ticket: u64,
+    pub(super) waiter: WaiterId,
 }
 
 /// What somebody finds who waits.
@@ -141,11 +147,8 @@ impl Limiter {
         }
         let cost = ask.cost();
         self.check_names(&cost)?;
-        let timeout = ask.timeout_ns.map(|nanos| nanos.saturating_mul(PER_NANO));
-        let asked = Asked { cost, class: ask.priority, group: ask.group };
-        let request = Request { asked, timeout, holds: ask.holds };
         let (waker, waiter) = self.clock().watched(waker);
-        Ok(match self.table.join(key, class, request, waker) {
+        Ok(match self.table.join(key, class, ask.request(cost, None), waker) {
             Joined::Granted(lease) => self.come(key, ask, lease),
             Joined::Waiting(ticket) => self.look(key, ask, Place { ticket, waiter })?,
             Joined::TooLate(wait) => self.too_late(to_nanos_up(wait)),
@@ -239,12 +242,12 @@ impl Limiter {
         Turn::Come(Some(held))
     }
 
-    fn too_late(&self, wait: u64) -> Turn {
+    pub(super) fn too_late(&self, wait: u64) -> Turn {
         self.counters.count(Event::Late);
         Turn::TooLate(wait)
     }
 
-    fn never(&self) -> Turn {
+    pub(super) fn never(&self) -> Turn {
         self.counters.count(Event::Never);
         Turn::Never
     }

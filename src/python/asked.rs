@@ -16,6 +16,15 @@ pub(super) fn asked(
     priority: Priority,
 ) -> PyResult<Ask<'static>> {
     convert::key(key)?;
+    asked_of_all(cost, timeout, priority)
+}
+
+/// The same for keys that were looked at before.
+pub(super) fn asked_of_all(
+    cost: &policy::Cost,
+    timeout: Option<&Bound<'_, PyAny>>,
+    priority: Priority,
+) -> PyResult<Ask<'static>> {
     let timeout = match timeout {
         Some(timeout) if !is_infinite(timeout) => Some(convert::duration("timeout", timeout)?),
         _ => None,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{IntoPyDict, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyDict, PyString, PyTuple};
 
-use super::asked::{asked, terms};
+use super::asked::{asked, asked_of_all, terms};
+use super::awaited::Awaited;
 use super::convert::{self, Cost, Costs, Key, Priority};
 use super::decision::Decision;
 use super::inherited::{Home, Made};
@@ -19,9 +19,6 @@ use super::{batch, fork, limits, waiting};
 use crate::decision::Plan;
 use crate::error::Error;
 use crate::limiter::{self, ClassId, Outcome};
-
-/// A batch of at least this many keys lets other Python threads run; below, that costs more than it gives.
-const DETACH_FROM: usize = 1024;
 
 #[doc = stub!("Limiter")]
 #[pyclass(frozen, subclass, weakref, module = "tollbar")]
@@ -154,35 +151,13 @@ impl Limiter {
 
     #[doc = stub!("Limiter.try_acquire_many")]
     #[pyo3(signature = (keys, cost=Cost(1)), text_signature = "($self, keys, cost=1)")]
-    fn try_acquire_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
-        self.home.heed(py)?;
+    fn try_acquire_many(&self, keys: &Bound<'_, PyAny>, cost: Cost) -> PyResult<Vec<bool>> {
+        self.home.heed(keys.py())?;
         batch::refuse_text(keys)?;
         if !self.policies.is_none() {
             return self.try_acquire_each(keys, cost.0);
         }
-        // The usual batch needs no more than a reference to each key, which a tuple of them is.
-        if let Ok(list) = keys.cast_exact::<PyList>()
-            && list.len() < DETACH_FROM
-        {
-            let keys = list.to_tuple();
-            // Room for all at once, which a collection of results would not ask for.
-            let mut each = Vec::with_capacity(keys.len());
-            for key in keys.as_slice().iter().enumerate() {
-                each.push(batch::bytes(key)?);
-            }
-            let answers = if fork::is_alone() {
-                self.core.try_acquire_many_alone(&each, cost.0)
-            } else {
-                self.core.try_acquire_many(&each, cost.0)
-            };
-            return answers.map_err(|error| batch::located(error, &each));
-        }
-        let texts = batch::each(keys)?.enumerate().map(|(at, key)| batch::text(at, &key?)?.extract());
-        let keys = texts.collect::<PyResult<Vec<PyBackedStr>>>()?;
-        let bytes: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
-        let work = || self.core.try_acquire_many(&bytes, cost.0);
-        let answers = if bytes.len() < DETACH_FROM { work() } else { fork::detached(py, work) };
-        answers.map_err(|error| batch::located(error, &bytes))
+        batch::charge(self, keys, cost.0)
     }
 
     #[doc = stub!("Limiter.try_acquire_all")]
@@ -261,7 +236,7 @@ impl Limiter {
         if jitter > 0 {
             ask = ask.holding(None, false)?;
         }
-        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
+        let waiting = Waiting::new(slf.clone().unbind(), Awaited::One(key.to_owned().unbind()), ask, cost);
         waiting::module(slf.py())?.call_method1("acquire", (waiting, jitter as f64 / 1e9))
     }
 
@@ -278,7 +253,42 @@ impl Limiter {
     ) -> PyResult<bool> {
         let cost = Costs::beside(cost.0, costs);
         let ask = asked(&key, &cost, timeout, priority)?;
-        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
+        let waiting = Waiting::new(slf.clone().unbind(), Awaited::One(key.to_owned().unbind()), ask, cost);
+        Bound::new(slf.py(), waiting)?.call_method0("_block")?;
+        Ok(true)
+    }
+
+    #[doc = stub!("Limiter.acquire_all")]
+    #[pyo3(signature = (keys, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
+           text_signature = "($self, keys, cost=1, timeout=None, *, priority=0, costs=None)")]
+    fn acquire_all<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyAny>,
+        cost: Cost,
+        timeout: Option<&Bound<'py, PyAny>>,
+        priority: Priority,
+        costs: Option<Costs>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let cost = Costs::beside(cost.0, costs);
+        let ask = asked_of_all(&cost, timeout, priority)?;
+        let waiting = Waiting::new(slf.clone().unbind(), Awaited::all(keys)?, ask, cost);
+        waiting::module(slf.py())?.call_method1("acquire", (waiting, 0.0))
+    }
+
+    #[doc = stub!("Limiter.acquire_all_blocking")]
+    #[pyo3(signature = (keys, cost=Cost(1), timeout=None, *, priority=Priority(0), costs=None),
+           text_signature = "($self, keys, cost=1, timeout=None, *, priority=0, costs=None)")]
+    fn acquire_all_blocking(
+        slf: &Bound<'_, Self>,
+        keys: &Bound<'_, PyAny>,
+        cost: Cost,
+        timeout: Option<&Bound<'_, PyAny>>,
+        priority: Priority,
+        costs: Option<Costs>,
+    ) -> PyResult<bool> {
+        let cost = Costs::beside(cost.0, costs);
+        let ask = asked_of_all(&cost, timeout, priority)?;
+        let waiting = Waiting::new(slf.clone().unbind(), Awaited::all(keys)?, ask, cost);
         Bound::new(slf.py(), waiting)?.call_method0("_block")?;
         Ok(true)
     }
@@ -295,7 +305,7 @@ impl Limiter {
     ) -> PyResult<Waiting> {
         let cost = Costs::beside(cost.0, costs);
         let ask = asked(&key, &cost, timeout, priority)?.holding_in_flight();
-        Ok(Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost))
+        Ok(Waiting::new(slf.clone().unbind(), Awaited::One(key.to_owned().unbind()), ask, cost))
     }
 
     #[doc = stub!("Limiter.slot")]
@@ -314,7 +324,7 @@ impl Limiter {
     ) -> PyResult<Bound<'py, PyAny>> {
         let ((lease, gives_back), cost) = (terms(lease, lost)?, Costs::beside(cost.0, costs));
         let ask = asked(&key, &cost, timeout, priority)?.holding(lease, gives_back)?;
-        let waiting = Waiting::new(slf.clone().unbind(), key.to_owned().unbind(), ask, cost);
+        let waiting = Waiting::new(slf.clone().unbind(), Awaited::One(key.to_owned().unbind()), ask, cost);
         waiting::module(slf.py())?.call_method1("Slot", (waiting,))
     }
 
@@ -376,8 +386,7 @@ impl Limiter {
 impl Limiter {
     /// The keys, and the class that each of them gets where it is unknown.
     fn classed<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<(Vec<Bound<'py, PyString>>, Vec<ClassId>)> {
-        let texts = batch::each(keys)?.enumerate().map(|(at, key)| Ok(batch::text(at, &key?)?.clone()));
-        let keys = texts.collect::<PyResult<Vec<_>>>()?;
+        let keys = batch::texts(keys)?;
         let classes = keys.iter().map(|key| self.class(key)).collect::<PyResult<Vec<_>>>()?;
         Ok((keys, classes))
     }

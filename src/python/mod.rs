@@ -29,6 +29,7 @@ mod accounts;
 mod answered;
 mod asked;
 mod awaitable;
+mod awaited;
 mod batch;
 mod calendars;
 mod clock;

@@ -1,4 +1,4 @@
-//! `Waiting`: one wait for a key's turn, however it is parked.
+//! `Waiting`: one wait for a turn, however it is parked.
 //!
 //! Whose turn it is when is decided in the core; here a thread is parked, or a callable is called that lets a task go on.
 
@@ -9,16 +9,15 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyString;
 
+use super::awaited::{Awaited, Classes};
 use super::convert;
 use super::inherited::Made;
 use super::leaving;
 use super::limiter::Limiter;
 use super::parked::{CHUNK_NS, Call};
 use super::reservation::Reservation;
-use crate::decision::Reason;
-use crate::limiter::{Ask, ClassId, Place, Reservation as Held, Turn};
+use crate::limiter::{Ask, JointTurn, Place, Reservation as Held, Turn};
 use crate::parker::Parker;
 use crate::policy::Cost;
 
@@ -32,7 +31,7 @@ pub(super) fn module(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
 #[pyclass(frozen, weakref, module = "tollbar")]
 pub(super) struct Waiting {
     limiter: Py<Limiter>,
-    key: Py<PyString>,
+    keys: Awaited,
     ask: Ask<'static>,
     cost: Cost,
     stage: Mutex<Stage>,
@@ -40,14 +39,14 @@ pub(super) struct Waiting {
 
 enum Stage {
     New,
-    At(Place, ClassId, Arc<Call>),
+    At(Place, Classes, Arc<Call>),
     Come(Option<Held>),
     Over,
 }
 
 impl Waiting {
-    pub(super) fn new(limiter: Py<Limiter>, key: Py<PyString>, ask: Ask<'static>, cost: Cost) -> Self {
-        Self { limiter, key, ask, cost, stage: Mutex::new(Stage::New) }
+    pub(super) fn new(limiter: Py<Limiter>, keys: Awaited, ask: Ask<'static>, cost: Cost) -> Self {
+        Self { limiter, keys, ask, cost, stage: Mutex::new(Stage::New) }
     }
 
     fn ask(&self) -> Ask<'_> {
@@ -59,93 +58,75 @@ impl Waiting {
         std::mem::replace(&mut self.stage.lock(), stage)
     }
 
-    fn join(&self, py: Python<'_>, class: ClassId, waker: Waker, group: u64) -> PyResult<Turn> {
-        Ok(self.limiter.get().core().join(convert::key(self.key.bind(py))?, self.ask().group(group), class, waker)?)
+    fn join(&self, py: Python<'_>, classes: &Classes, waker: Waker, group: u64) -> PyResult<JointTurn> {
+        self.keys.join(py, self.limiter.get(), self.ask().group(group), classes, waker)
     }
 
     /// The nanoseconds to park for at most, or `None` when its turn has come.
-    fn noted(&self, py: Python<'_>, turn: Turn, class: ClassId, call: &Arc<Call>) -> PyResult<Option<u64>> {
-        let mut turn = turn;
+    fn noted(&self, py: Python<'_>, turn: JointTurn, classes: &Classes, call: &Arc<Call>) -> PyResult<Option<u64>> {
+        let mut joint = turn;
         loop {
-            turn = match turn {
+            let by = joint.denied_by.unwrap_or(0);
+            joint = match joint.turn {
                 Turn::Come(held) => {
                     self.set(Stage::Come(held));
                     return Ok(None);
                 }
                 Turn::Wait(place, nanos) => {
-                    self.set(Stage::At(place, class, call.clone()));
+                    self.set(Stage::At(place, classes.clone(), call.clone()));
                     let timer = self.limiter.get().core().clock().timer_ns(nanos);
                     return Ok(Some(timer.unwrap_or(u64::MAX)));
                 }
                 Turn::TooLate(wait) => {
                     self.set(Stage::Over);
-                    return Err(self.too_late(py, wait));
+                    return Err(self.keys.too_late(py, by, seconds(wait)));
                 }
                 Turn::Never => {
                     self.set(Stage::Over);
-                    return Err(self.never(py, class));
+                    return Err(self.never(py, classes, by));
                 }
-                Turn::Gone => self.join(py, class, call.clone().into(), 0)?,
+                Turn::Gone => self.join(py, classes, call.clone().into(), 0)?,
             };
         }
     }
 
-    /// Begins, once: the class that an unknown key gets.
-    fn begin(&self, py: Python<'_>) -> PyResult<ClassId> {
+    /// Begins, once: the classes that unknown keys get.
+    fn begin(&self, py: Python<'_>) -> PyResult<Classes> {
         if !matches!(*self.stage.lock(), Stage::New) {
             return Err(PyRuntimeError::new_err("a slot serves one block; make another"));
         }
-        let class = self.limiter.get().class(self.key.bind(py))?;
+        let classes = self.keys.classes(py, self.limiter.get())?;
         self.set(Stage::Over);
-        Ok(class)
+        Ok(classes)
     }
 
     fn start(&self, py: Python<'_>, call: &Arc<Call>, group: u64) -> PyResult<Option<u64>> {
-        let class = self.begin(py)?;
-        let turn = self.join(py, class, call.clone().into(), group)?;
-        self.noted(py, turn, class, call)
+        let classes = self.begin(py)?;
+        let turn = self.join(py, &classes, call.clone().into(), group)?;
+        self.noted(py, turn, &classes, call)
     }
 
     fn look(&self, py: Python<'_>) -> PyResult<Option<u64>> {
-        let (place, class, call) = match &*self.stage.lock() {
-            Stage::At(place, class, call) => (*place, *class, call.clone()),
+        let (place, classes, call) = match &*self.stage.lock() {
+            Stage::At(place, classes, call) => (*place, classes.clone(), call.clone()),
             _ => return Ok(None),
         };
         self.limiter.get().home().heed(py)?;
-        let turn = self.limiter.get().core().look(convert::key(self.key.bind(py))?, self.ask(), place)?;
-        self.noted(py, turn, class, &call)
-    }
-
-    /// The exception for a turn that would come in so many nanoseconds.
-    fn too_late(&self, py: Python<'_>, wait: u64) -> PyErr {
-        let make = || {
-            let class = py.import("tollbar._late")?.getattr("AcquireTimeout")?;
-            Ok(PyErr::from_value(class.call1((self.key.bind(py), seconds(wait)))?))
-        };
-        make().unwrap_or_else(|error: PyErr| error)
+        let turn = self.keys.look(py, self.limiter.get(), self.ask(), &classes, place)?;
+        self.noted(py, turn, &classes, &call)
     }
 
     /// The exception for a cost that no wait helps.
-    fn never(&self, py: Python<'_>, class: ClassId) -> PyErr {
-        let make = || {
-            let (module, key) = (py.import("tollbar._late")?, self.key.bind(py));
-            let core = self.limiter.get().core();
-            let Some((limit, cost)) = core.too_small(convert::key(key)?, self.ask(), class)? else {
-                return Ok(self.too_late(py, u64::MAX));
-            };
-            let measure = if limit.reason() == Reason::Rate { "burst" } else { "limit" };
-            let arguments = (key, cost, limit.name(), limit.capacity(), measure);
-            Ok(PyErr::from_value(module.getattr("NeverFits")?.call1(arguments)?))
-        };
-        make().unwrap_or_else(|error: PyErr| error)
+    fn never(&self, py: Python<'_>, classes: &Classes, by: usize) -> PyErr {
+        self.keys.never(py, self.limiter.get(), self.ask(), (classes, by))
     }
 
     fn leave(&self, py: Python<'_>) {
         let stage = self.set(Stage::Over);
-        if let (Stage::At(place, ..), Ok(key)) = (stage, convert::key(self.key.bind(py))) {
+        if let Stage::At(place, ..) = stage {
             self.limiter.get().home().heed_if_possible(py);
-            // A key that was let in is one.
-            let _ = self.limiter.get().core().leave(key, place);
+            // Keys that were let in are no error.
+            let _ = self.keys.leave(py, self.limiter.get(), place);
         }
     }
 }
@@ -170,24 +151,25 @@ impl Waiting {
 
     /// Parks this thread until the turn has come. Signals are looked at in between.
     fn _block(&self, py: Python<'_>) -> PyResult<()> {
-        let (parker, key) = (Arc::new(Parker::new()), convert::key(self.key.bind(py))?);
-        let (class, core) = (self.begin(py)?, self.limiter.get().core());
-        let mut turn = core.join(key, self.ask(), class, parker.clone().into())?;
+        let (parker, limiter) = (Arc::new(Parker::new()), self.limiter.get());
+        let classes = self.begin(py)?;
+        let mut joint = self.join(py, &classes, parker.clone().into(), 0)?;
         loop {
-            turn = match turn {
+            let by = joint.denied_by.unwrap_or(0);
+            joint = match joint.turn {
                 Turn::Come(held) => {
                     self.set(Stage::Come(held));
                     return Ok(());
                 }
-                Turn::TooLate(wait) => return Err(self.too_late(py, wait)),
-                Turn::Never => return Err(self.never(py, class)),
-                Turn::Gone => core.join(key, self.ask(), class, parker.clone().into())?,
+                Turn::TooLate(wait) => return Err(self.keys.too_late(py, by, seconds(wait))),
+                Turn::Never => return Err(self.never(py, &classes, by)),
+                Turn::Gone => self.join(py, &classes, parker.clone().into(), 0)?,
                 Turn::Wait(place, nanos) => {
-                    let timer = core.clock().timer_ns(nanos).unwrap_or(u64::MAX);
+                    let timer = limiter.core().clock().timer_ns(nanos).unwrap_or(u64::MAX);
                     leaving::outside(py, || parker.park(Some(timer.min(CHUNK_NS))));
-                    let go_on = py.check_signals().and_then(|()| self.limiter.get().home().heed(py));
-                    go_on.inspect_err(|_| drop(core.leave(key, place)))?;
-                    core.look(key, self.ask(), place)?
+                    let go_on = py.check_signals().and_then(|()| limiter.home().heed(py));
+                    go_on.inspect_err(|_| drop(self.keys.leave(py, limiter, place)))?;
+                    self.keys.look(py, limiter, self.ask(), &classes, place)?
                 }
             };
         }

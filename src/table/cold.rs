@@ -205,10 +205,10 @@ impl Table {
         self.classes.get(self.slab.slot(slot).look_locked().1).is_unlimited()
     }
 
-    /// A number that nobody else has.
-    pub(super) fn new_lease(&self) -> LeaseId {
-        // ORDERING: Relaxed; a number and no more.
-        self.next_lease.fetch_add(1, Ordering::Relaxed)
+    /// A number that nothing else has, for a reservation or a place in line. Under one lock, later ones are higher.
+    pub(super) fn new_number(&self) -> u64 {
+        // ORDERING: Relaxed; a number and no more. Whoever had the lock before added to the same word before.
+        self.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The slot of the key's account, made of this class if it is unknown and `n` would pass.
@@ -246,7 +246,7 @@ impl Table {
             }
             stripe.make_composite(slot, &self.classes);
         }
-        let ruled = self.rule(&mut stripe, slot, now, cost, Purpose::Reserve(self.new_lease(), terms));
+        let ruled = self.rule(&mut stripe, slot, now, cost, Purpose::Reserve(self.new_number(), terms));
         Answer::Ruled(self.told(slot, ruled))
     }
 

@@ -12,7 +12,11 @@ fn terms(seconds: u64) -> Terms {
 }
 
 fn asked(n: u64) -> Request {
-    Request { asked: Asked { cost: Cost::new(n), class: 0, group: 0 }, timeout: None, holds: Holds::Nothing }
+    Request {
+        asked: Asked { cost: Cost::new(n), class: 0, group: 0, joint: None },
+        timeout: None,
+        holds: Holds::Nothing,
+    }
 }
 
 fn ruling(answer: Answer) -> Ruling {

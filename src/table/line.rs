@@ -70,7 +70,7 @@ impl Table {
         let (slot, now) = match self.find(&mut stripe, &sought.probe) {
             Some(slot) => (slot, self.time.now()),
             // What can never pass leaves no trace.
-            None if self.answer_unknown(&stripe, absent, self.time.now(), &request.asked.cost).is_never() => {
+            None if self.never_passes(&self.answer_unknown(&stripe, absent, self.time.now(), &request.asked.cost)) => {
                 return Joined::Never;
             }
             None => match self.make(stripe, &sought, &request.asked.cost, Absent::Create(absent)) {
@@ -91,14 +91,14 @@ impl Table {
         let join = |kept: &mut Kept, limits: &[Limit]| {
             let (cost, group) = (&request.asked.cost, request.asked.group);
             if !kept.is_waited_for() && kept.cold.decide(limits, now, cost, Purpose::Look).passes() {
-                let lease = request.holds.terms(limits).map(|terms| (self.new_lease(), terms));
+                let lease = request.holds.terms(limits).map(|terms| (self.new_number(), terms));
                 let purpose = lease.map_or(Purpose::Charge, |(id, terms)| Purpose::Reserve(id, terms));
                 kept.cold.decide(limits, now, cost, purpose);
                 return Joined::Granted(lease.map(|(id, _)| id));
             }
             let line = kept.line.get_or_insert_with(|| Box::new(Line::new()));
             let place = (&kept.cold, limits);
-            match line.join(place, now, request.asked, request.timeout, &waker) {
+            match line.join(place, now, request.asked, request.timeout, (self.new_number(), &waker)) {
                 Ok(ticket) => {
                     line.probe(group, &mut after);
                     Joined::Waiting(ticket)
@@ -117,7 +117,10 @@ impl Table {
     pub(crate) fn look_in_line(&self, key: &[u8], ticket: u64, holds: Holds) -> Seen {
         self.in_line(key, |kept, limits, now, after| {
             let Kept { cold, line: Some(line), .. } = kept else { return Seen::Gone };
-            line.serve((&mut *cold, limits), now, Some(ticket), || self.new_lease(), after);
+            if line.is_joint(ticket) {
+                return Seen::Gone;
+            }
+            line.serve((&mut *cold, limits), now, Some(ticket), || self.new_number(), after);
             let seen = line.look((&mut *cold, limits), ticket, now, after);
             let Seen::Granted(Some(id)) = seen else { return seen };
             if let Some(terms) = holds.terms(limits) {
@@ -134,7 +137,7 @@ impl Table {
     pub(crate) fn leave_line(&self, key: &[u8], ticket: u64) -> bool {
         let left = self.in_line(key, |kept, limits, now, after| {
             let Kept { cold, line: Some(line), .. } = kept else { return false };
-            line.leave((cold, limits), ticket, now, after)
+            !line.is_joint(ticket) && line.leave((cold, limits), ticket, now, after)
         });
         left.unwrap_or(false)
     }
@@ -171,7 +174,7 @@ impl Table {
         let change = |kept: &mut Kept, limits: &[Limit]| {
             let done = act(kept, limits, after);
             if let Kept { cold, line: Some(line), .. } = kept {
-                line.serve((cold, limits), now, None, || self.new_lease(), after);
+                line.serve((cold, limits), now, None, || self.new_number(), after);
             }
             done
         };

@@ -8,7 +8,7 @@
 //! lock, where it is exact. Keys longer than 40 bytes always go that way.
 //!
 //! No account leaves this room: callers charge, look, pin, configure, reset and iterate by key, so
-//! that its inside can change. Two stripes are never locked at once but by `together`, in their order, and no caller's
+//! that its inside can change. Two stripes are never locked at once but by `together` and `wait_all`, in their order, and no caller's
 //! code runs under a lock.
 //!
 //! **Never seen equals refilled.** An account whose word is not ahead of the clock answers like a
@@ -37,6 +37,7 @@ mod stripe;
 mod sweep;
 mod take;
 mod together;
+mod wait_all;
 
 use crate::account::Notice;
 use crate::classes::{ClassId, Classes, Registered};
@@ -121,7 +122,7 @@ pub(crate) struct Table {
     evicted: AtomicU64,
     forgiven: AtomicU64,
     most_looks: AtomicU32,
-    next_lease: AtomicU64,
+    next_number: AtomicU64,
     own: OwnLimits,
     /// The number of the policy of keys without limits of their own.
     default: AtomicU32,
@@ -147,7 +148,7 @@ impl Table {
             evicted: AtomicU64::new(0),
             forgiven: AtomicU64::new(0),
             most_looks: AtomicU32::new(0),
-            next_lease: AtomicU64::new(1),
+            next_number: AtomicU64::new(1),
             own: OwnLimits::new(),
             default: AtomicU32::new(0),
         }

@@ -20,14 +20,27 @@ use crate::ticks::{RANGE, Ticks};
 pub(crate) struct NoPlace(pub(crate) usize, pub(crate) Option<Ticks>);
 
 /// Pins that are given back when this is dropped.
-struct Held<'a> {
+pub(super) struct Held<'a> {
     table: &'a Table,
-    pins: Vec<Pin>,
+    pub(super) pins: Vec<Pin>,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.pins.drain(..).for_each(|pin| self.table.unpin(pin));
+    }
+}
+
+/// Several stripes, all locked.
+pub(super) struct Stripes<'a> {
+    homes: Vec<usize>,
+    locked: Vec<Locked<'a>>,
+}
+
+impl<'a> Stripes<'a> {
+    pub(super) fn of(&mut self, home: usize) -> &mut Locked<'a> {
+        let place = self.homes.binary_search(&home).expect("every home is locked");
+        &mut self.locked[place]
     }
 }
 
@@ -42,12 +55,33 @@ impl Table {
         if denied().any(|answer| answer.is_never() || (!is_counted && self.is_certain(answer))) {
             return Ok(looked);
         }
+        let held = self.hold(keys)?;
+        let mut stripes = self.lock_all(held.pins.iter().map(Pin::stripe));
+        Ok(self.charge_held(&mut stripes, &held.pins, self.time.now(), cost, Purpose::Charge).0)
+    }
+
+    /// Keeps the accounts of all these keys in the table; makes those that are not there.
+    pub(super) fn hold(&self, keys: &[(&[u8], ClassId)]) -> Result<Held<'_>, NoPlace> {
         let mut held = Held { table: self, pins: Vec::with_capacity(keys.len()) };
         for (at, &(key, class)) in keys.iter().enumerate() {
             let pin = self.pin(key, Absent::Create(class)).map_err(|nearest| NoPlace(at, nearest))?;
             held.pins.extend(pin);
         }
-        Ok(self.charge_held(&held.pins, cost))
+        Ok(held)
+    }
+
+    /// Locks these stripes, each once, in their order.
+    pub(super) fn lock_all(&self, homes: impl Iterator<Item = usize>) -> Stripes<'_> {
+        let mut homes: Vec<usize> = homes.collect();
+        homes.sort_unstable();
+        homes.dedup();
+        let locked = homes.iter().map(|&home| self.stripes[home].lock(&self.slab)).collect();
+        Stripes { homes, locked }
+    }
+
+    /// Whether no wait helps; what a shadow limit would never let pass does pass.
+    pub(super) fn never_passes(&self, answer: &Answer) -> bool {
+        answer.is_never() && self.denies(answer)
     }
 
     fn denies(&self, answer: &Answer) -> bool {
@@ -69,16 +103,19 @@ impl Table {
         !matches!(denial, Answer::Charged(part) if self.is_ahead(part))
     }
 
-    fn charge_held(&self, pins: &[Pin], cost: &Cost) -> Vec<Answer> {
-        let mut homes: Vec<usize> = pins.iter().map(Pin::stripe).collect();
-        homes.sort_unstable();
-        homes.dedup();
-        let mut stripes: Vec<Locked<'_>> = homes.iter().map(|&home| self.stripes[home].lock(&self.slab)).collect();
-        let place = |pin: &Pin| homes.binary_search(&pin.stripe()).expect("every home is locked");
-        let now = self.time.now();
+    /// Charges all of these accounts, or none, and says whether it did. With [`Purpose::Look`] a denial leaves no trace;
+    /// otherwise the jails count it that do so.
+    pub(super) fn charge_held(
+        &self,
+        stripes: &mut Stripes<'_>,
+        pins: &[Pin],
+        now: Ticks,
+        cost: &Cost,
+        denied: Purpose,
+    ) -> (Vec<Answer>, bool) {
         let mut parts = Vec::with_capacity(pins.len());
         for pin in pins {
-            let stripe = &mut stripes[place(pin)];
+            let stripe = stripes.of(pin.stripe());
             stripe.follow(pin.slot(), &self.classes);
             stripe.clamp(pin.slot(), now, &self.classes);
             parts.push(if self.is_cold(self.slab.slot(pin.slot()).look_locked().1) {
@@ -88,6 +125,7 @@ impl Table {
             });
         }
         let pass = !parts.iter().any(|part| self.denies(part));
+        let purpose = if pass { Purpose::Charge } else { denied };
         for (part, pin) in parts.iter_mut().zip(pins) {
             if let Answer::Charged(part) = part {
                 if let (true, Verdict::Allow(new)) = (pass, part.verdict) {
@@ -96,10 +134,10 @@ impl Table {
                 self.slab.slot(pin.slot()).thaw(part.tat);
             } else if pass || self.denies(part) {
                 // The same answer again by the same reading, now with what follows from it.
-                *part = Answer::Ruled(self.rule(&mut stripes[place(pin)], pin.slot(), now, cost, Purpose::Charge));
+                *part = Answer::Ruled(self.rule(stripes.of(pin.stripe()), pin.slot(), now, cost, purpose));
             }
         }
-        parts
+        (parts, pass)
     }
 
     /// Makes the account's word dead, so that nobody charges it, and decides about it. The caller holds its stripe's lock.

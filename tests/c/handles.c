@@ -81,6 +81,9 @@ static int by_every_function(uint64_t id) {
     NONE(tollbar_acquire(bad, "a", 1, NULL, 0, NULL, 0));
     NONE(tollbar_join(bad, "a", 1, NULL, 0, good_wakeups, 1, &turn, sizeof turn));
     NONE(tollbar_join(limiter, "a", 1, NULL, 0, wakeups, 1, &turn, sizeof turn));
+    NONE(tollbar_acquire_all(bad, &key, 1, NULL, 0, NULL, 0));
+    NONE(tollbar_join_all(bad, &key, 1, NULL, 0, good_wakeups, 1, &turn, sizeof turn));
+    NONE(tollbar_join_all(limiter, &key, 1, NULL, 0, wakeups, 1, &turn, sizeof turn));
     NONE(tollbar_look(place, &turn, sizeof turn));
     NONE(tollbar_leave(place));
     NONE(tollbar_wakeups_next(wakeups, 0, &number, 1));

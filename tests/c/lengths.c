@@ -31,6 +31,8 @@ static void keys_that_are_too_long(const char *key, size_t len, int32_t wanted) 
     REFUSED(tollbar_reserve(limiter, key, len, 1, 0, false, &reservation, NULL, 0), wanted);
     REFUSED(tollbar_acquire(limiter, key, len, NULL, 0, NULL, 0), wanted);
     REFUSED(tollbar_join(limiter, key, len, NULL, 0, wakeups, 1, &turn, sizeof turn), wanted);
+    REFUSED(tollbar_acquire_all(limiter, keys, 2, NULL, 0, NULL, 0), wanted);
+    REFUSED(tollbar_join_all(limiter, keys, 2, NULL, 0, wakeups, 1, &turn, sizeof turn), wanted);
     REFUSED(tollbar_reset(limiter, key, len), wanted);
     REFUSED(tollbar_reconfigure(limiter, key, len, policy, TOLLBAR_MIGRATE_RESET, NULL, 0), wanted);
     REFUSED(tollbar_release(limiter, key, len), wanted);
@@ -119,6 +121,8 @@ static void structures_of_a_wrong_size(void) {
         REFUSED(tollbar_acquire(limiter, KEY("a"), &ask, sizeof ask, &turn, size), no);
         REFUSED(tollbar_join(limiter, KEY("a"), &ask, size, wakeups, 1, &turn, sizeof turn), no);
         REFUSED(tollbar_join(limiter, KEY("a"), &ask, sizeof ask, wakeups, 1, &turn, size), no);
+        REFUSED(tollbar_acquire_all(limiter, &key, 1, &ask, size, &turn, sizeof turn), no);
+        REFUSED(tollbar_join_all(limiter, &key, 1, &ask, sizeof ask, wakeups, 1, &turn, size), no);
         REFUSED(tollbar_stats(limiter, &totals, size), no);
         for (const unsigned char *byte = (unsigned char *)&grown; byte < grown.behind + sizeof grown.behind; byte++) {
             CHECK(*byte == '#');
@@ -173,6 +177,6 @@ int main(void) {
     another_interface();
     SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
     SAME(tollbar_clock_free(clock), TOLLBAR_OK);
-    puts("keys too long for 24 functions, lengths that do not add up, counts beyond memory, 5 wrong sizes, 3 ABI versions");
+    puts("keys too long for 26 functions, lengths that do not add up, counts beyond memory, 5 wrong sizes, 3 ABI versions");
     return 0;
 }

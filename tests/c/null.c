@@ -63,6 +63,10 @@ static void where_it_must_not_be(void) {
     REFUSED(tollbar_acquire(limiter, "a", 1, &ask, sizeof ask, NULL, 0));
     REFUSED(tollbar_join(limiter, NULL, 1, NULL, 0, wakeups, 1, &turn, sizeof turn));
     REFUSED(tollbar_join(limiter, "a", 1, NULL, 0, wakeups, 1, NULL, 0));
+    REFUSED(tollbar_acquire_all(limiter, NULL, 2, NULL, 0, &turn, sizeof turn));
+    REFUSED(tollbar_acquire_all(limiter, keys, 1, &ask, sizeof ask, NULL, 0));
+    REFUSED(tollbar_join_all(limiter, NULL, 2, NULL, 0, wakeups, 1, &turn, sizeof turn));
+    REFUSED(tollbar_join_all(limiter, keys, 1, NULL, 0, wakeups, 1, NULL, 0));
     REFUSED(tollbar_decide_costs(limiter, NULL, 1, 1, NULL, 0, &told, sizeof told));
     REFUSED(tollbar_decide_costs(limiter, "a", 1, 1, NULL, 1, &told, sizeof told));
     REFUSED(tollbar_peek_costs(limiter, NULL, 1, 1, NULL, 0, &told, sizeof told));

@@ -92,6 +92,52 @@ static void a_limiter_that_is_freed(void) {
     SAME(tollbar_limiter_free(other), TOLLBAR_OK);
 }
 
+/* Of several keys: nothing is taken before all let it pass, one place stands in all lines, and a look says it all. */
+static void several_keys(void) {
+    tollbar_turn turns[2], turn;
+    const tollbar_key keys[] = {{"x", 1}, {"y", 1}}, back[] = {{"y", 1}, {"x", 1}}, twice[] = {{"x", 1}, {"x", 1}};
+    tollbar_ask ask = {1, TOLLBAR_NEVER, 0, 0, 0, NULL, 0};
+    limiter = limiter_of(a_rate(1, SECOND, 0), clock_of_all);
+    SAME(tollbar_acquire_all(limiter, keys, 2, NULL, 0, &turn, sizeof turn), 1);
+    SAME(tollbar_join_all(limiter, keys, 2, &ask, sizeof ask, wakeups, 1, &turns[0], sizeof turn), TOLLBAR_WAITING);
+    SAME(turns[0].look_after_ns, SECOND);
+    SAME(tollbar_join_all(limiter, back, 2, NULL, 0, wakeups, 2, &turns[1], sizeof turn), TOLLBAR_WAITING);
+    CHECK(turns[1].look_after_ns == TOLLBAR_NEVER && turns[1].place.id != 0);
+    SAME(tollbar_block(limiter, KEY("y"), 3 * SECOND), 1);
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND), TOLLBAR_OK);
+    SAME(tollbar_look(turns[0].place, &turn, sizeof turn), TOLLBAR_WAITING);
+    SAME(turn.look_after_ns, 2 * SECOND);
+    SAME(left_of(limiter, KEY("x")), 1);
+    (void)told();
+    SAME(tollbar_block(limiter, KEY("y"), 0), 1);
+    SAME(told(), 1 << 1);
+    SAME(tollbar_look(turns[0].place, &turn, sizeof turn), 1);
+    SAME(left_of(limiter, KEY("x")), 0);
+    SAME(told(), 1 << 2);
+    SAME(tollbar_look(turns[0].place, &turn, sizeof turn), TOLLBAR_ERROR_HANDLE);
+    SAME(tollbar_leave(turns[1].place), 1);
+    /* What cannot be is told at once, and which key it is about. */
+    SAME(tollbar_clock_advance(clock_of_all, (int64_t)SECOND), TOLLBAR_OK);
+    SAME(tollbar_try_acquire(limiter, KEY("y"), 1), 1);
+    ask.timeout_ns = SECOND - 1;
+    SAME(tollbar_acquire_all(limiter, keys, 2, &ask, sizeof ask, &turn, sizeof turn), 0);
+    CHECK(turn.retry_after_ns == SECOND && !turn.never && turn.denied_by == 1);
+    /* A program that was compiled before asks for less. */
+    turn.denied_by = 77;
+    SAME(tollbar_acquire_all(limiter, keys, 2, &ask, sizeof ask, &turn, offsetof(tollbar_turn, never)), 0);
+    SAME(turn.denied_by, 77);
+    ask.cost = 2;
+    SAME(tollbar_join_all(limiter, back, 2, &ask, sizeof ask, wakeups, 3, &turn, sizeof turn), 0);
+    CHECK(turn.never && turn.retry_after_ns == TOLLBAR_NEVER && turn.denied_by == 0);
+    SAME(tollbar_acquire_all(limiter, keys, 0, NULL, 0, &turn, sizeof turn), TOLLBAR_ERROR_INVALID);
+    SAME(tollbar_acquire_all(limiter, twice, 2, NULL, 0, &turn, sizeof turn), TOLLBAR_ERROR_INVALID);
+    ask.lease_ns = SECOND;
+    SAME(tollbar_acquire_all(limiter, keys, 2, &ask, sizeof ask, &turn, sizeof turn), TOLLBAR_ERROR_INVALID);
+    SAME(left_of(limiter, KEY("x")), 1);
+    (void)told();
+    SAME(tollbar_limiter_free(limiter), TOLLBAR_OK);
+}
+
 /* A turn with a lease is held by a reservation, whichever way it came. */
 static void a_turn_with_a_lease(void) {
     tollbar_policy policy;
@@ -223,6 +269,7 @@ int main(void) {
     SAME(tollbar_wakeups_new(&wakeups), TOLLBAR_OK);
     turns_come_in_order();
     a_limiter_that_is_freed();
+    several_keys();
     a_turn_with_a_lease();
     turns_with_costs_and_behind_leases();
     tokens_told_by_hand();

@@ -88,6 +88,7 @@ uses = {
     "all": lambda: limiter.try_acquire_all(["a", "b"]),
     "wait": lambda: asyncio.run(wait()),
     "block": lambda: limiter.acquire_blocking("a"),
+    "block for all": lambda: limiter.acquire_all_blocking(["a", "b"]),
     "slot": lambda: asyncio.run(slot()),
     "mail": lambda: mail.try_acquire("a"),
     "mail, awaited": lambda: mail.acquire("a"),

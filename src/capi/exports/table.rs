@@ -316,6 +316,26 @@ pub struct Api {
         message: *mut c_char,
         message_size: usize,
     ) -> i32,
+    pub acquire_all: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        keys: *const Key,
+        count: usize,
+        ask: *const Ask,
+        ask_size: usize,
+        turn: *mut Turn,
+        turn_size: usize,
+    ) -> i32,
+    pub join_all: unsafe extern "C" fn(
+        limiter: LimiterHandle,
+        keys: *const Key,
+        count: usize,
+        ask: *const Ask,
+        ask_size: usize,
+        wakeups: WakeupsHandle,
+        token: u64,
+        turn: *mut Turn,
+        turn_size: usize,
+    ) -> i32,
 }
 
 /// The functions of this copy of the library: a table that lives as long as the library.

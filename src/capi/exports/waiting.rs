@@ -3,12 +3,14 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use crate::capi::awaited::Awaited;
 use crate::capi::given;
 use crate::capi::guard::{Fault, guard, waiting};
 use crate::capi::lanes::Inside;
 use crate::capi::objects::{Held, LIMITERS, PLACES, WAKEUPS};
 use crate::capi::types::{
-    Ask, LimiterHandle, PlaceHandle, ReservationHandle, TOLLBAR_NEVER, TOLLBAR_OK, TOLLBAR_WAITING, Turn, WakeupsHandle,
+    Ask, Key, LimiterHandle, PlaceHandle, ReservationHandle, TOLLBAR_NEVER, TOLLBAR_OK, TOLLBAR_WAITING, Turn,
+    WakeupsHandle,
 };
 use crate::capi::wakeups::{Bell, Found, Waiter, Wakeups, Wanted, block};
 use crate::error::Error;
@@ -26,17 +28,30 @@ pub unsafe extern "C" fn tollbar_acquire(
     turn: *mut Turn,
     turn_size: usize,
 ) -> i32 {
-    waiting(|| {
-        // SAFETY: the conventions.
-        let (key, ask) = unsafe { (given::key(key, key_len)?, given::ask(ask, ask_size)?) };
-        given::can_put(turn, turn_size)?;
-        if ask.lease_ns > 0 {
-            given::wanted("turn", turn)?;
-        }
-        let by = by(limiter)?;
-        // SAFETY: the conventions.
-        unsafe { tell(block(by, key, asked(ask)?)?, None, turn, turn_size) }
-    })
+    // SAFETY: the conventions.
+    let key = || Ok(Awaited::one(unsafe { given::key(key, key_len) }?));
+    // SAFETY: the conventions.
+    unsafe { acquire(limiter, key, (ask, ask_size), (turn, turn_size)) }
+}
+
+/// `tollbar_acquire` of several keys, which must differ: takes `ask.cost` tokens of each at one moment, when it is first in the
+/// lines of all of them and all their limits let it pass. Until then nothing is taken. Who waits for several keys stands in one order in
+/// all lines that are shared, so nobody waits in a circle. `turn.denied_by` says which key a turn that comes too late, or never, is
+/// about. There is no lease for several keys.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_acquire_all(
+    limiter: LimiterHandle,
+    keys: *const Key,
+    count: usize,
+    ask: *const Ask,
+    ask_size: usize,
+    turn: *mut Turn,
+    turn_size: usize,
+) -> i32 {
+    // SAFETY: the conventions.
+    let keys = || Ok(Awaited::all(&unsafe { given::keys(keys, count) }?));
+    // SAFETY: the conventions.
+    unsafe { acquire(limiter, keys, (ask, ask_size), (turn, turn_size)) }
 }
 
 /// Takes what is asked for if nobody waits and all limits let it pass (1), else joins the key's line (`TOLLBAR_WAITING`), unless
@@ -55,19 +70,30 @@ pub unsafe extern "C" fn tollbar_join(
     turn: *mut Turn,
     turn_size: usize,
 ) -> i32 {
-    guard(|_| {
-        // SAFETY: the conventions.
-        let (key, ask) = unsafe { (given::key(key, key_len)?, given::ask(ask, ask_size)?) };
-        given::can_put(given::wanted("turn", turn)?, turn_size)?;
-        // SAFETY: the conventions.
-        let wanted = unsafe { asked(ask) }?;
-        let bell = Bell { wakeups: WAKEUPS.get(wakeups.id)?, token };
-        let waiter = Arc::new(Waiter::new(by(limiter)?, key, wanted, Arc::new(bell).into()));
-        let found = waiter.join()?;
-        let place = if matches!(found, Found::Wait(_)) { Some(PLACES.put_shared(waiter)?) } else { None };
-        // SAFETY: the conventions.
-        unsafe { tell(found, place, turn, turn_size) }
-    })
+    // SAFETY: the conventions.
+    let key = || Ok(Awaited::one(unsafe { given::key(key, key_len) }?));
+    // SAFETY: the conventions.
+    unsafe { join(limiter, key, (ask, ask_size), (wakeups, token), (turn, turn_size)) }
+}
+
+/// `tollbar_join` of several keys, which must differ: in the lines of all of them, as `tollbar_acquire_all` waits. There is one
+/// place for all.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tollbar_join_all(
+    limiter: LimiterHandle,
+    keys: *const Key,
+    count: usize,
+    ask: *const Ask,
+    ask_size: usize,
+    wakeups: WakeupsHandle,
+    token: u64,
+    turn: *mut Turn,
+    turn_size: usize,
+) -> i32 {
+    // SAFETY: the conventions.
+    let keys = || Ok(Awaited::all(&unsafe { given::keys(keys, count) }?));
+    // SAFETY: the conventions.
+    unsafe { join(limiter, keys, (ask, ask_size), (wakeups, token), (turn, turn_size)) }
 }
 
 /// What has become of a place: as `tollbar_join` answers. With any other answer than `TOLLBAR_WAITING` the place is freed. While one
@@ -149,6 +175,47 @@ pub extern "C" fn tollbar_wakeups_free(wakeups: WakeupsHandle) -> i32 {
     })
 }
 
+unsafe fn acquire(
+    limiter: LimiterHandle,
+    keys: impl FnOnce() -> Result<Awaited, Fault>,
+    (ask, ask_size): (*const Ask, usize),
+    (turn, turn_size): (*mut Turn, usize),
+) -> i32 {
+    waiting(|| {
+        // SAFETY: the conventions.
+        let (keys, ask) = (keys()?, unsafe { given::ask(ask, ask_size) }?);
+        given::can_put(turn, turn_size)?;
+        if ask.lease_ns > 0 {
+            given::wanted("turn", turn)?;
+        }
+        let by = by(limiter)?;
+        // SAFETY: the conventions.
+        unsafe { tell(block(by, keys, asked(ask)?)?, None, turn, turn_size) }
+    })
+}
+
+unsafe fn join(
+    limiter: LimiterHandle,
+    keys: impl FnOnce() -> Result<Awaited, Fault>,
+    (ask, ask_size): (*const Ask, usize),
+    (wakeups, token): (WakeupsHandle, u64),
+    (turn, turn_size): (*mut Turn, usize),
+) -> i32 {
+    guard(|_| {
+        // SAFETY: the conventions.
+        let (keys, ask) = (keys()?, unsafe { given::ask(ask, ask_size) }?);
+        given::can_put(given::wanted("turn", turn)?, turn_size)?;
+        // SAFETY: the conventions.
+        let wanted = unsafe { asked(ask) }?;
+        let bell = Bell { wakeups: WAKEUPS.get(wakeups.id)?, token };
+        let waiter = Arc::new(Waiter::new(by(limiter)?, keys, wanted, Arc::new(bell).into()));
+        let found = waiter.join()?;
+        let place = if matches!(found, Found::Wait(_)) { Some(PLACES.put_shared(waiter)?) } else { None };
+        // SAFETY: the conventions.
+        unsafe { tell(found, place, turn, turn_size) }
+    })
+}
+
 fn by(limiter: LimiterHandle) -> Result<Held, Fault> {
     let inside = Inside::enter();
     Ok(LIMITERS.get(limiter.id, &inside)?.clone())
@@ -182,18 +249,19 @@ unsafe fn tell(found: Found, place: Option<u64>, turn: *mut Turn, size: usize) -
         retry_after_ns: 0,
         never: false,
         reserved: [0; 7],
+        denied_by: 0,
     };
     let answer = match found {
         Found::Come(held) => {
             told.reservation.id = held.map_or(Ok(0), super::kept)?;
             1
         }
-        Found::TooLate(wait) => {
-            told.retry_after_ns = wait;
+        Found::TooLate(wait, by) => {
+            (told.retry_after_ns, told.denied_by) = (wait, by);
             0
         }
-        Found::Never => {
-            (told.retry_after_ns, told.never) = (TOLLBAR_NEVER, true);
+        Found::Never(by) => {
+            (told.retry_after_ns, told.never, told.denied_by) = (TOLLBAR_NEVER, true, by);
             0
         }
         Found::Wait(nanos) => {
