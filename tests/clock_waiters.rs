@@ -243,3 +243,34 @@ fn what_never_passes_leaves_no_waiter_in_the_clock() {
     assert!(matches!(limiter.look(KEY, Ask::new(5), place).unwrap(), Turn::Never));
     assert_eq!((clock.until_next_ns(), Arc::strong_count(&bell)), (None, 1));
 }
+
+#[test]
+fn a_move_of_the_clock_wakes_whoever_waits_for_several_keys() {
+    let (limiter, clock) = limiter(vec![rate(1)]);
+    let (keys, class) = ([b"a", b"b"], limiter.default_class());
+    assert_eq!(limiter.try_acquire_many(&keys, 1).unwrap(), [true, true]);
+    clock.advance_ns(SECOND.cast_signed());
+    limiter.drain(b"b", 0, None).unwrap();
+    let bell = Arc::new(Bell::default());
+    let joint = limiter.join_all(&keys, Ask::new(1), |_| class, Waker::from(bell.clone())).unwrap();
+    let (place, nanos) = waits(joint.turn);
+    assert_eq!((nanos, bell.rung()), (Some(SECOND), 0), "as long as the last of its keys");
+    clock.advance_ns((SECOND / 2).cast_signed());
+    assert_eq!(bell.rung(), 0);
+    clock.advance_ns((SECOND / 2).cast_signed());
+    assert!(bell.rung() > 0);
+    assert!(matches!(limiter.look_all(&keys, |_| class, place).unwrap().turn, Turn::Come(None)));
+    clock.advance_ns(SECOND.cast_signed());
+    let waiting = limiter.clone();
+    let thread = std::thread::spawn(move || waiting.acquire_all_blocking(&[b"a", b"b"], Ask::new(1)).unwrap().turn);
+    assert!(matches!(thread.join().unwrap(), Turn::Come(None)));
+    let waiting = limiter.clone();
+    let thread = std::thread::spawn(move || waiting.acquire_all_blocking(&[b"b", b"a"], Ask::new(1)).unwrap().turn);
+    soon("the thread waits in both lines", || !limiter.peek(b"a", 1).unwrap().allowed);
+    // Whenever it joins, a move of the clock reaches it.
+    soon("the thread is through", || {
+        clock.advance_ns(SECOND.cast_signed());
+        thread.is_finished()
+    });
+    assert!(matches!(thread.join().unwrap(), Turn::Come(None)));
+}
