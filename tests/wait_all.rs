@@ -291,6 +291,7 @@ fn others_that_look_pass_over_one_whose_deadline_is_over() {
     bench.limiter.drain(b"x", 0, None).unwrap();
     bench.limiter.block(b"x", 3 * SECOND).unwrap();
     bench.advance(2);
+    assert_eq!(bell.rung(), 1, "its time is over");
     assert!(!bench.has_come("x", single));
     assert_eq!(bell.rung(), 1, "it is told to look");
     bench.advance(1);
