@@ -188,7 +188,7 @@ def test_the_wall_clock_moves_with_the_loop():
     assert repr(LoopClock()) == "LoopClock()"
     assert (clock.now(), clock.now_ns(), clock.unix()) == (5.0, 5_000_000_000, 1_700_000_000)
     loop.now += HOUR
-    assert bucket.last_refill == dt.datetime.fromtimestamp(1_700_000_000 + HOUR, dt.UTC)
+    assert bucket.last_refill == dt.datetime.fromtimestamp(1_700_000_000 + HOUR, dt.timezone.utc)
     loop.now += HOUR
     assert clock.unix() == 1_700_000_000 + 2 * HOUR
 
