@@ -115,6 +115,12 @@ def python_suite(version: str, python: Path) -> None:
     run([inside, "-I", "-m", "pytest", "-q"], TOLLBAR_PERCENT=share)
 
 
+def rust() -> None:
+    """Run the Rust suite on the same random schedules each time; `make proof` and `cargo test` take others."""
+    seed = os.environ.get("PROPTEST_RNG_SEED", "20261128")
+    run(["cargo", "test", "--quiet", "--features", "capi"], PROPTEST_RNG_SEED=seed)
+
+
 def loom() -> None:
     """Model-check the table and the word: every interleaving of small scenarios."""
     run(
@@ -154,7 +160,7 @@ def main() -> int:
     make = ["make", "--no-print-directory", f"PYTHON={sys.executable}"]
     native = {
         "lints": lambda: run([*make, "lint"]),
-        "rust": lambda: run(["cargo", "test", "--quiet", "--features", "capi"]),
+        "rust": rust,
         "rust, model checker": loom,
         "instruction counts": lambda: run([*make, "bench-guard"]),
         "packaging": lambda: run([sys.executable, ROOT / "tests" / "packaging.py"]),
