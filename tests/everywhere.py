@@ -116,7 +116,7 @@ def python_suite(version: str, python: Path) -> None:
 
 
 def rust() -> None:
-    """Run the Rust suite on the same random schedules each time; `make proof` and `cargo test` take others."""
+    """Run the Rust suite on the same random schedules each time; `cargo test` alone takes others."""
     seed = os.environ.get("PROPTEST_RNG_SEED", "20261128")
     run(["cargo", "test", "--quiet", "--features", "capi"], PROPTEST_RNG_SEED=seed)
 
