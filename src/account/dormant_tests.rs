@@ -86,6 +86,19 @@ fn a_limit_that_is_put_back_knows_what_its_namesake_counted_whatever_took_its_pl
 }
 
 #[test]
+fn a_window_that_had_another_name_for_a_while_is_known_by_its_own() {
+    let (narrow, wide) = (window(2, 10).named("a"), window(4, 500));
+    let old = [narrow.clone(), wide.clone().named("b")];
+    let (renamed, alone) = ([narrow.clone(), wide.named("c")], [narrow]);
+    let mut cold = Cold::fresh(&old, 0);
+    let cost = Cost::new(1).with([("b", 4)]);
+    assert!(cold.decide(&old, 100 * SECOND, &cost, Purpose::Charge).passes());
+    cold = cold.migrate(&old, &renamed, at(100), Migration::AsIs);
+    cold = cold.migrate(&renamed, &alone, at(100), Migration::AsIs);
+    assert_eq!(left(cold, &alone, &old, 100), 0);
+}
+
+#[test]
 fn a_reservation_changes_nothing_of_rates_that_became_one() {
     let mut cold = lowered(&[rate(100, 100_000)], 1, &[rate(1, 10)]);
     let names: Vec<String> = (0..2 * MOST).map(|number| number.to_string()).collect();

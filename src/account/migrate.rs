@@ -198,8 +198,11 @@ impl Cold {
             dormant.heir = dormant.heir.and_then(|from| handover.heir_of(from));
         }
         for (from, (part, limit)) in self.parts.iter().zip(handover.old).enumerate() {
-            if limit.shadow || !remembers(handover.how, handover.new) || handover.sources.contains(&Source::Same(from))
-            {
+            // Where windows have been charged differently, an equal limit of another name is not the same for good.
+            let is_heir = |(_, heir, source): (usize, &Limit, Source)| {
+                source == Source::Same(from) && (!self.apart || heir.name == limit.name)
+            };
+            if limit.shadow || !remembers(handover.how, handover.new) || handover.heirs().any(is_heir) {
                 continue;
             }
             let mut part = part.clone();
