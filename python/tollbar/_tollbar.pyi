@@ -440,7 +440,7 @@ class Decision:
         """
     @property
     def retry_after(self) -> float:
-        """Seconds until the same request would pass if nobody else asks: 0.0 allowed, infinity never.
+        """Seconds until the same request would pass if no other request comes: 0.0 allowed, infinity never.
 
         A denial by reservations tells the latest moment, which is when their leases are over: `estimated`
         is true then, and infinity is "when one without an end ends".
@@ -522,7 +522,7 @@ class Limiter:
     def peek(self, key: str, cost: _Whole = 1, *, costs: _Costs = None) -> Decision:
         """Say what `decide` would, without taking anything or making an account."""
     def plan(self, key: str, cost: _Whole = 1, *, costs: _Costs = None) -> float | None:
-        """Say in how many seconds a request of `cost` would pass if nobody else asks.
+        """Say in how many seconds a request of `cost` would pass if no other request comes.
 
         0.0 is now, None is never: the cost is more than the burst. Takes nothing. Exact: a nanosecond sooner
         the answer is no, unless a reservation ends before its lease is over; infinity if it has no end.

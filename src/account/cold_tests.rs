@@ -96,7 +96,7 @@ fn nobody_overtakes_and_nobody_is_told_to_come_sooner_than_alone() {
     };
     let limits = [rate(1, 1).shadow(true), rate(2, 1), window(1, 1)];
     let behind = Ruling { wait: Wait::For(1), by: Some(1), remaining: 0, ..ruling };
-    assert_eq!(ruling.behind_others(&limits), behind, "what only counts keeps nobody waiting");
+    assert_eq!(ruling.behind_others(&limits), behind, "a shadow limit delays no request");
     let denied = Ruling { wait: Wait::For(7), by: Some(2), ..ruling };
     assert_eq!(denied.behind_others(&limits), Ruling { remaining: 0, ..denied });
 }

@@ -35,8 +35,8 @@ pub unsafe extern "C" fn tollbar_acquire(
 }
 
 /// `tollbar_acquire` of several keys, which must differ: takes `ask.cost` tokens of each at one moment, when it is first in the
-/// lines of all of them and all their limits let it pass. Until then nothing is taken. Who waits for several keys stands in one order in
-/// all lines that are shared, so nobody waits in a circle. `turn.denied_by` says which key a turn that comes too late, or never, is
+/// lines of all of them and all their limits let it pass. Until then nothing is taken. Requests for several keys have one order in all
+/// lines that they share, so there is no deadlock. `turn.denied_by` says which key a turn that comes too late, or never, is
 /// about. There is no lease for several keys.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tollbar_acquire_all(
